@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tests.cli.fake_account import Account
-from tests.cli.operators import on_terminal, watched
+from tests.cli.operators import COLOUR, coloured, watched
 from tests.cli.processes import Done, Process, run, written
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_cli.main import app
@@ -41,11 +41,11 @@ class Visitor:
             "NO_PROXY": "127.0.0.1",
         }
 
-    def says(self, *words: str, stdin: str | None = None, **environment: str) -> Result:
+    def says(self, *words: str, stdin: str | bytes | None = None, **environment: str) -> Result:
         """Run a command in this process, at its stage."""
         return self.types(*words, *self.at, stdin=stdin, **environment)
 
-    def types(self, *words: str, stdin: str | None = None, **environment: str) -> Result:
+    def types(self, *words: str, stdin: str | bytes | None = None, **environment: str) -> Result:
         """Run a command in this process, wherever it leads."""
         cleared = {
             name: None for name in os.environ if name.startswith(("AWS_", "TOKEN_BROKER_", "PORT"))
@@ -60,14 +60,19 @@ class Visitor:
         return watched([*words, *self.at], answers, **self.environment, **environment)
 
     def shows(self, *words: str, columns: int = 80) -> str:
-        """Run a command on a terminal, in this process; return what stays there, uncoloured."""
-        kept = self.environment | {"COLUMNS": str(columns), "TERM": "xterm-256color"}
+        """Run a command on a terminal, in this process; return what stays there."""
+        return COLOUR.sub("", self.shows_coloured(*words, columns=columns))
+
+    def shows_coloured(self, *words: str, columns: int = 80, **environment: str) -> str:
+        """Do the same, with the escape sequences of colours."""
+        terminal = {"COLUMNS": str(columns), "TERM": "xterm-256color"}
+        kept = self.environment | terminal | environment
         with pytest.MonkeyPatch.context() as patch:
             for name in os.environ.keys() - kept.keys():
                 patch.delenv(name)
             for name, value in kept.items():
                 patch.setenv(name, value)
-            return on_terminal([*words, *self.at])
+            return coloured([*words, *self.at])
 
     def runs(self, *words: str, **sinks: str | int | None) -> Done:
         """Run a command in a process of its own, whose streams go where *sinks* say."""

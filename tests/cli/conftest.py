@@ -1,11 +1,8 @@
 """One local system for all tests here; each uses connections of its own."""
 
-import json
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
-from itertools import count
-from typing import Any
 
 import pytest
 from typer.main import get_command
@@ -15,9 +12,6 @@ from tests.cli.fake_account import Account, serving
 from tests.cli.operators import Operator
 from tests.systems import system
 from token_broker_local.addresses import Addresses
-from token_broker_local.provisions import demo_secrets
-
-Connect = Callable[..., str]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -50,25 +44,6 @@ def operator(places: Addresses, monkeypatch: pytest.MonkeyPatch) -> Operator:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "80")
     return Operator(places)
-
-
-@pytest.fixture
-def connected(operator: Operator, numbers: Iterator[int]) -> Connect:
-    """Return what adds a connection, untried, and tells its name."""
-
-    def connect(flow: str, **changes: Any) -> str:
-        name = f"of-test-{next(numbers)}"
-        document = dict(demo_secrets(operator.places)[flow]) | changes
-        words = ("connect", flow, name, "--file", "-", "--no-check")
-        assert operator.says(*words, stdin=json.dumps(document)).exit_code == 0
-        return name
-
-    return connect
-
-
-@pytest.fixture(scope="session")
-def numbers() -> Iterator[int]:
-    return count()
 
 
 @pytest.fixture

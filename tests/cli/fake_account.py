@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qsl
 
 from tests.cli.statuses import variant
 
@@ -74,6 +75,8 @@ class Account:
     """The secrets that the broker reads, if it is of another account."""
     answers: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """The broker's answers by connection: ``vntana/acme``; a problem has a `status`."""
+    actions: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=ACTIONS.copy)
+    """The broker's answers to everything else, by method and action."""
     denied: set[str] = field(default_factory=set)
     """Operations of AWS's, and ``api``, that are refused."""
     told: dict[str, tuple[int, Any]] = field(default_factory=dict)
@@ -93,18 +96,14 @@ class Account:
     stack: tuple[str, str] | None = None
     """The stage and the address that the stack tells of."""
 
-    def add(self, place: str, *variants: Mapping[str, Any], secret: str = "{}") -> None:
-        """Add a connection: ``vntana/acme``."""
+    def add(
+        self, place: str, *variants: Mapping[str, Any], secret: str = "{}", **changes: Any
+    ) -> None:
+        """Add a connection: ``vntana/acme``; *changes* are other members of its status."""
         flow, _, name = place.partition("/")
         self.secrets[f"token-broker/{self.stage}/{place}"] = secret
-        told = [*variants] or [variant()]
-        self.answers[place] = {
-            "flow": flow,
-            "connection": name,
-            "variants": told,
-            "held": None,
-            "complete": True,
-        }
+        told = {"flow": flow, "connection": name, "variants": [*variants] or [variant()]}
+        self.answers[place] = told | {"held": None, "complete": True} | changes
 
     def aws(self, operation: str, body: Mapping[str, Any]) -> tuple[int, Any]:
         """Return what AWS answers."""
@@ -159,7 +158,7 @@ class Account:
             known = told if "code" not in told else {"variants": []}
             told = none if text is None else known | {"secret_version": version_of(text)}
         if method != "GET" and "code" not in told:
-            told = dict(ACTIONS[method, action])
+            told = dict(self.actions[method, action])
         return int(told.get("status", 200)), told
 
 
@@ -198,8 +197,12 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_DELETE = do_PUT = do_POST  # noqa: N815 (the server's names)
 
     def _query(self, body: str) -> tuple[int, Any]:
-        operation = body.partition("Action=")[2].partition("&")[0]
+        asked = dict(parse_qsl(body))
+        operation = asked["Action"]
         self.account.asked[operation] += 1
+        self.account.bodies.setdefault(operation, []).append(asked)
+        if operation in self.account.told:
+            return self.account.told[operation]
         if operation == "DescribeStacks" and self.account.stack:
             stage, url = self.account.stack
             return 200, STACK.format(stage=stage, url=url)

@@ -5,25 +5,21 @@ import os
 import pty
 import re
 import select
-import sys
 import threading
 import time
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
 from typer.testing import CliRunner, Result
 
-from tests.cli.processes import Done, Process, run
+from tests.cli.processes import Process
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_cli.main import app
 from token_broker_local.addresses import Addresses
 
-PROGRAM = str(Path(sys.executable).with_name("token-broker"))
-RUNNER = CliRunner()
 COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 TERMINAL = {"TERM": "xterm-256color", "LINES": "40"}
 
@@ -40,17 +36,13 @@ class Operator:
 
     def says(self, *words: str, stdin: str | None = None) -> Result:
         """Run a command in this process."""
-        return RUNNER.invoke(app, [*words, *self.at], input=stdin)
+        return CliRunner().invoke(app, [*words, *self.at], input=stdin)
 
     def told(self, *words: str, stdin: str | None = None) -> Any:
         """Return what a command that succeeds answers with --json."""
         result = self.says(*words, "--json", stdin=stdin)
         assert result.exit_code == 0, result.output
         return json.loads(result.stdout)
-
-    def pipes(self, *words: str, **environment: str) -> Done:
-        """Run a command in a process of its own, with nobody watching."""
-        return run([*words, *self.at], os.environ | environment)
 
     def watches(self, *words: str, answers: Sequence[str | None] = ()) -> tuple[int, str]:
         """Run a command on a terminal, answer its questions, and return what is to be seen."""
@@ -70,7 +62,12 @@ class Operator:
 
 
 def on_terminal(words: Sequence[str]) -> str:
-    """Return what stays to be seen of a command on a terminal, by nobody. In this process."""
+    """Return what stays on a terminal after a command, without colours. In this process."""
+    return COLOUR.sub("", coloured(words))
+
+
+def coloured(words: Sequence[str]) -> str:
+    """Return what stays on a terminal after a command. In this process."""
     mine, theirs = pty.openpty()
     seen: list[bytes] = []
     reader = threading.Thread(target=lambda: seen.extend(iter(lambda: more(mine), b"")))
@@ -84,9 +81,9 @@ def on_terminal(words: Sequence[str]) -> str:
         app([*words])
     reader.join()
     os.close(mine)
-    text = COLOUR.sub("", b"".join(seen).decode()).replace("\r\n", "\n")
-    lines = [line.rpartition("\r")[2] for line in text.splitlines(keepends=True)]
-    return "".join(line for line in lines if not line.endswith(" …\n"))  # what waits is wiped off
+    text = b"".join(seen).decode().replace("\r\n", "\n")
+    lines = [line.rpartition("\r")[2] for line in text.split("\n")]
+    return "\n".join(line for line in lines if not line.endswith(" …"))  # what waits is wiped off
 
 
 def watched(

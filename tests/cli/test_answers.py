@@ -1,6 +1,7 @@
-"""Whole answers: all that each command says in a pipe, in JSON and on a terminal."""
+"""Whole answers: all that each command prints in a pipe, in JSON and on a terminal."""
 
 import json
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,127 +9,290 @@ import pytest
 
 from tests.cli.accounts import Visitor
 from tests.cli.command_lines import COMMANDS, SECRET
-from tests.cli.fake_account import ACTIONS, HELD
+from tests.cli.fake_account import ACTIONS, HELD, Account
 from tests.cli.statuses import NOW, at, failure, variant
-from token_broker_cli import connections, status, tokens
-from token_broker_cli.errors import CommandError
+from token_broker_cli import connections, status
+from token_broker_cli import tokens as calls
+from token_broker_client.request import CONNECTION
 
-WORDS = {line[0]: line for line in COMMANDS}
-TOLD = """\
-secret version\t{version}
-token\tthe connection
-state\tfresh
-made\t2026-09-21 13:43:20 UTC, 30 min ago
-renewal\t2026-09-21 14:35:00 UTC, in 21 min
-end\t2026-09-21 14:43:20 UTC, in 30 min
-generation\t3, fingerprint 0123456789abcdef
-"""
-BUDGET = "at most 19 requests, 4 of them with the credentials"
-PIPED = {
-    "connect": (
-        "updated: {of}\n",
-        (
-            "connecting {of}\n"
-            "not tried at the vendor: `token-broker token vendorlink acme` does that\n"
-        ),
-    ),
-    "connections": ("vendorlink/acme\tthe connection\tfresh\t30 min\t3\t\n", ""),
-    "status": ("connection\tvendorlink/acme\n" + TOLD.format(version="{{}}-version"), ""),
-    "explain": (
-        (
-            "connection\tvendorlink/acme\ntoken\tthe connection\nstate\tfresh\nnext\thand_out\n"
-            "because\tIt lives, and its renewal is not due.\n"
-        ),
-        "",
-    ),
-    "token": ("-H 'Authorization: Bearer t0ken'\n", ""),
-    "check": ("vendorlink/acme: it works, in 2 ms; user x\n", ""),
-    "probe": (
-        "",
-        (
-            f"probing vendorlink/acme: {BUDGET}; its token is replaced ({{where}})\n"
-            "sent: 4 requests, 1 of them with the credentials\nwritten: nothing ({where})\n"
-        ),
-    ),
-    "forget": (
-        "forgotten: 1 token of {of}\n",
-        "forgetting the tokens of {of}\nthe next call makes a new one; a latch is lifted\n",
-    ),
-    "hold": (
-        "held: {of}\n",
-        "holding {of}\nnothing is handed out any more, everywhere within MEMORY_SECONDS\n",
-    ),
-    "lift": ("not held: {of}\n", "lifting the hold of {of}\nthe next call gets a token\n"),
-    "verify": ("valid\nfile\tdemo.dwg\n", ""),
+LONG = "long " * 40
+HOLD = {"since": at(-7200), "by": "me", "reason": "leak"}
+RENEWING = {
+    "context": {"organization": "abcdef0123", "workspace": None, "n": 0},
+    "failure": failure(count=1),
+    "fingerprint": None,
+    "generation": 0,
+    "renewing": True,
 }
-"""What goes to stdout, and what goes to stderr."""
+ENDED = {"issued_at": None, "refresh_after": None, "expires_at": at(-9)}
 
 
 @pytest.fixture(autouse=True)
 def _moment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the clock stand still, where lengths are told from now."""
-    for module in (connections, status, tokens):
+    for module in (connections, status, calls):
         monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: NOW))
 
 
-@pytest.mark.parametrize("word", sorted(WORDS.keys() - {"doctor"}))
-def test_a_pipe_gets_the_answer_on_stdout_and_notes_on_stderr(visitor: Visitor, word: str) -> None:
-    where = f"stage test, {visitor.account.url.removeprefix('http://')}"
-    if word == "verify":
-        visitor.account.add("editor/acme")
-    said = visitor.says(*WORDS[word], stdin=SECRET)
-    of = f"vendorlink/acme ({where})"
-    expected = tuple(text.format(of=of, where=where) for text in PIPED[word])
-    assert (said.stdout, said.stderr) == expected
+@pytest.fixture
+def account(account: Account) -> Account:
+    """Return an account with connections in each kind of trouble, and in none."""
+    key = {"variant": "123456789abc"}
+    account.add("editor/acme", variant(), variant("dead", latched=True, **ENDED))
+    account.add("vntana/failing", variant(**key), variant("aging", **RENEWING))
+    account.add("vntana/held", variant("stale", failure=failure(), latched=True, **key), held=HOLD)
+    account.add("vendorlink/empty", variants=[], held=HOLD)
+    account.add("vendorlink/none", variants=[])
+    account.add("editor/lost")
+    account.answers["editor/lost"] = {"code": "not_configured", "detail": LONG, "status": 500}
+    return account
 
 
-CHANGED: dict[str, dict[str, Any]] = {
-    "connect": {"done": "updated", "tried": False, "options": {}},
-    "forget": {**ACTIONS["DELETE", "token"]},
-    "hold": {"held": HELD},
-    "lift": {"held": None},
-}
-ASKED: dict[str, dict[str, Any]] = {
-    **{word: {**ACTIONS["POST", word]} for word in ("token", "check", "verify")},
-    "explain": {
-        "held": None,
-        "variants": [
-            {
-                "token": "the connection",
-                "variant": "-",
-                "state": "fresh",
-                "next": "hand_out",
-                "because": "It lives, and its renewal is not due.",
-            }
-        ],
-    },
-}
-
-
-@pytest.mark.parametrize("word", sorted(WORDS.keys() - {"doctor"}))
-def test_json_has_each_member_of_the_answer(visitor: Visitor, word: str) -> None:
-    """With stage and host, where something was changed."""
-    if word == "verify":
-        visitor.account.add("editor/acme")
-    told = Visitor.document(visitor.says(*WORDS[word], "--json", stdin=SECRET).stdout)
+def filled(text: str, visitor: Visitor) -> str:
+    """Return *text* with the target of this account."""
     host = visitor.account.url.removeprefix("http://")
-    of = {"flow": "vendorlink", "connection": "acme"}
-    target: dict[str, Any] = {"stage": "test", "host": host}
-    known = {**visitor.account.answers["vendorlink/acme"], "secret_version": "{}-version"}
-    answers = {
-        "status": known,
-        "connections": {"connections": [known]},
-        "probe": {**ACTIONS["POST", "probe"], "written": False, **target},
-        **{name: of | target | one for name, one in CHANGED.items()},
-        **ASKED,
-        "explain": of | ASKED["explain"],
-    }
-    assert told == answers[word]
+    where = f"stage test, {host}"
+    known = {"<of>": f"vendorlink/acme ({where})", "<where>": where, "<host>": host}
+    return re.sub("<[a-z]+>", lambda found: known[found[0]], text)
+
+
+MOMENTS = """\
+made\t2026-09-21 13:43:20 UTC, 30 min ago
+renewal\t2026-09-21 14:35:00 UTC, in 21 min
+end\t2026-09-21 14:43:20 UTC, in 30 min
+"""
+FRESH = f"state\tfresh\n{MOMENTS}generation\t3, fingerprint 0123456789abcdef\n"
+STEP = "next\thand_out\nbecause\tIt lives, and its renewal is not due.\n"
+PIPED = {
+    "connect vendorlink acme --no-check --file -": """\
+! connecting <of>
+updated: <of>
+! not tried at the vendor: `token-broker token vendorlink acme` does that
+""",
+    "connections": """\
+editor/lost\t\tnot known\t\t\tnot_configured
+editor/acme\tthe connection\tdead, latched\tended\t3\t
+editor/acme\tthe connection\tfresh\t30 min\t3\t
+vendorlink/empty\t\tnone yet\t\t\theld: leak
+vntana/held\tvariant 12345678\tstale, latched\t30 min\t3\tupstream_unavailable, 2 times, held: leak
+vntana/failing\torganization abcdef01\taging\t30 min\t0\tupstream_unavailable
+vntana/failing\tvariant 12345678\tfresh\t30 min\t3\t
+vendorlink/acme\tthe connection\tfresh\t30 min\t3\t
+vendorlink/none\t\tnone yet\t\t\t
+""",
+    "status vntana failing": f"""\
+connection\tvntana/failing
+secret version\t{{}}-version
+token\tvariant 12345678
+{FRESH}\
+token\torganization abcdef01
+state\taging
+{MOMENTS}\
+generation\t0, fingerprint -
+organization\tabcdef0123
+workspace\t-
+n\t0
+failure\tupstream_unavailable, 1 min ago
+next try\tin 40 s
+renewing\tnow
+""",
+    "status vntana held": f"""\
+connection\tvntana/held
+secret version\t{{}}-version
+held\t2 h ago by me: leak
+token\tvariant 12345678
+state\tstale, latched
+{MOMENTS}\
+generation\t3, fingerprint 0123456789abcdef
+failure\tupstream_unavailable, 2 times, 1 min ago
+latched\tthis version of the secret is not tried again
+""",
+    "status editor acme": f"""\
+connection\teditor/acme
+secret version\t{{}}-version
+token\tthe connection
+{FRESH}\
+token\tthe connection
+state\tdead, latched
+end\t2026-09-21 14:13:11 UTC, 9 s ago
+generation\t3, fingerprint 0123456789abcdef
+latched\tthis version of the secret is not tried again
+""",
+    "explain vntana failing": f"""\
+connection\tvntana/failing
+token\tvariant 12345678
+state\tfresh
+{STEP}\
+token\torganization abcdef01
+state\taging
+{STEP}""",
+    "explain vntana held": f"""\
+connection\tvntana/held
+held\t2 h ago by me: leak
+token\tvariant 12345678
+state\tstale
+{STEP}""",
+    "token vendorlink acme": "-H 'Authorization: Bearer t0ken'\n",
+    "token vendorlink acme --format headers": "Authorization: Bearer t0ken\n",
+    "token vendorlink acme --format export": """\
+export VENDORLINK_HEADER='Authorization: Bearer t0ken'
+export VENDORLINK_TOKEN=t0ken
+export VENDORLINK_BASE_URL=https://h.vendorlink.nl
+export VENDORLINK_EXPIRES_AT=2026-11-22T09:34:00Z
+""",
+    "token vendorlink acme --format json": f"{json.dumps(ACTIONS['POST', 'token'])}\n",
+    "check vendorlink acme": "vendorlink/acme: it works, in 2 ms; user x\n",
+    "probe vendorlink acme --yes": """\
+! probing vendorlink/acme: at most 19 requests, 4 of them with the credentials; its token is \
+replaced (<where>)
+! sent: 4 requests, 1 of them with the credentials
+! written: nothing (<where>)
+""",
+    "forget vendorlink acme --yes": """\
+! forgetting the tokens of <of>
+forgotten: 1 token of <of>
+! the next call makes a new one; a latch is lifted
+""",
+    "hold vendorlink acme --reason leak": """\
+! holding <of>
+held: <of>
+! nothing is handed out any more, everywhere within MEMORY_SECONDS
+""",
+    "lift vendorlink acme": """\
+! lifting the hold of <of>
+not held: <of>
+! the next call gets a token
+""",
+    "verify acme --file -": "valid\nfile\tdemo.dwg\n",
+}
+"""What goes to stdout and, behind a mark, what goes to stderr."""
+
+
+def check_streams(visitor: Visitor, words: str, told: str) -> int:
+    """Assert that a command in a pipe tells all of *told*, and no more; return its exit code."""
+    result = visitor.says(*words.split(), stdin=SECRET, COLUMNS="40")
+    lines = filled(told, visitor).splitlines(keepends=True)
+    assert result.stdout == "".join(line for line in lines if not line.startswith("! "))
+    assert result.stderr == "".join(line[2:] for line in lines if line.startswith("! "))
+    return result.exit_code
+
+
+@pytest.mark.parametrize("words", PIPED)
+def test_a_pipe_gets_the_answer_on_stdout_and_notes_on_stderr(visitor: Visitor, words: str) -> None:
+    """Nothing is cut or folded: the parts of a line are apart by tabs."""
+    code = check_streams(visitor, words, PIPED[words])
+    assert code == (words == "connections")  # one of them could not be asked
+
+
+@pytest.mark.parametrize(
+    ("words", "place", "answer", "told"),
+    [
+        (
+            "token vendorlink acme",
+            ("POST", "token"),
+            {**ACTIONS["POST", "token"], "stale": True},
+            PIPED["token vendorlink acme"]
+            + "! stale: its renewal failed; `token-broker explain` says why\n",
+        ),
+        (
+            "forget vendorlink acme --yes",
+            ("DELETE", "token"),
+            {"forgotten": 2, "complete": False},
+            PIPED["forget vendorlink acme --yes"].replace("1 token", "2 tokens")
+            + "! there are more: run it again\n",
+        ),
+        (
+            "forget vendorlink acme --yes",
+            ("DELETE", "token"),
+            {"forgotten": 0},
+            PIPED["forget vendorlink acme --yes"].replace("1 token", "0 tokens"),
+        ),
+        (
+            "check vendorlink acme",
+            ("POST", "check"),
+            {"ok": True, "milliseconds": 0.2, "context": {}},
+            "vendorlink/acme: it works, in 0 ms\n",
+        ),
+        *(
+            (f"verify acme --file - {form}", ("POST", "verify"), {"valid": False}, told)
+            for form, told in (
+                ("", "not valid: unknown, or it ended\n"),
+                ("--json", '{"valid": false}\n'),
+            )
+        ),
+    ],
+)
+def test_notes_and_exit_code_follow_the_answer_of_the_broker(
+    visitor: Visitor, words: str, place: tuple[str, str], answer: dict[str, Any], told: str
+) -> None:
+    visitor.account.actions[place] = answer
+    code = check_streams(visitor, words, told)
+    assert code == ("valid" in answer)
+
+
+OF = {"flow": "vendorlink", "connection": "acme"}
+TARGET = {"stage": "test", "host": "<host>"}
+NEXT = {"next": "hand_out", "because": "It lives, and its renewal is not due."}
+ANSWERS: dict[str, dict[str, Any]] = {
+    "connect": OF | {"done": "updated", "tried": False, "options": {}} | TARGET,
+    "status": OF
+    | {"variants": [variant()], "held": None, "complete": True, "secret_version": "{}-version"},
+    "explain": OF
+    | {
+        "held": None,
+        "variants": [{"token": "the connection", "variant": "-", "state": "fresh", **NEXT}],
+    },
+    **{word: {**ACTIONS["POST", word]} for word in ("token", "check", "verify")},
+    "probe": {**ACTIONS["POST", "probe"], "written": False, **TARGET},
+    "forget": {**OF, **ACTIONS["DELETE", "token"], **TARGET},
+    "hold": {**OF, "held": HELD, **TARGET},
+    "lift": {**OF, "held": None, **TARGET},
+}
+
+
+@pytest.mark.parametrize(
+    "words", [line for line in COMMANDS if line[0] not in ("connections", "doctor")], ids=" ".join
+)
+def test_json_has_each_member_of_the_answer(visitor: Visitor, words: list[str]) -> None:
+    """With stage and host, where something was changed; and nothing is written beside it."""
+    result = visitor.says(*words, "--json", stdin=SECRET)
+    told = Visitor.document(result.stdout)
+    assert told == json.loads(filled(json.dumps(ANSWERS[words[0]]), visitor))
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
+def test_explain_has_the_hold_and_the_state_of_each_token_in_json(visitor: Visitor) -> None:
+    """A latch does not change the state."""
+    key = {"token": "variant 12345678", "variant": "123456789abc", **NEXT}
+    place = {"token": "organization abcdef01", "variant": "-", **NEXT}
+    for name, held, tokens in (
+        ("held", HOLD, [key | {"state": "stale"}]),
+        ("failing", None, [key | {"state": "fresh"}, place | {"state": "aging"}]),
+    ):
+        told = Visitor.document(visitor.says("explain", "vntana", name, "--json").stdout)
+        assert told == {"flow": "vntana", "connection": name, "held": held, "variants": tokens}
+
+
+def test_json_has_all_connections(visitor: Visitor) -> None:
+    """Of one that could not be asked it has the error, and what to do."""
+    answers = visitor.account.answers
+    result = visitor.says("connections", "--json")
+    first, *others = Visitor.document(result.stdout)["connections"]
+    error = first.pop("error")
+    assert first == {"flow": "editor", "connection": "lost"}
+    assert (error["code"], error["detail"]) == ("not_configured", LONG)
+    assert error["advice"] == "Correct the secret with `token-broker connect editor lost`."
+    names = [line.split("\t")[0] for line in PIPED["connections"].splitlines()]
+    assert others == [
+        {**answers[name], "secret_version": "{}-version"} for name in dict.fromkeys(names[1:])
+    ]
+    del visitor.account.secrets["token-broker/test/editor/lost"]
+    assert visitor.says("connections").exit_code == 0
 
 
 SHOWN = {
     "status vendorlink acme": """\
-vendorlink/acme  secret version {{}}-versi
+vendorlink/acme  secret version {}-versi
 
 token       the connection
 state       ████░░░░ fresh
@@ -137,14 +301,16 @@ renewal     2026-09-21 14:35:00 UTC, in 21 min
 end         2026-09-21 14:43:20 UTC, in 30 min
 generation  3, fingerprint 0123456789abcdef
 """,
-    "explain vendorlink acme": """\
-vendorlink/acme
+    "explain vntana held": """\
+vntana/held
+held: 2 h ago by me: leak
 
-the connection  fresh.  A call hands the token out.
+variant 12345678  stale, latched.  A call hands the token out.
   because It lives, and its renewal is not due.
 """,
-    "status vendorlink none": """\
-vendorlink/none  secret version {{}}-versi
+    "status vendorlink empty": """\
+vendorlink/empty  secret version {}-versi
+held: 2 h ago by me: leak
 No token is kept: the first call makes one.
 """,
     "explain vendorlink none": """\
@@ -160,28 +326,45 @@ masked: --show shows it, and a pipe gets it as it is
 -H 'Authorization: Bearer t0ken'
 generation 1, fingerprint f00d, from table; ends in 61 d 19 h
 """,
+    "token vendorlink acme --format export": """\
+export VENDORLINK_HEADER='Authorization: Bearer ••••••••'
+export VENDORLINK_TOKEN='••••••••'
+export VENDORLINK_BASE_URL=https://h.vendorlink.nl
+export VENDORLINK_EXPIRES_AT=2026-11-22T09:34:00Z
+generation 1, fingerprint f00d, from table; ends in 61 d 19 h
+masked: --show shows it, and a pipe gets it as it is
+""",
+    "token vendorlink acme --json": """\
+{
+  "flow": "vendorlink",
+  "headers": {
+    "Authorization": "Bearer ••••••••"
+  },
+  "base_url": "https://h.vendorlink.nl",
+  "expires_at": "2026-11-22T09:34:00Z",
+  "fingerprint": "f00d",
+  "generation": 1,
+  "source": "table",
+  "stale": false
+}
+""",
     "token vendorlink lost": """\
 unknown_connection: there is no secret
 → Add it with `token-broker connect vendorlink lost`; `token-broker connections`
 lists what there is.
 """,
     "forget vendorlink acme --yes": """\
-forgetting the tokens of {of}
-forgotten: 1 token of {of}
+forgetting the tokens of <of>
+forgotten: 1 token of <of>
 the next call makes a new one; a latch is lifted
 """,
-    "forget vendorlink acme --yes --json": """\
-{{
-  "flow": "vendorlink",
-  "connection": "acme",
-  "stage": "test",
-  "host": "{host}",
-  "forgotten": 1,
-  "complete": true
-}}
-""",
-    "verify acme --file {file}": "valid\nfile  demo.dwg\n",
+    "verify acme --file FILE": "valid\nfile  demo.dwg\n",
 }
+
+
+def without_ends(text: str) -> str:
+    """Return *text* without the blanks at the ends of its lines."""
+    return "\n".join(line.rstrip() for line in text.split("\n"))
 
 
 @pytest.mark.parametrize("words", SHOWN)
@@ -191,31 +374,25 @@ def test_a_person_sees_the_answer_and_the_notes(
     """On a terminal of 80 columns."""
     file = tmp_path_factory.mktemp("answers") / "token"
     file.write_text("t0ken")
-    visitor.account.add("editor/acme")
-    visitor.account.add("vendorlink/none")
-    visitor.account.answers["vendorlink/none"] = {
-        **visitor.account.answers["vendorlink/none"],
-        "variants": [],
-    }
-    host = visitor.account.url.removeprefix("http://")
-    seen = visitor.shows(*words.format(file=file).split())
-    lines = [line.rstrip() for line in seen.splitlines()]
-    expected = SHOWN[words].format(of=f"vendorlink/acme (stage test, {host})", host=host)
-    assert "\n".join([*lines, ""]) == expected
+    seen = visitor.shows(*words.replace("FILE", str(file)).split())
+    assert without_ends(seen) == filled(SHOWN[words], visitor)
 
 
 LIST = """\
 Connection      Token                   Ends in     Gen Failures
-editor/lost     not known                               store_unavailabl
-                                                        e
-editor/latched
+editor/lost     not known                               not_configured
+editor/acme
   the           ░░░░░░░░ dead, latched  ended         3
   connection
+  the           ████░░░░ fresh          30 min        3
+  connection
+vendorlink/empt none yet                                held: leak
+y
 vntana/held                                             held: leak
   variant       ████░░░░ stale, latched 30 min        3 upstream_unavail
   12345678                                              able, 2 times
 vntana/failing
-  organization  ████░░░░ aging          30 min        3 upstream_unavail
+  organization  ████░░░░ aging          30 min        0 upstream_unavail
   abcdef01                                              able
   variant       ████░░░░ fresh          30 min        3
   12345678
@@ -224,23 +401,28 @@ vendorlink/acme
   connection
 vendorlink/none none yet
 
-4 of 6 connections need attention: editor/lost, editor/latched,
-vntana/held, vntana/failing
+5 of 7 connections need attention: editor/lost, editor/acme,
+vendorlink/empty, vntana/held, vntana/failing
 """
 BELOW = """\
 editor/lost
   not known
-  store_unavailable
-editor/latched
+  not_configured
+editor/acme
   the connection
   dead, latched, ended, generation 3
+  the connection
+  fresh, 30 min, generation 3
+vendorlink/empty
+  none yet
+  held: leak
 vntana/held
   variant 12345678
   stale, latched, 30 min, generation 3
   upstream_unavailable, 2 times, held: leak
 vntana/failing
   organization abcdef01
-  aging, 30 min, generation 3
+  aging, 30 min, generation 0
   upstream_unavailable
   variant 12345678
   fresh, 30 min, generation 3
@@ -250,52 +432,69 @@ vendorlink/acme
 vendorlink/none
   none yet
 
-4 of 6 connections need attention: editor/lost, editor/latched,
-vntana/held, vntana/failing
+5 of 7 connections need attention: editor/lost, editor/acme,
+vendorlink/empty, vntana/held, vntana/failing
 """
-
-
-@pytest.fixture
-def troubled(visitor: Visitor) -> Visitor:
-    """Connections in each kind of trouble, and in none."""
-    account, key = visitor.account, {"variant": "123456789abc"}
-    account.add("vntana/held", variant("stale", failure=failure(), latched=True, **key))
-    held = {"since": at(-7200), "by": "me", "reason": "leak"}
-    account.answers["vntana/held"] = {**account.answers["vntana/held"], "held": held}
-    failing = variant("aging", failure=failure(count=1), context={"organization": "abcdef0123"})
-    account.add("vntana/failing", variant(**key), failing)
-    account.add("editor/latched", variant("dead", latched=True, expires_at=at(-9)))
-    account.add("vendorlink/none")
-    account.answers["vendorlink/none"] = {
-        **account.answers["vendorlink/none"],
-        "variants": [],
-    }
-    account.add("editor/lost")
-    account.answers["editor/lost"] = {"code": "store_unavailable", "detail": "no", "status": 503}
-    return visitor
 
 
 @pytest.mark.parametrize(("columns", "shown"), [(72, LIST), (71, BELOW)])
 def test_a_list_of_connections_is_a_table_from_72_columns_on(
-    troubled: Visitor, columns: int, shown: str
+    visitor: Visitor, columns: int, shown: str
 ) -> None:
-    lines = [line.rstrip() for line in troubled.shows("connections", columns=columns).splitlines()]
-    assert "\n".join([*lines, ""]) == shown
+    assert without_ends(visitor.shows("connections", columns=columns)) == shown
 
 
+@pytest.mark.parametrize("columns", [40, 80, 200])
 @pytest.mark.parametrize(
-    ("urgency", "style"),
-    [("lost", "bold red"), ("latched", "bold red"), ("failing", "bold red"), ("none", "bold")],
+    "words", ["connections", "status vendorlink NAME", "explain vendorlink NAME", "doctor"]
 )
-def test_the_name_of_a_connection_in_trouble_is_red(
-    troubled: Visitor, urgency: str, style: str
-) -> None:
-    place = next(one for one in troubled.account.answers if one.endswith(f"/{urgency}"))
-    flow, _, name = place.partition("/")
-    told: Any = troubled.account.answers[place]
-    error = CommandError("internal", "no") if "code" in told else None
-    one = connections.Connection(flow, name, None if error else told, error)
-    assert [str(span.style) for span in connections.title(one).spans][-1] == style
+def test_a_terminal_folds_what_is_long(visitor: Visitor, words: str, columns: int) -> None:
+    """Each part of it is to be seen; nothing is wider than the terminal."""
+    name, long = "n" * 63, "Why? " * 50
+    visitor.account.add(
+        f"vendorlink/{name}", variant(context={"display_name": "d" * 300}, because=long)
+    )
+    seen = visitor.shows(*words.replace("NAME", name).split(), columns=columns)
+    assert max(map(len, seen.splitlines())) <= columns
+    text = re.sub(r"\s", "", seen)
+    assert "status" not in words or "d" * 300 in text
+    assert "explain" not in words or "Why?" * 50 in text
+
+
+RED = re.compile(r"\x1b\[((?:1;)?31)m *(\S.*?) *\x1b\[0m")
+WRONG = {
+    "connections": [
+        ("1;31", "lost"),
+        ("31", "not known"),
+        ("31", "not_configured"),
+        ("1;31", "acme"),
+        ("31", "░░░░░░░░ dead, latched"),
+        ("1;31", "empty"),
+        ("31", "held: leak"),
+        ("1;31", "held"),
+        ("31", "held: leak"),
+        ("31", "████░░░░ stale, latched"),
+        ("31", "upstream_unavailable, 2 times"),
+        ("1;31", "failing"),
+        ("31", "upstream_unavailable"),
+        ("1;31", " ".join(LIST.splitlines()[-2:])),
+    ],
+    "status vntana held": [
+        ("31", "held: 2 h ago by me: leak"),
+        ("31", "████░░░░ stale, latched"),
+        ("31", "upstream_unavailable, 2 times, 1 min ago"),
+        ("31", "this version of the secret is not tried again"),
+    ],
+    "explain vntana held": [("31", "held: 2 h ago by me: leak"), ("31", "stale, latched.")],
+    "status editor lost": [("1;31", "not_configured")],
+}
+
+
+@pytest.mark.parametrize("words", WRONG)
+def test_what_is_wrong_is_red(visitor: Visitor, words: str) -> None:
+    """A latch, too, beside a token that lives; and a connection's name is bold."""
+    seen = visitor.shows_coloured(*words.split(), columns=120)
+    assert RED.findall(seen) == WRONG[words]
 
 
 def test_an_empty_list_says_how_to_add_a_connection(visitor: Visitor) -> None:
@@ -306,19 +505,26 @@ def test_an_empty_list_says_how_to_add_a_connection(visitor: Visitor) -> None:
     assert json.loads(visitor.says("connections", "--json").stdout) == {"connections": []}
 
 
+NO_JSON = 'usage: --parameters is no JSON\n→ Like this: --parameters \'{"userId": "jane"}\'\n'
 ERRORS = {
     "verify acme --flow vntana --file -": "usage: --flow must be one of editor\n",
     "verify acme --file -": (
         "usage: there is no token in it\n→ Give one: `token-broker token editor NAME`.\n"
     ),
+    "verify acme --file /nowhere": "usage: --file: No such file or directory\n",
     "verify acme": "usage: stdin is no terminal to ask on\n→ Give it by stdin: --file -\n",
     "forget vendorlink acme": "usage: stdin is no terminal to confirm on\n→ Say so: --yes\n",
+    "probe vendorlink acme": "usage: stdin is no terminal to confirm on\n→ Say so: --yes\n",
     "connect vendorlink acme": (
-        "connecting {of}\nusage: stdin is no terminal to ask on\n"
+        "connecting <of>\nusage: stdin is no terminal to ask on\n"
         "→ Give a file: --file FILE, or --file - for stdin.\n"
     ),
-    "token editor acme --parameters {": (
-        'usage: --parameters is no JSON\n→ Like this: --parameters \'{"userId": "jane"}\'\n'
+    "token editor acme --parameters {": NO_JSON,
+    f"check editor acme --parameters {'[' * 100_000}": NO_JSON,
+    "token editor acme --parameters []": "usage: --parameters must be a JSON object\n",
+    "token vendorlink acme/x": f"usage: NAME must match {CONNECTION.pattern}\n",
+    "status editor lost": (
+        f"not_configured: {LONG}\n→ Correct the secret with `token-broker connect editor lost`.\n"
     ),
 }
 
@@ -332,9 +538,22 @@ def test_a_check_without_a_harmless_request_is_wrong_usage(
     assert (said.exit_code, said.stderr) == (2, "usage: FLOW must be one of editor\n")
 
 
-@pytest.mark.parametrize("words", ERRORS)
-def test_wrong_usage_says_what_to_do(visitor: Visitor, words: str) -> None:
+@pytest.mark.parametrize("words", ERRORS, ids=lambda words: words[:50])
+def test_an_error_says_what_to_do(visitor: Visitor, words: str) -> None:
+    """In a line, however long; 2 is for wrong usage."""
     result = visitor.says(*words.split(), stdin=" \n")
-    of = f"vendorlink/acme (stage test, {visitor.account.url.removeprefix('http://')})"
-    expected = ERRORS[words].replace("{of}", of)
-    assert (result.exit_code, result.stdout, result.stderr) == (2, "", expected)
+    assert (result.stdout, result.stderr) == ("", filled(ERRORS[words], visitor))
+    assert result.exit_code == (2 if "usage: " in ERRORS[words] else 1)
+
+
+def test_an_error_is_json_with_the_option_json(visitor: Visitor) -> None:
+    result = visitor.says("token", "vendorlink", "lost", "--json")
+    told = Visitor.document(result.stderr)
+    advice = told.pop("advice")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert told == {
+        "code": "unknown_connection",
+        "detail": "there is no secret",
+        "retryable": False,
+    }
+    assert "token-broker connect vendorlink lost" in advice

@@ -1,9 +1,7 @@
 """`connect` reads, checks, tries and stores a secret; the first error ends it."""
 
 import json
-import re
 from itertools import count
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -13,7 +11,6 @@ from tests.cli.operators import Operator
 from tests.subjects import FLOWS, log_outs
 from token_broker.flows import every
 from token_broker_cli.connect import REJECTED
-from token_broker_fakes.vntana.accounts import demo_account
 from token_broker_local.provisions import demo_secrets
 
 if TYPE_CHECKING:
@@ -57,58 +54,6 @@ def test_a_new_connection_is_tried_and_works(operator: Operator, flow: str) -> N
     assert operator.told("token", flow, name)["generation"] == 1
     # The trial's sessions are ended, where the vendor has a way.
     assert [operator.asked(flow, step) for step in ends] == [one + len(ends) for one in before]
-
-
-def test_a_connection_is_changed(operator: Operator) -> None:
-    """The same again is neither tried nor stored: the token that is in use stays as it is."""
-    name = next(NAMES)
-    words = ("connect", "editor", name, "--file", "-")
-    same = secret(operator, "editor")
-    other = secret(operator, "editor", required=[])
-    done = [operator.told(*words, stdin=document) for document in (same, same, other)]
-    assert [one["done"] for one in done] == ["created", "unchanged", "updated"]
-    assert [one["tried"] for one in done] == [True, False, True]
-
-
-def test_a_file_is_read(operator: Operator, tmp_path: Path) -> None:
-    """With `--no-check` it is stored without a trial."""
-    file = tmp_path / "secret.json"
-    file.write_text(secret(operator, "vendorlink", host="vendor.example", scheme="https"))
-    words = ("connect", "vendorlink", next(NAMES), "--file", str(file))
-    told = operator.told(*words, "--no-check")
-    assert (told["done"], told["tried"]) == ("created", False)
-
-
-@pytest.mark.parametrize(
-    ("content", "code", "said"),
-    [
-        pytest.param("{", 2, "no JSON at line 1, column 2", id="no JSON"),
-        pytest.param("{}".ljust(65_537), 2, "more than 65536 bytes", id="too long"),
-        pytest.param("{}".ljust(65_536), 1, "username: is missing", id="as long as may be"),
-        pytest.param("[]", 1, "not_configured: secret: must be a JSON object", id="a list"),
-        pytest.param(f'{{"password": "{SECRET}"}}', 1, "username: is missing", id="missing"),
-        pytest.param(f'{{"username": ["{SECRET}"]}}', 1, "username: must be", id="wrong type"),
-        pytest.param(
-            f'{{"username": "a", "password": "{SECRET}", "host": "h", "pasword": ""}}',
-            1,
-            "pasword: is not known",
-            id="unknown",
-        ),
-    ],
-)
-def test_an_invalid_document_is_reported_by_its_wrong_key(
-    operator: Operator, tmp_path: Path, content: str, code: int, said: str
-) -> None:
-    """Never by its value; nothing is asked, nothing stored."""
-    name, file = next(NAMES), tmp_path / "secret.json"
-    file.write_text(content)
-    for place in ("-", str(file)):
-        result = operator.says("connect", "vendorlink", name, "--file", place, stdin=content)
-        assert (result.exit_code, result.stdout) == (code, "")
-        assert said in result.stderr
-        assert ("→ Correct that key; nothing was stored." in result.stderr) == (code == 1)
-        assert SECRET not in result.output
-    assert operator.says("status", "vendorlink", name).exit_code == 1
 
 
 @pytest.mark.parametrize(
@@ -188,32 +133,6 @@ def test_interactive_connect_shows_no_secret(operator: Operator) -> None:
     assert right not in seen
 
 
-def test_interactive_connect_can_change_the_password_alone(operator: Operator) -> None:
-    """The stored values are proposed; keys without a question stay; or pins as well."""
-    name, account = next(NAMES), demo_account()
-    document = secret(operator, "vntana", options={"lifetime": 600})
-    operator.says("connect", "vntana", name, "--file", "-", "--no-check", stdin=document)
-    answers = ["", account.email, account.password, "", "", "", "organization"]
-    code, seen = operator.watches("connect", "vntana", name, "--no-check", answers=answers)
-    assert code == 0, seen
-    for said in ("Changing", "[acme]", "updated"):
-        assert said in seen
-    operator.says("token", "vntana", name)
-    assert re.search("in (9|10) min", operator.says("status", "vntana", name).stdout)
-    refused = operator.says("token", "vntana", name, "--organization", "studio")
-    assert "organization: is pinned" in refused.stderr
-
-
-def test_a_secret_that_is_not_json_is_replaced(operator: Operator) -> None:
-    """`connect` is the way to correct it."""
-    name, client = next(NAMES), secrets_manager(operator)
-    client.create_secret(Name=f"token-broker/local/editor/{name}", SecretString="not JSON")
-    words = ("connect", "editor", name, "--file", "-")
-    result = operator.says(*words, stdin=secret(operator, "editor"))
-    assert result.stdout.startswith(f"updated: editor/{name} ")
-    assert "no JSON" in result.stderr
-
-
 def test_a_secret_without_a_value_gets_one(operator: Operator) -> None:
     """Terraform and other tools create one so: it holds no other operator's change."""
     name, client = next(NAMES), secrets_manager(operator)
@@ -221,23 +140,3 @@ def test_a_secret_without_a_value_gets_one(operator: Operator) -> None:
     words = ("connect", "editor", name, "--file", "-")
     assert operator.told(*words, stdin=secret(operator, "editor"))["done"] == "created"
     assert operator.told("token", "editor", name)["generation"] == 1
-
-
-def test_a_secret_scheduled_for_deletion_is_reported(operator: Operator) -> None:
-    """With advice to restore it."""
-    name, client = next(NAMES), secrets_manager(operator)
-    whole = f"token-broker/local/editor/{name}"
-    client.create_secret(Name=whole, SecretString=secret(operator, "editor"))
-    client.delete_secret(SecretId=whole)
-    words = ("connect", "editor", name, "--file", "-")
-    result = operator.says(*words, stdin=secret(operator, "editor"))
-    assert (result.exit_code, "restore-secret" in result.stderr) == (1, True)
-
-
-def test_a_new_secret_is_encrypted_with_the_given_kms_key(operator: Operator) -> None:
-    """If one is named."""
-    name = next(NAMES)
-    words = ("connect", "editor", name, "--file", "-", "--no-check", "--kms-key", "alias/mine")
-    assert operator.told(*words, stdin=secret(operator, "editor"))["done"] == "created"
-    found = secrets_manager(operator).describe_secret(SecretId=f"token-broker/local/editor/{name}")
-    assert found["KmsKeyId"] == "alias/mine"

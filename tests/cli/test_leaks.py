@@ -3,10 +3,10 @@
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import count
 
 import pytest
 
-from tests.cli.conftest import Connect
 from tests.cli.operators import Operator
 from tests.functions.canaries import traces
 from tests.subjects import FLOWS, canaries, questions
@@ -18,6 +18,7 @@ FORMS = pytest.mark.parametrize(
     ("flow", "form"), [(flow, ["--json"] if n % 2 else []) for n, flow in enumerate(FLOWS)]
 )
 """Text and JSON."""
+NUMBERS = count()
 
 
 class Shell:
@@ -27,6 +28,14 @@ class Shell:
         self._operator = operator
         self._form = form
         self.seen: list[str] = []
+
+    def connects(self, flow: str, **changes: str) -> str:
+        """Add a connection, untried, and return its name."""
+        name = f"leak-{next(NUMBERS)}"
+        document = dict(demo_secrets(self._operator.places)[flow]) | changes
+        words = ("connect", flow, name, "--file", "-", "--no-check")
+        assert self._operator.says(*words, stdin=json.dumps(document)).exit_code == 0
+        return name
 
     def types(self, *words: str, stdin: str | None = None) -> str:
         """Run a command, and record its output, errors and exception."""
@@ -50,12 +59,10 @@ def down(operator: Operator, flow: str) -> Iterator[None]:
 
 
 @FORMS
-def test_no_command_prints_a_password(
-    operator: Operator, connected: Connect, flow: str, form: list[str]
-) -> None:
+def test_no_command_prints_a_password(operator: Operator, flow: str, form: list[str]) -> None:
     """Right or wrong, stored or refused, tried or not, and while the vendor fails."""
     shell = Shell(operator, form)
-    name, bad = connected(flow), connected(flow, **WRONG[flow])
+    name, bad = shell.connects(flow), shell.connects(flow, **WRONG[flow])
     right = dict(demo_secrets(operator.places)[flow])
     wrong = right | WRONG[flow]
     for document in (wrong, wrong | {"x": 1}, dict.fromkeys(wrong, wrong)):
@@ -81,11 +88,11 @@ def test_no_command_prints_a_password(
 
 @FORMS
 def test_only_the_command_token_prints_a_token(
-    operator: Operator, connected: Connect, flow: str, form: list[str]
+    operator: Operator, flow: str, form: list[str]
 ) -> None:
     """Neither do status, explain, connections, verify and forget, nor errors."""
     shell = Shell(operator, form)
-    name = connected(flow)
+    name = shell.connects(flow)
     headers = operator.told("token", flow, name)["headers"].values()
     token, *others = [header.removeprefix("Bearer ") for header in headers]
     for command in ("status", "explain"):

@@ -45,18 +45,6 @@ def test_an_api_that_refuses_is_reported(visitor: Visitor, words: list[str]) -> 
     assert ("(stage test, " in result.stderr) == (words[0] in CHANGING)
 
 
-def test_connections_are_listed_if_some_calls_fail(visitor: Visitor) -> None:
-    """Each has its advice, which names the connection."""
-    problem = {"code": "not_configured", "detail": "host: is missing", "status": 500}
-    visitor.account.answers["vendorlink/acme"] = problem
-    assert "connect vendorlink acme" in visitor.says("connections", "--json").stdout
-    visitor.account.denied.add("api")
-    result = visitor.says("connections")
-    assert (result.exit_code, result.stdout.split("\t")[2]) == (1, "not known")
-    told = json.loads(visitor.says("connections", "--json").stdout)["connections"]
-    assert told[0]["error"]["code"] == "access_denied"
-
-
 def test_secrets_with_similar_names_are_not_listed(visitor: Visitor) -> None:
     """Its name only begins, or ends, like that of one."""
     visitor.account.add("editor/acme")
@@ -94,31 +82,30 @@ def test_a_secret_that_aws_fails_to_read_is_not_overwritten(visitor: Visitor) ->
     assert not visitor.account.asked["PutSecretValue"]
 
 
-@pytest.mark.parametrize("theirs", [THEIRS, None], ids=["changed", "deleted"])
-def test_connect_keeps_a_concurrent_change(visitor: Visitor, theirs: str | None) -> None:
+@pytest.mark.parametrize(
+    ("mine", "theirs", "operation", "time"),
+    [
+        pytest.param("{}", THEIRS, "GetSecretValue", 2, id="changed"),
+        pytest.param("{}", None, "GetSecretValue", 2, id="deleted"),
+        pytest.param(None, THEIRS, "CreateSecret", 1, id="created"),
+    ],
+)
+def test_connect_keeps_a_concurrent_change(
+    visitor: Visitor, mine: str | None, theirs: str | None, operation: str, time: int
+) -> None:
     """A person who types for minutes does not undo it unseen."""
-    secrets = visitor.account.secrets
+    account = visitor.account
+    account.secrets = {SECRET: mine} if mine else {}
 
     def meddle() -> None:
-        if visitor.account.asked["GetSecretValue"] == 2:
-            secrets.pop(SECRET)
-            secrets.update({SECRET: theirs} if theirs else {})
+        if account.asked[operation] == time:
+            account.secrets = {SECRET: theirs} if theirs else {}
 
-    visitor.account.first["GetSecretValue"] = meddle
+    account.first[operation] = meddle
     result = visitor.says(*CONNECT, stdin=MINE)
     assert (result.exit_code, result.stdout) == (1, "")
     assert "conflict: " in result.stderr
-    assert secrets.get(SECRET) == theirs
-
-
-def test_connect_keeps_a_concurrently_created_secret(visitor: Visitor) -> None:
-    secrets = visitor.account.secrets
-    del secrets[SECRET]
-    visitor.account.first["CreateSecret"] = lambda: secrets.update({SECRET: THEIRS})
-    result = visitor.says(*CONNECT, stdin=MINE)
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert "conflict: " in result.stderr
-    assert secrets[SECRET] == THEIRS
+    assert account.secrets.get(SECRET) == theirs
 
 
 @pytest.mark.parametrize(
@@ -165,6 +152,17 @@ def test_a_login_that_is_latched_for_one_token_is_not_tried(visitor: Visitor) ->
     assert "Give others. Was it the vendor's mistake? Then `token-broker forget" in seen
 
 
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [("{}", "It is new; "), ("[1]", "It is new; "), ('{"host": "x.nl"}', "Changing it; ")],
+)
+def test_the_values_of_a_stored_object_are_proposed(visitor: Visitor, kept: str, said: str) -> None:
+    """What is no object is replaced."""
+    visitor.account.add("vendorlink/acme", secret=kept)
+    code, seen = visitor.watches(*CONNECT[:4], answers=["mine", "b", ""])
+    assert (code, said in seen, "Host [x.nl]: " in seen) == (0, True, "x.nl" in kept), seen
+
+
 def test_an_unchanged_document_is_not_stored(visitor: Visitor) -> None:
     for done, note in (
         ("updated", "not tried at the vendor: `token-broker token vendorlink acme` does that\n"),
@@ -173,6 +171,8 @@ def test_an_unchanged_document_is_not_stored(visitor: Visitor) -> None:
         result = visitor.says(*CONNECT, stdin=MINE)
         assert result.stdout.startswith(f"{done}: vendorlink/acme (stage test, ")
         assert result.stderr.splitlines(keepends=True)[1:] == [note]
+    told = Visitor.document(visitor.says(*CONNECT, "--json", stdin=MINE).stdout)
+    assert (told["done"], told["tried"]) == ("unchanged", False)
     assert visitor.account.asked["PutSecretValue"] == 1
 
 
@@ -180,48 +180,60 @@ DEEP = "[" * 60_000
 
 
 @pytest.mark.parametrize(
-    ("kept", "why"),
-    [
-        ({"SecretString": DEEP}, "the secret is no JSON"),
-        ({"SecretBinary": "AAAA"}, "the secret is no JSON"),
-    ],
-    ids=["deep", "binary"],
+    "kept", [{"SecretString": DEEP}, {"SecretString": "no JSON"}, {"SecretBinary": "AAAA"}]
 )
-def test_a_secret_that_cannot_be_read_is_replaced(
-    visitor: Visitor, kept: dict[str, str], why: str
-) -> None:
+def test_a_secret_that_cannot_be_read_is_replaced(visitor: Visitor, kept: dict[str, str]) -> None:
+    """`connect` is the way to correct it."""
     visitor.account.told["GetSecretValue"] = (200, {**kept, "VersionId": "{}-version"})
     result = visitor.says(*CONNECT, stdin=MINE)
     assert (result.exit_code, result.stdout[:8]) == (0, "updated:"), result.output
-    assert f"What is stored now is not looked at: {why}\n" in result.stderr
+    assert "What is stored now is not looked at: the secret is no JSON\n" in result.stderr
     assert "s3cret" not in repr(Stored("s3cret", "1"))
 
 
-@pytest.mark.parametrize(
-    ("words", "content", "said"),
-    [
-        (CONNECT[:3], DEEP.encode(), "usage: --file: no JSON in UTF-8\n"),
-        (CONNECT[:3], b'"\xff"', "usage: --file: no JSON in UTF-8\n"),
-        (CONNECT[:3], b'{\n "a" 1}', "usage: --file: no JSON at line 2, column 6\n"),
-        (("verify", "acme"), b"\xff", "usage: --file: no text in UTF-8\n"),
-    ],
-    ids=["deep", "no text", "no JSON", "no token"],
-)
-def test_a_file_that_cannot_be_read_is_wrong_usage(
-    visitor: Visitor, tmp_path: Path, words: tuple[str, ...], content: bytes, said: str
+WRONG_FILE = {
+    b"{": "usage: --file: no JSON at line 1, column 2\n",
+    b'{\n "a" 1}': "usage: --file: no JSON at line 2, column 6\n",
+    DEEP.encode(): "usage: --file: no JSON in UTF-8\n",
+    b'"\xff"': "usage: --file: no JSON in UTF-8\n",
+    b"{}".ljust(65_537): "usage: --file: more than 65536 bytes\n",
+    b"{}".ljust(65_536): "username: is missing",
+    b"[]": "secret: must be a JSON object",
+    b'{"password": "s3cret"}': "username: is missing",
+    b'{"username": ["s3cret"]}': "username: must be a string that is not blank",
+    b'{"username": "a", "password": "s3cret", "host": "h", "pasword": ""}': "pasword: is not known",
+}
+
+
+@pytest.mark.parametrize("content", WRONG_FILE, ids=lambda content: content[:40].decode("latin1"))
+def test_an_invalid_document_is_reported_by_its_wrong_key(
+    visitor: Visitor, tmp_path: Path, content: bytes
 ) -> None:
-    file = tmp_path / "file"
+    """Never by its value; nothing is stored."""
+    said = WRONG_FILE[content]
+    is_usage = said.startswith("usage")
+    if not is_usage:
+        said = f"not_configured: {said}\n→ Correct that key; nothing was stored.\n"
+    file = tmp_path / "secret.json"
     file.write_bytes(content)
-    result = visitor.says(*words, "--file", str(file))
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.rpartition(")\n")[2] == said
+    for place in ("-", str(file)):
+        result = visitor.says(*CONNECT[:3], "--file", place, stdin=content)
+        assert (result.exit_code, result.stdout) == (2 if is_usage else 1, "")
+        assert result.stderr.partition(")\n")[2] == said
+    assert not visitor.account.asked["PutSecretValue"]
 
 
-def test_a_new_secret_has_a_description(visitor: Visitor) -> None:
+def test_a_token_that_is_no_text_is_wrong_usage(visitor: Visitor) -> None:
+    result = visitor.says("verify", "acme", "--file", "-", stdin=b"\xff")
+    assert (result.exit_code, result.stderr) == (2, "usage: --file: no text in UTF-8\n")
+
+
+def test_a_new_secret_has_a_description_and_a_key(visitor: Visitor) -> None:
     """And the list of secrets is asked for the stage's own."""
-    visitor.says("connect", "vendorlink", "new", *CONNECT[3:], stdin=MINE)
+    visitor.says("connect", "vendorlink", "new", *CONNECT[3:], "--kms-key", "mine", stdin=MINE)
     (body,) = visitor.account.bodies["CreateSecret"]
     assert body["Description"] == "Credentials that Token Broker logs in with"
+    assert body["KmsKeyId"] == "mine"
     visitor.says("connections")
     (body,) = visitor.account.bodies["ListSecrets"]
     assert body["Filters"] == [{"Key": "name", "Values": ["token-broker/test/"]}]
@@ -235,56 +247,3 @@ def test_accounts_are_not_compared_where_the_stack_names_the_address(visitor: Vi
     host = visitor.account.url.removeprefix("http://")
     assert result.stdout == f"updated: vendorlink/acme (stage test, {host})\n", result.output
     assert not [one for one in visitor.account.asked if one.startswith("GET ")]
-
-
-def test_a_proposed_value_is_stored(visitor: Visitor) -> None:
-    """Who takes the proposal has it in the secret, where the broker wants it.
-
-    What is no document, or no text, is not proposed.
-    """
-    words = ("connect", "vendorlink", "acme", "--no-check")
-    kept: object
-    for kept, answer, host in (
-        ({}, "", "app.vendorlink.nl"),
-        ([1], "", "app.vendorlink.nl"),
-        ({"host": 5}, "", "app.vendorlink.nl"),
-        ({"host": "other.vendorlink.nl"}, "", "other.vendorlink.nl"),
-        ({"host": "other.vendorlink.nl"}, " app.vendorlink.nl ", "app.vendorlink.nl"),
-    ):
-        visitor.account.secrets[SECRET] = json.dumps(kept)
-        code, seen = visitor.watches(*words, answers=["demo", "password", answer])
-        assert code == 0, seen
-        assert ("Changing it; " in seen) == (isinstance(kept, dict) and bool(kept))
-        assert json.loads(visitor.account.secrets[SECRET])["host"] == host
-
-
-def test_an_implied_default_is_not_stored(visitor: Visitor) -> None:
-    """Not even where something else was stored before."""
-    given = {"parameters": {"userId": "7", "n": 0}}
-    kept = given | {"token_url": "https://old.example", "editor_url": "https://e.example"}
-    visitor.account.add("editor/acme", secret=json.dumps(kept | {"pinned": "userId"}))
-    answers = ["key", "", "https://tokens.kudo.graebert.com", ""]
-    code, seen = visitor.watches("connect", "editor", "acme", "--no-check", answers=answers)
-    assert code == 0, seen
-    stored = json.loads(visitor.account.secrets["token-broker/test/editor/acme"])
-    assert stored == given | {"api_key": "key", "editor_url": "https://e.example"}
-    assert "choose it (of userId, n; empty: none): " in seen
-
-
-def test_another_kind_of_login_replaces_the_stored_one(visitor: Visitor) -> None:
-    """What is not asked for stays; a dash ends what was pinned."""
-    kept = {"email": "a@b.c", "password": "old", "organization": "acme", "options": {"lifetime": 9}}
-    document = json.dumps(kept | {"pinned": ["organization"]})
-    visitor.account.add("vntana/acme", secret=document)
-    answers = ["key", "", "", "", "-"]
-    code, seen = visitor.watches("connect", "vntana", "acme", "--no-check", answers=answers)
-    assert code == 0, seen
-    assert "Organization, uuid or slug [acme]: " in seen
-    assert "Workspace, uuid or slug (empty: none): " in seen
-    assert "(of organization) [organization]: " in seen
-    stored = json.loads(visitor.account.secrets["token-broker/test/vntana/acme"])
-    assert stored == {
-        "personal_access_token": "key",
-        "organization": "acme",
-        "options": {"lifetime": 9},
-    }

@@ -14,7 +14,7 @@ import token_broker_cli
 import token_broker_local
 from tests.cli.accounts import Visitor
 from tests.cli.command_lines import CHANGING, COMMANDS, SECRET
-from tests.cli.fake_account import ACTIONS, Account
+from tests.cli.fake_account import ACTIONS, STACK, Account
 from token_broker_cli import command
 from token_broker_cli.context import SECONDS, Context
 from token_broker_cli.errors import CommandError
@@ -44,68 +44,56 @@ LAST = 65_534 - len(FLOWS)
 URL, STAGE = "TOKEN_BROKER_URL", "TOKEN_BROKER_STAGE"
 
 
+def local_and(name: str) -> Options:
+    """Return options of the local system and, beside it, another one."""
+    named: dict[str, Any] = {name: "x"}
+    return Options(port=8080, **named)
+
+
+OTHER_STAGE = "prod, not of stage test"
+NO_STAGE = "No stage is set → Name one with --stage or"
+
+
 @pytest.mark.parametrize(
     ("options", "environment", "said"),
     [
-        pytest.param(
+        (
             Options(stage="prod"),
             {URL: f"{HOST}/test"},
             "test, not of stage prod → Name the address of that stage, or none",
-            id="url set",
         ),
-        pytest.param(
-            Options(url=f"{HOST}/prod/v1/"), {STAGE: "test"}, "prod, not of stage test", id="stage"
-        ),
-        pytest.param(
-            Options(stage="test", url=f"{HOST}/prod"), {}, "prod, not of stage test", id="options"
-        ),
-        pytest.param(
-            Options(), {STAGE: "test", URL: f"{HOST}/prod"}, "prod, not of stage test", id="shell"
-        ),
+        (Options(url=f"{HOST}/prod/v1/"), {STAGE: "test"}, OTHER_STAGE),
+        (Options(), {STAGE: "test", URL: f"{HOST}/prod"}, OTHER_STAGE),
         *(
-            pytest.param(Options(stage="test", url=url), {}, "prod, not of stage test", id=url)
-            for url in (f"{HOST}./prod", f"{HOST}//prod", f"{HOST}/prod//v1/")
+            (Options(stage="test", url=f"{HOST}{path}"), {}, OTHER_STAGE)
+            for path in ("/prod", "./prod", "//prod", "/prod//v1/")
         ),
-        pytest.param(
-            Options(stage="prod"),
-            {URL: OWN},
-            "does not tell its stage.* → Give both: --url",
-            id="own domain",
-        ),
-        pytest.param(Options(url=OWN), {STAGE: "prod"}, "does not tell its stage", id="own url"),
-        pytest.param(
+        (Options(stage="prod"), {URL: OWN}, "does not tell its stage.* → Give both: --url"),
+        (Options(url=OWN), {STAGE: "prod"}, "does not tell its stage"),
+        (
             Options(url=f"{HOST}/prod", region="us-east-1"),
             {},
             "eu-west-1, not in us-east-1 → Leave out --region",
-            id="region",
         ),
-        pytest.param(
-            Options(stack="test"), {URL: f"{HOST}/prod"}, "--stack.*→ Leave .* --url", id="stack"
-        ),
-        pytest.param(
-            Options(stage="prod", url=OWN, stack="x"), {}, "--stack and", id="stack, own domain"
-        ),
-        pytest.param(Options(stage=""), {STAGE: "prod"}, "must match", id="an empty stage"),
-        pytest.param(Options(url=""), {STAGE: "prod"}, "is empty → See --", id="an empty address"),
-        pytest.param(
-            Options(local=True, stage="prod"), {}, "→.* see --stage", id="local and stage"
-        ),
-        pytest.param(Options(port=8080, url=OWN), {}, "--url", id="local and an address"),
-        pytest.param(Options(local=True, profile="x"), {}, "--profile", id="local, a profile"),
-        pytest.param(Options(port=8080, stack="x"), {}, "--stack", id="local and a stack"),
-        pytest.param(Options(local=True, region="x"), {}, "--region", id="local and a region"),
-        pytest.param(Options(), {}, "No stage is set → Name one with --stage or", id="nothing"),
-        pytest.param(Options(url=HOST), {}, "No stage is set", id="an address without a stage"),
-        pytest.param(Options(url=OWN), {}, "No stage is set", id="own domain alone"),
-        pytest.param(Options(url="https://a[b", stage="a"), {}, "no URL → See --url", id="no URL"),
+        (Options(stack="test"), {URL: f"{HOST}/prod"}, "--stack.*→ Leave .* --url"),
+        (Options(stage="prod", url=OWN, stack="x"), {}, "--stack and"),
+        (Options(url=""), {STAGE: "prod"}, "is empty → See --"),
+        (Options(url="https://a[b", stage="a"), {}, "no URL → See --url"),
+        (Options(), {}, NO_STAGE),
+        (Options(url=HOST), {}, NO_STAGE),
+        (Options(url=OWN), {}, NO_STAGE),
         *(
-            pytest.param(Options(stage=stage), {}, "stage must match", id=stage)
-            for stage in ("a" * 17, "1a", "-a", "prod/x", "Prod", "a_b")
+            (Options(stage=stage), {STAGE: "prod"}, "stage must match")
+            for stage in ("", "a" * 17, "1a", "-a", "prod/x", "Prod", "a_b")
         ),
-        pytest.param(Options(port=LAST + 1), {}, f"1 to {LAST}", id="no room for the vendors"),
-        pytest.param(Options(local=True), {"PORT": "٨٠٨٠"}, "port", id="PORT of other digits"),
-        pytest.param(Options(port=0), {STAGE: "prod"}, "port", id="port 0"),
-        pytest.param(Options(local=True), {"PORT": "0"}, "port", id="PORT 0"),
+        *(
+            (local_and(name), {}, f"--{name} .*→.* see --{name}")
+            for name in ("stage", "url", "stack", "profile", "region")
+        ),
+        (Options(local=True, stage="prod"), {}, "--local and --stage"),
+        (Options(port=LAST + 1), {}, f"port must be a number from 1 to {LAST}"),
+        (Options(port=0), {STAGE: "prod"}, "port"),
+        *((Options(local=True), {"PORT": port}, "port") for port in ("0", "٨٠٨٠")),
     ],
 )
 def test_options_that_name_two_brokers_are_refused(
@@ -118,20 +106,49 @@ def test_options_that_name_two_brokers_are_refused(
     assert raised.value.exit_code == 2
 
 
+PROD = f"{HOST}/prod"
+ADDRESSES = (
+    f"{PROD}/v1/",
+    f"{PROD} ",
+    PROD.replace(".com", ".com:443"),
+    PROD.replace(".com", ".com.cn"),
+    PROD.replace("abc", "vpce-1").replace(".amazonaws", ".vpce.amazonaws"),
+)
+"""As API Gateway has them, too."""
+
+
 @pytest.mark.parametrize(
-    ("options", "environment", "stage"),
+    ("options", "environment", "stage", "url"),
     [
-        (Options(stage="prod", url=OWN), {STAGE: "test", URL: f"{HOST}/test"}, "prod"),
-        (Options(), {STAGE: "prod", URL: OWN}, "prod"),
-        (Options(stage="prod"), {URL: f"{HOST}/prod"}, "prod"),
-        (Options(stage="prod"), {URL: "", STAGE: ""}, "prod"),
+        (Options(local=True), {}, "local", "http://127.0.0.1:8080"),
+        (Options(local=True), {"PORT": "9080"}, "local", "http://127.0.0.1:9080"),
+        (Options(local=True), {"PORT": ""}, "local", "http://127.0.0.1:8080"),
+        (Options(port=7080), {"PORT": "9080"}, "local", "http://127.0.0.1:7080"),
+        (Options(port=1), {}, "local", "http://127.0.0.1:1"),
+        (Options(port=LAST), {}, "local", f"http://127.0.0.1:{LAST}"),
+        *((Options(url=url), {}, "prod", url) for url in (PROD, *ADDRESSES)),
+        (Options(stage="prod", url=PROD), {STAGE: "dev"}, "prod", PROD),
+        (Options(stage="prod", url=OWN), {STAGE: "test", URL: f"{HOST}/test"}, "prod", OWN),
+        (Options(), {STAGE: "prod", URL: OWN}, "prod", OWN),
+        (Options(stage="prod"), {URL: PROD}, "prod", PROD),
+        (Options(stage="prod"), {URL: "", STAGE: ""}, "prod", None),
+        (Options(stage="pr-2".ljust(16, "0")), {}, "pr-2000000000000", None),
     ],
 )
-def test_stage_and_address_of_one_source_are_used_together(
-    options: Options, environment: dict[str, str], stage: str
+def test_options_override_the_environment(
+    options: Options, environment: dict[str, str], stage: str, url: str | None
 ) -> None:
-    """A custom domain has no stage in it."""
-    assert Settings.of(options, environment).stage == stage
+    """The local system's port implies it; the URL names its stage; else the stack is asked."""
+    settings = Settings.of(options, environment)
+    assert (settings.stage, settings.url) == (stage, url)
+    assert settings.secrets == f"token-broker/{stage}/"
+
+
+def test_options_after_a_command_override_options_before_it() -> None:
+    """Also values that are 0 or empty."""
+    front, behind = Options(stage="one", json=True, port=1), Options(stage="", port=0)
+    assert behind.over(front) == Options(stage="", json=True, port=0)
+    assert Options().over(front) == front
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
@@ -157,6 +174,83 @@ def test_a_stack_of_another_stage_is_refused(
     result = visitor.types(*words, "--stage", "prod", "--stack", "other", stdin=SECRET)
     assert (result.exit_code, "is of stage test, not of stage prod" in result.stderr) == (2, True)
     assert not visitor.account.asked.keys() - {"DescribeStacks", "GetSecretValue"}
+
+
+def test_the_address_of_the_api_is_an_output_of_the_stack(visitor: Visitor) -> None:
+    """A stage is all that has to be named."""
+    visitor.account.stack = ("test", visitor.account.url)
+    assert visitor.types("status", "vendorlink", "acme", "--stage", "test").exit_code == 0
+    (body,) = visitor.account.bodies["DescribeStacks"]
+    assert body["StackName"] == "token-broker-test"
+
+
+REFUSAL = (
+    "<ErrorResponse><Error><Code>{}</Code><Message>you may not</Message></Error></ErrorResponse>"
+)
+NO_STACK = """\
+not_configured: there is no stack token-broker-test here
+→ See --stack, --url, --region.
+"""
+NOT_ALLOWED = """\
+access_denied: AWS refused DescribeStacks: you may not
+→ See who you are and what you may do: `token-broker doctor`.
+"""
+THROTTLED = """\
+aws_failed: AWS answered DescribeStacks with Throttling
+→ Look up Throttling.
+"""
+NO_OUTPUT = """\
+not_configured: stack token-broker-test has no output ApiUrl
+→ See --url.
+"""
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "said"),
+    [
+        (400, REFUSAL.format("ValidationError"), NO_STACK),
+        (400, REFUSAL.format("AccessDenied"), NOT_ALLOWED),
+        (400, REFUSAL.format("Throttling"), THROTTLED),
+        (200, STACK.format(stage="test", url="").replace("ApiUrl", "Other"), NO_OUTPUT),
+    ],
+)
+def test_a_stack_without_an_address_is_reported(
+    visitor: Visitor, status: int, answer: str, said: str
+) -> None:
+    visitor.account.told["DescribeStacks"] = (status, answer)
+    result = visitor.types("status", "vntana", "acme", "--stage", "test")
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", said)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(403, "access_denied"), (404, "unreachable"), (500, "unreachable")]
+)
+def test_an_error_of_api_gateway_is_reported_without_its_text(
+    visitor: Visitor, status: int, code: str
+) -> None:
+    visitor.account.answers["vendorlink/acme"] = {"message": "AKIA-s3cret", "status": status}
+    result = visitor.says("status", "vendorlink", "acme")
+    assert (result.exit_code, f"{code}: " in result.stderr) == (1, True)
+    assert "s3cret" not in result.output
+    assert "make run" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            ["--stage", "test", "--url", "http://broker.example.com"],
+            "usage: the broker's address: .*must begin with https://.*\n→ See --url.\n",
+        ),
+        (
+            ["--stage", "test", "--profile", "no-such-one"],
+            "usage: there is no such profile .*\n→ See --profile.\n",
+        ),
+    ],
+)
+def test_invalid_settings_are_wrong_usage(visitor: Visitor, options: list[str], said: str) -> None:
+    result = visitor.types("status", "vntana", "acme", *options)
+    assert (result.exit_code, bool(re.fullmatch(said, result.stderr))) == (2, True), result.output
 
 
 def test_a_named_stack_is_used() -> None:
@@ -210,14 +304,6 @@ def test_json_is_one_line_with_the_members_on_the_page(visitor: Visitor, words: 
         assert one.keys() == {"check", "level", "says", "do"}
 
 
-def test_a_question_names_stage_and_host(visitor: Visitor) -> None:
-    """And the effect on the callers."""
-    _, seen = visitor.watches("forget", "vendorlink", "acme", answers=["n"])
-    assert "stage test" in seen.partition("?")[0]
-    assert "Callers get new ones" in seen
-    assert not [one for one in visitor.account.asked if one.startswith("DELETE")]
-
-
 def test_connect_stores_a_new_secret_without_an_api(visitor: Visitor, account: Account) -> None:
     """Also without permission to describe the stack; the output says so."""
     words = ("connect", "vendorlink", "new", "--no-check", "--file", "-", "--stage", "test")
@@ -225,18 +311,8 @@ def test_connect_stores_a_new_secret_without_an_api(visitor: Visitor, account: A
     assert result.exit_code == 0, result.output
     assert "token-broker/test/vendorlink/new" in account.secrets
     assert "stage test, address not known" in result.stdout
-    result = visitor.types(
-        *words, "--json", stdin='{"username": "b", "password": "b", "host": "h"}'
-    )
-    assert Visitor.document(result.stdout) == {
-        "flow": "vendorlink",
-        "connection": "new",
-        "done": "updated",
-        "tried": False,
-        "options": {},
-        "stage": "test",
-        "host": None,
-    }
+    told = Visitor.document(visitor.types(*words, "--json", stdin=SECRET).stdout)
+    assert (told["done"], told["stage"], told["host"]) == ("updated", "test", None)
 
 
 def test_command_and_local_system_have_equal_addresses_and_credentials() -> None:

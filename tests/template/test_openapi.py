@@ -103,7 +103,9 @@ def test_an_answer_has_the_documented_members_and_no_optional_one(
     """It satisfies the flow's schema; without any of its members it would not."""
     schema = {"$ref": f"#/components/schemas/{flow.capitalize()}Answer", **API}
     valid = OAS30Validator(schema).is_valid
-    answer = dict(fake_broker._channel.call(Command(flow, "acme", "token", {}), Deadline(10.0)))
+    answer = dict(
+        fake_broker._channel.call(Command(flow, "acme", "token", {}), Deadline.after(10.0))
+    )
     assert valid(answer)
     for name in answer:
         assert not valid({key: value for key, value in answer.items() if key != name}), name
