@@ -61,7 +61,7 @@ run: $(RUNNABLE)  ## Run the whole system on this machine.
 test: $(READY) $(DYNALITE) $(AWS4FETCH)  ## Run every check and test.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy
+	@$(BIN)/mypy --num-workers auto
 	@$(BIN)/lint-imports --no-cache --no-logo
 	@$(BIN)/pytest -n auto --dist worksteal tests/unit --cov --cov-report=
 	@$(BIN)/coverage report --include='$(WHOLE)' --fail-under=100

@@ -52,13 +52,13 @@ class Case:
     total: list[float] = field(default_factory=list)
     aws: list[float] = field(default_factory=list)
     vendor: list[float] = field(default_factory=list)
-    asked: Counter[str] = field(default_factory=Counter)
+    calls: Counter[str] = field(default_factory=Counter)
     steps: list[str] = field(default_factory=list)
 
     @property
     def written(self) -> int:
         """Writes to the table."""
-        return self.asked["UpdateItem"]
+        return self.calls["UpdateItem"]
 
     def added(self) -> Spread:
         """Return the added time without AWS's, as a share of the bare calls' time."""
@@ -82,7 +82,7 @@ def cases() -> list[Case]:
         Case("vendorlink: renewal", "vendorlink", {"force": True}, 1),
         Case("editor", "editor", {"parameters": {"userId": "7", "file": "a.dwg"}}, 1, 4),
         Case(
-            "editor: anew",
+            "editor: forced",
             "editor",
             {"parameters": {"userId": "7", "file": "a.dwg"}, "force": True},
             1,
@@ -104,14 +104,14 @@ def measure(
     """Make the exchange once, for a connection with the tokens of the earlier cases, or none."""
     fake = getattr(world, case.flow)
     world.advance(11)  # an exchange can be forced again
-    services.aws.asked.clear()
+    services.aws.calls.clear()
     before, aws = len(fake.log), waiting.seconds
     began = time.perf_counter()
     answer = world.call(case.flow, connection, **case.payload)
     case.total.append((time.perf_counter() - began) * 1000)
     assert answer["source"] == "exchange", answer
     case.aws.append((waiting.seconds - aws) * 1000)
-    case.asked = Counter(services.aws.asked)
+    case.calls = Counter(services.aws.calls)
     case.steps = [entry.step for entry in list(fake.log)[before:]]
     with requests.Session() as session:
         session.get(f"{fake.url}/nothing", timeout=5)  # so that the connection is open
@@ -176,7 +176,7 @@ def main() -> None:
     """Measure and publish."""
     shown = Table(
         "exchange",
-        f"An exchange, with {DELAY * 1000:.0f} ms for each answer of the vendor",
+        f"An exchange; the vendor answers after {DELAY * 1000:.0f} ms",
         (
             "exchange",
             "upstream calls",
@@ -185,20 +185,20 @@ def main() -> None:
             "reads",
             "KMS",
             "total, ms",
-            "of it AWS",
-            "bare calls, ms",
-            "added, without AWS",
+            "AWS, ms",
+            "vendor alone, ms",
+            "added by the broker",
         ),
-        "AWS is moto; its time is what was waited for its answers."
-        " Where a name is resolved, or a connection's secret is first tried, there are further"
-        " leases, each of two writes: of the listing, of the way to the token, of the gate.",
+        "AWS is moto; its time is the wait for its answers. The first resolution of a name, and"
+        " the first use of a connection's secret, take further leases of two writes each: for the"
+        " list of organizations, the alias and the gate.",
     )
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):  # audit lines
         found = measured()
     for case in found:
-        reads = sum(case.asked[name] for name in ("GetItem", "BatchGetItem"))
-        kms = case.asked["Encrypt"] + case.asked["Decrypt"]
-        secrets = case.asked["GetSecretValue"]
+        reads = sum(case.calls[name] for name in ("GetItem", "BatchGetItem"))
+        kms = case.calls["Encrypt"] + case.calls["Decrypt"]
+        secrets = case.calls["GetSecretValue"]
         added = case.added().median
         shown.add(
             case.name, len(case.steps), case.written, secrets, reads, kms,

@@ -65,21 +65,21 @@ def main() -> None:
     """Simulate and publish."""
     shown = Table(
         "lifetime",
-        f"A token's lifetime in {PROCESSES} processes, counted: {LIFETIME} s",
+        f"A token's lifetime in {PROCESSES} processes, {LIFETIME} s, simulated",
         (
-            "who",
+            "frequency of calls",
             "calls",
             "logins and renewals",
             "p50, ms",
             "p99, ms",
             "p99.9, ms",
-            "most, ms",
-            "calls beyond a read",
+            "max, ms",
+            "calls slower than a read",
         ),
-        "Milliseconds are of trips to AWS alone, by round figures: a read 5, a decryption 6,"
-        " a write 8, an asynchronous invocation 10. A call from memory makes none; one from the"
-        f" table reads and decrypts ({READ:.0f}). One caller writes and invokes besides. Where"
-        " a lifetime has fewer than a thousand calls, that one is the p99.9.",
+        "Milliseconds are the time of requests to AWS only, in round figures: a read 5, a"
+        " decryption 6, a write 8, an asynchronous invocation 10. A hit in memory needs none; a"
+        f" hit in the table reads and decrypts ({READ:.0f}). One caller also writes and invokes."
+        " With fewer than a thousand calls in a lifetime, that call is the p99.9.",
     )
     for every, memory_seconds in itertools.product(EVERY, (0, 60, 300)):
         name = f"one call in {every} s, MEMORY_SECONDS={memory_seconds}"

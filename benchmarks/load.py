@@ -82,24 +82,24 @@ SCENARIOS = (
 )
 
 
-COLUMNS = ("scenario", "asked/s", "p50, ms", "p99, ms", "p99.9, ms", "errors", "tokens", "upstream")
+COLUMNS = ("scenario", "calls/s", "p50, ms", "p99, ms", "p99.9, ms", "errors", "tokens", "upstream")
 
 
 @contextmanager
 def system() -> Iterator[str]:
     """Run the local system, and yield its gateway's URL."""
-    with TemporaryFile() as said:
+    with TemporaryFile() as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "token_broker_local"],
             env=dict(os.environ) | {"PORT": str(PORT)},
-            stdout=said,
+            stdout=output,
             stderr=subprocess.STDOUT,
             cwd=ROOT,
         )
         try:
-            while b"\nready" not in (told := os.pread(said.fileno(), 1 << 16, 0)):
+            while b"\nready" not in (text := os.pread(output.fileno(), 1 << 16, 0)):
                 if process.poll() is not None:
-                    raise RuntimeError(told.decode(errors="replace"))
+                    raise RuntimeError(text.decode(errors="replace"))
                 time.sleep(0.05)
             yield f"http://127.0.0.1:{PORT}"
         finally:
@@ -189,9 +189,9 @@ def main() -> None:
         "load",
         f"Under load, {SECONDS} s each: the local system and its callers on one machine",
         COLUMNS,
-        "locust, open loop: callers come at random, and wait from when they were to ask. Every"
-        " request is signed. The gateway, moto, the vendors' fakes and the callers share the"
-        " processors, all but the callers one process.",
+        "locust, open loop: requests arrive at random, and a wait begins at the scheduled time."
+        " Each request is signed. The gateway, moto and the fakes are one process; it shares the"
+        " processors with the callers.",
     )
     with system() as url:
         connect()
@@ -214,8 +214,8 @@ def load_deployed(url: str, connection: str) -> None:
         "load-deployed",
         f"Under load, {SECONDS} s each: a deployed stage",
         COLUMNS,
-        "locust, open loop: callers come at random, and wait from when they were to ask, the"
-        " network between here and there included.",
+        "locust, open loop: requests arrive at random, and a wait begins at the scheduled time. It"
+        " includes the network between the callers and AWS.",
     )
     for scenario in SCENARIOS[:4]:
         there = replace(scenario, rate=RATE, connection=connection)

@@ -56,7 +56,7 @@ class Caller(FastHttpUser):  # type: ignore[misc]  # locust has no types here
         """Send one request."""
         flow, connection = SCENARIO["flow"], SCENARIO["connection"]
         path = f"/v1/{flow}/{connection}/token"
-        body = json.dumps(asked()).encode()
+        body = json.dumps(request_body()).encode()
         due = self.due
         self.due += DICE.expovariate(RATE)
         with self.client.post(
@@ -68,7 +68,7 @@ class Caller(FastHttpUser):  # type: ignore[misc]  # locust has no types here
             answer.success()
 
 
-def asked() -> dict[str, Any]:
+def request_body() -> dict[str, Any]:
     """Return a body: for one of many keys, or for the only one."""
     if not SCENARIO["keys"]:
         return {}

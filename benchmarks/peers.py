@@ -191,8 +191,8 @@ class Ours(Strategy):
             return own.token
         world.invocations += 1
         began = world.now
-        told = {"rejected": refused["fingerprint"]} if refused else {}
-        own.token = yield from self._fleet.steps(own.number, **told)
+        report = {"rejected": refused["fingerprint"]} if refused else {}
+        own.token = yield from self._fleet.steps(own.number, **report)
         own.read_at = world.now
         world.running += world.now - began + HANDLING
         return own.token
@@ -373,14 +373,14 @@ def main(strategies: Callable[[], list[Strategy]] | None = None) -> None:
             "$ a million",
             "through the API, $",
         ),
-        f"A seeded simulation. Calls come in bursts of {BURST} within half a second. Waiting is for"
-        " a token, a second one after a dead one included where the row asks again. Ours is the"
-        " shipped code of Vendorlink, in virtual time; the round trip to its function is not in its"
-        " waiting. Cost of a million calls, by list: Lambda (1 GB, arm64; 2 ms besides what AWS and"
-        " the vendor take; the others pay for their callers' waiting), DynamoDB, KMS, Secrets"
-        " Manager. The API's 3.50 $ a million requests is only ours, and none where functions are"
-        " invoked directly. In the last row callers keep an answer"
-        " for 300 s, as the client does. Logs are in no row.",
+        f"A seeded simulation. Calls come in bursts of {BURST} within half a second. Waiting is"
+        " for a token, and for a second one after a dead one if the row retries. Token Broker is"
+        " the shipped code of Vendorlink in virtual time; its waiting excludes the round trip to"
+        " its function. Cost is for a million calls at list prices: Lambda (1 GB, arm64; 2 ms"
+        " besides the waiting for AWS and the vendor; the others pay for their callers' waiting),"
+        " DynamoDB, KMS, Secrets Manager. Only Token Broker pays the API's 3.50 $ a million"
+        " requests, and not for direct invocations. In the last row callers keep an answer for 300"
+        " s, as the client does. No row includes logs.",
     )
     rows = strategies() if strategies else [
         LoginPerCall(), InProcess(), InProcessAgain(), Msal(), Authlib(), TableWithoutLock(),

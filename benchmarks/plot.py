@@ -22,8 +22,8 @@ SHOWN = {
     "editor": "editor",
     "vntana": "vntana",
     "boto3 client, get_item (floor)": "one boto3 client, one read",
-    "vntana, all through boto3": "vntana, all through boto3",
-    "as people write it": "as people write it",
+    "vntana, only boto3": "vntana, only boto3",
+    "typical handler": "typical handler",
 }
 
 

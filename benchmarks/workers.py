@@ -210,25 +210,24 @@ def main() -> None:
     """Measure and publish."""
     shown = Table(
         "workers",
-        f"Workers of their own, {CALLS} calls each a round ({CALLS // 4} misses),"
-        f" {ROUNDS} rounds in turn: median (middle half)",
+        f"Separate workers, {CALLS} calls each per round ({CALLS // 4} misses),"
+        f" {ROUNDS} rounds, interleaved: median (middle half)",
         (
             "what",
             "workers",
             "calls/s",
             "calls/s by boto3",
             "calls/s, empty handler (floor)",
-            "CPU a call, ms",
+            "CPU per call, ms",
             "CPU by boto3",
             "CPU, empty handler (floor)",
             "CPU above the floor / boto3's",
         ),
         "The editor's built function under AWS's runtime client, one call at a time for each"
-        " worker; a caller waits for each answer. A miss is a user that was never asked for: the"
-        " editor's first exchange. AWS (moto, over TLS on loopback, repeated reads at once) and the"
-        f" vendor's fake are one process, the callers another, on {os.cpu_count()} processors"
-        " in all: calls a second of misses are moto's more than ours. CPU time is of the workers"
-        " alone.",
+        " worker; a caller waits for each answer. A miss is a call for a new user: the editor's"
+        " first exchange. AWS (moto, over TLS on loopback, with cached reads) and the vendor's"
+        f" fake are one process, the callers another, on {os.cpu_count()} processors in all: moto"
+        " limits the calls per second of misses. CPU time is of the workers only.",
     )
     with cloud.apart() as services:
         for kind in KINDS:

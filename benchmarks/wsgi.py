@@ -87,7 +87,7 @@ class Remembering:
     def __init__(self, application: Any) -> None:
         self._application = application
         self._known: dict[tuple[str, bytes], tuple[str, list[tuple[str, str]], bytes]] = {}
-        self.asked: Counter[str] = Counter()
+        self.calls: Counter[str] = Counter()
         self.seconds = 0.0
         """The total seconds of the application itself."""
         self.pause = 0.0
@@ -96,7 +96,7 @@ class Remembering:
     def __call__(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
         """Answer one request."""
         operation = str(environ.get("HTTP_X_AMZ_TARGET", "")).rpartition(".")[2]
-        self.asked[operation] += 1
+        self.calls[operation] += 1
         began = time.perf_counter()
         try:
             return list(self._answered(operation, environ, start))
@@ -118,9 +118,9 @@ class Remembering:
     def _learn(
         self, operation: str, body: bytes, environ: dict[str, Any]
     ) -> tuple[str, list[tuple[str, str]], bytes]:
-        said: list[Any] = []
-        content = b"".join(self._application(environ, lambda *answer: said.append(answer)))
-        status, headers, *_ = said[0]
+        responses: list[Any] = []
+        content = b"".join(self._application(environ, lambda *answer: responses.append(answer)))
+        status, headers, *_ = responses[0]
         self._known[operation, body] = status, headers, content
         return self._known[operation, body]
 

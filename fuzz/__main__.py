@@ -11,7 +11,7 @@ HERE = Path(__file__).parent
 PORT = os.environ.get("PORT", "23480")
 
 
-def asked(command: str, seconds: str) -> int:
+def fuzz(command: str, seconds: str) -> int:
     """Return schemathesis' exit code, after at most *seconds* of fuzzing."""
     keys = {
         "FUZZ_ACCESS_KEY": ACCESS_KEY,
@@ -20,11 +20,11 @@ def asked(command: str, seconds: str) -> int:
         "SCHEMATHESIS_HOOKS": "signed",
         "PYTHONPATH": str(HERE),
     }
-    where = ["--config-file", str(HERE / "schemathesis.toml"), "run", "openapi.yaml"]
+    base = ["--config-file", str(HERE / "schemathesis.toml"), "run", "openapi.yaml"]
     options = ["--url", f"http://127.0.0.1:{PORT}", "--phases", "examples,coverage,fuzzing"]
     bounds = ["--max-time", seconds, "--max-examples", "50", "--continue-on-failure"]
     quiet = ["--warnings", "off", "--generation-database", "none"]
-    arguments = [*where, *options, *bounds, *quiet]
+    arguments = [*base, *options, *bounds, *quiet]
     return subprocess.call([command, *arguments], env=os.environ | keys)  # noqa: S603 (make says what)
 
 
@@ -40,7 +40,7 @@ def main(command: str, seconds: str = "60") -> int:
     try:
         is_ready = any(line.startswith("ready") for line in system.stdout or ())
         if is_ready:
-            return asked(command, seconds)
+            return fuzz(command, seconds)
         sys.stderr.write(
             f"The local system does not start. Another port? PORT={int(PORT) + 100} make fuzz\n"
         )

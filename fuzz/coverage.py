@@ -14,7 +14,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 FOUND = HERE / "found"
-LONGEST = 4096
+MAX_INPUT_BYTES = 4096
 """The maximum size of an input in bytes."""
 
 
@@ -30,23 +30,23 @@ def fuzz(name: str, arguments: list[str]) -> None:
 
 def run(name: str, seconds: int) -> int:
     """Fuzz one target for *seconds* in a separate process; return its exit code."""
-    seen = HERE / "corpus" / name
+    corpus = HERE / "corpus" / name
     fresh = FOUND / f"{name}-fresh"
-    for folder in (seen, fresh):
+    for folder in (corpus, fresh):
         folder.mkdir(parents=True, exist_ok=True)
     options = {
         "max_total_time": seconds,
-        "max_len": LONGEST,
+        "max_len": MAX_INPUT_BYTES,
         "timeout": 10,
         "rss_limit_mb": 1024,
         "artifact_prefix": f"{FOUND}/{name}-",
         "print_final_stats": 1,
         "verbosity": 1,
     }
-    told = [f"-{option}={value}" for option, value in options.items()]
+    arguments = [f"-{option}={value}" for option, value in options.items()]
     sys.stderr.write(f"Fuzzing {name} for {seconds} s\n")
-    command = [sys.executable, "-m", "fuzz.coverage", "--target", name, *told]
-    return subprocess.call([*command, str(fresh), str(seen)])  # noqa: S603 (our own words)
+    command = [sys.executable, "-m", "fuzz.coverage", "--target", name, *arguments]
+    return subprocess.call([*command, str(fresh), str(corpus)])  # noqa: S603 (our own arguments)
 
 
 def main(seconds: str, *names: str) -> int:
@@ -55,7 +55,7 @@ def main(seconds: str, *names: str) -> int:
     share = max(1, int(seconds) // len(chosen))
     broken = [name for name in chosen if run(name, share)]
     if broken:
-        sys.stderr.write(f"Broken promises: {', '.join(broken)}; the inputs are in {FOUND}\n")
+        sys.stderr.write(f"Broken properties: {', '.join(broken)}; the inputs are in {FOUND}\n")
     return len(broken)
 
 

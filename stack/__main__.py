@@ -1,4 +1,4 @@
-"""`make stack`: deploy onto the emulator, run the scenario, and print the results."""
+"""`make stack`: deploy onto the emulator, run the scenario, and print the report."""
 
 import shutil
 import signal
@@ -9,100 +9,101 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from stack import keeping
+from stack import interactive
 from stack.account import Account
 from stack.deployment import Deployment, NotDeployed
-from stack.places import Places
 from stack.processes import emulator
+from stack.report import FAILED, Check, Report
 from stack.scenario import (
-    bus,
     callers,
+    cli,
     client,
-    command,
-    crowd,
+    concurrency,
+    deletion,
+    events,
     flows,
-    grants,
-    leaving,
-    operating,
+    operations,
+    permissions,
     roles,
     rotations,
     signers,
     updates,
 )
+from stack.settings import Settings
 from stack.system import System
-from stack.table import FAILED, Row, Table
 from token_broker_fakes import registry
 from token_broker_fakes.fake import Fake
 
-MEMORY = Path("/dev/shm")  # noqa: S108 (a folder with a name of its own is made in it)
-ROOM_BYTES = 4 << 30
+MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 (a temporary folder is made in it)
+NEEDED_BYTES = 4 << 30
 
-CHAPTERS = (
+SCENARIO = (
     flows,
     callers,
-    operating,
+    operations,
     roles,
     rotations,
-    bus,
+    events,
     client,
-    command,
+    cli,
     signers,
-    crowd,
+    concurrency,
     updates,
-    grants,
-    leaving,
+    permissions,
+    deletion,
 )
 
 
 def main(python: str, built: str, sam: str) -> int:
-    """Run everything, and return the number of failed rows; or keep the system running."""
-    for each in (signal.SIGINT, signal.SIGTERM):  # a shell in the background ignores the first
-        signal.signal(each, signal.default_int_handler)
-    table = Table()
+    """Run the scenario and return the number of failed checks; or keep the system running."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell in the background ignores the first
+        signal.signal(number, signal.default_int_handler)
+    report = Report()
     try:
         with running(Path(python).absolute(), Path(built), Path(sam).absolute()) as system:
-            if keeping.is_wanted():
-                keeping.keep(system)
-            play(system, table)
+            if interactive.is_requested():
+                interactive.serve(system)
+            run_scenario(system, report)
     except KeyboardInterrupt:
-        if not keeping.is_wanted():
-            table.rows.append(Row("", "interrupted", verdict=FAILED))
+        if not interactive.is_requested():
+            report.checks.append(Check("", "interrupted", status=FAILED))
     except NotDeployed as error:
-        table.rows.append(Row("", "not deployed", [str(error)], verdict=FAILED))
-    if table.rows:
-        print("\n".join(table.lines()))
-    return len(table.failed)
+        report.checks.append(Check("", "not deployed", [str(error)], status=FAILED))
+    if report.checks:
+        print("\n".join(report.lines()))
+    return len(report.failed)
 
 
-def play(system: System, table: Table) -> None:
+def run_scenario(system: System, report: Report) -> None:
     """Run each module of the scenario."""
-    for chapter in CHAPTERS:
-        with table.about(str(chapter.__doc__).partition("\n")[0].rstrip(".")):
-            chapter.play(system, table)
+    for module in SCENARIO:
+        with report.section(str(module.__doc__).partition("\n")[0].rstrip(".")):
+            module.run(system, report)
 
 
 @contextmanager
 def running(python: Path, built: Path, sam: Path) -> Iterator[System]:
     """Deploy the stack and serve the vendors' fakes during the context."""
     with ExitStack() as stack:
-        made = tempfile.TemporaryDirectory(prefix="token-broker-stack-", dir=in_memory())
-        folder = Path(stack.enter_context(made))
-        places = Places(folder)
-        stack.enter_context(emulator(python, places))
-        system = System(Account(places), Deployment(Account(places), built, sam), served(stack))
+        temporary = tempfile.TemporaryDirectory(prefix="token-broker-stack-", dir=memory_folder())
+        folder = Path(stack.enter_context(temporary))
+        settings = Settings(folder)
+        stack.enter_context(emulator(python, settings))
+        account = Account(settings)
+        system = System(account, Deployment(account, built, sam), serve_fakes(stack))
         system.deploy()
         yield system
 
 
-def in_memory() -> Path | None:
-    """Return a folder in memory, if it has space: each function's process unpacks a layer."""
-    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM_BYTES:
-        return MEMORY
+def memory_folder() -> Path | None:
+    """Return a folder in memory if it has space: each function's process unpacks a layer."""
+    if MEMORY_FOLDER.is_dir() and shutil.disk_usage(MEMORY_FOLDER).free > NEEDED_BYTES:
+        return MEMORY_FOLDER
     return None
 
 
-def served(stack: ExitStack) -> Mapping[str, Fake[Any]]:
-    """Return the vendors' fakes, served."""
+def serve_fakes(stack: ExitStack) -> Mapping[str, Fake[Any]]:
+    """Serve the vendors' fakes until *stack* closes, and return them."""
     fakes = registry.fakes()
     for fake in fakes.values():
         stack.enter_context(fake.serve())

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import boto3
 from botocore.config import Config
 
-from stack.places import ACCOUNT, REGION, Places
+from stack.settings import ACCOUNT, REGION, Settings
 
 
 class Identity(NamedTuple):
@@ -20,20 +20,20 @@ class Identity(NamedTuple):
     token: str | None = None
 
     def environment(self) -> Mapping[str, str]:
-        """Return the environment variables of AWS's tools for it."""
-        found = {"AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key}
-        return found | ({"AWS_SESSION_TOKEN": self.token} if self.token else {})
+        """Return the environment variables by which AWS's tools use it."""
+        variables = {"AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key}
+        return variables | ({"AWS_SESSION_TOKEN": self.token} if self.token else {})
 
 
-ROOT = Identity("test", "test")
+ROOT_USER = Identity("test", "test")
 """The account's root identity, with all permissions."""
 
-FOR_ACCOUNT = {
+TRUST_ACCOUNT = {
     "Effect": "Allow",
     "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
     "Action": "sts:AssumeRole",
 }
-FOR_LAMBDA = {
+TRUST_LAMBDA = {
     "Effect": "Allow",
     "Principal": {"Service": "lambda.amazonaws.com"},
     "Action": "sts:AssumeRole",
@@ -47,19 +47,19 @@ def policy(*statements: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Account:
-    """The account of one run."""
+    """The AWS account of one run."""
 
-    places: Places
+    settings: Settings
     clients: dict[tuple[str, Identity], Any] = field(default_factory=dict, repr=False)
 
-    def client(self, service: str, identity: Identity = ROOT) -> Any:
+    def client(self, service: str, identity: Identity = ROOT_USER) -> Any:
         """Return boto3's client of *service*, for *identity*."""
         if (service, identity) not in self.clients:
-            make: Any = boto3.client  # its types know clients by literal names only
-            self.clients[service, identity] = make(
+            create: Any = boto3.client  # its types accept literal names only
+            self.clients[service, identity] = create(
                 service,
                 REGION,
-                endpoint_url=self.places.http,
+                endpoint_url=self.settings.http_url,
                 aws_access_key_id=identity.access_key,
                 aws_secret_access_key=identity.secret_key,
                 aws_session_token=identity.token,
@@ -67,11 +67,11 @@ class Account:
             )
         return self.clients[service, identity]
 
-    def environment(self, identity: Identity = ROOT) -> dict[str, str]:
+    def environment(self, identity: Identity = ROOT_USER) -> dict[str, str]:
         """Return the environment variables for the endpoint, the region and *identity*."""
         return {
-            "AWS_ENDPOINT_URL": self.places.http,
-            "AWS_CA_BUNDLE": str(self.places.authorities),
+            "AWS_ENDPOINT_URL": self.settings.http_url,
+            "AWS_CA_BUNDLE": str(self.settings.ca_file),
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_EC2_METADATA_DISABLED": "true",
@@ -83,48 +83,49 @@ class Account:
         """IAM's client."""
         return self.client("iam")
 
-    def user(self, name: str, *policies: str) -> Identity:
-        """Make a user with *policies*, by their ARNs, and return its key."""
+    def create_user(self, name: str, *policies: str) -> Identity:
+        """Create a user with the *policies* of these ARNs, and return its key."""
         self.iam.create_user(UserName=name)
         for arn in policies:
             self.iam.attach_user_policy(UserName=name, PolicyArn=arn)
         key = self.iam.create_access_key(UserName=name)["AccessKey"]
         return Identity(key["AccessKeyId"], key["SecretAccessKey"])
 
-    def role(
+    def create_role(
         self,
         name: str,
         *policies: str,
         tags: Mapping[str, str] | None = None,
-        trusts: Mapping[str, Any] = FOR_ACCOUNT,
+        trust: Mapping[str, Any] = TRUST_ACCOUNT,
     ) -> str:
-        """Make a role with *policies*, by their ARNs, and return its ARN."""
-        made = self.iam.create_role(
+        """Create a role with the *policies* of these ARNs, and return its ARN."""
+        response = self.iam.create_role(
             RoleName=name,
-            AssumeRolePolicyDocument=policy(trusts),
+            AssumeRolePolicyDocument=policy(trust),
             Tags=[{"Key": key, "Value": value} for key, value in (tags or {}).items()],
         )
         for policy_arn in policies:
             self.iam.attach_role_policy(RoleName=name, PolicyArn=policy_arn)
-        arn: str = made["Role"]["Arn"]
+        arn: str = response["Role"]["Arn"]
         return arn
 
     def session(self, name: str, *policies: str, tags: Mapping[str, str] | None = None) -> Identity:
-        """Make a role, and return the identity of its session."""
-        arn = self.role(name, *policies, tags=tags)
+        """Create a role, assume it, and return the session's identity."""
+        arn = self.create_role(name, *policies, tags=tags)
         sts = self.client("sts")
-        given = sts.assume_role(RoleArn=arn, RoleSessionName="stack")["Credentials"]
-        return Identity(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+        session = sts.assume_role(RoleArn=arn, RoleSessionName="stack")["Credentials"]
+        return Identity(session["AccessKeyId"], session["SecretAccessKey"], session["SessionToken"])
 
     def outputs(self, stack: str) -> dict[str, str]:
         """Return the outputs of a deployed *stack*."""
-        (found,) = self.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
-        return {one["OutputKey"]: one["OutputValue"] for one in found.get("Outputs", [])}
+        (description,) = self.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+        outputs = description.get("Outputs", [])
+        return {output["OutputKey"]: output["OutputValue"] for output in outputs}
 
-    def detach(self, policy: str) -> None:
+    def detach_policy(self, policy: str) -> None:
         """Detach a policy from all roles and users."""
-        holders = self.iam.list_entities_for_policy(PolicyArn=policy)
-        for role in holders["PolicyRoles"]:
+        entities = self.iam.list_entities_for_policy(PolicyArn=policy)
+        for role in entities["PolicyRoles"]:
             self.iam.detach_role_policy(RoleName=role["RoleName"], PolicyArn=policy)
-        for user in holders["PolicyUsers"]:
+        for user in entities["PolicyUsers"]:
             self.iam.detach_user_policy(UserName=user["UserName"], PolicyArn=policy)

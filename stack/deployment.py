@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stack.account import Account
-from stack.places import NAME, ROOT, STAGE
+from stack.settings import NAME, ROOT, STAGE
 
 ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}[platform.machine()]
 
@@ -29,18 +29,18 @@ class Deployment:
 
     def deploy(self, **parameters: str) -> dict[str, str]:
         """Deploy with *parameters* added to the earlier ones, and return the outputs."""
-        said = shlex.join(f"{name}={value}" for name, value in parameters.items())
-        self.run("deploy", str(self.sam), STAGE, ARCHITECTURE, PARAMETERS=said)
+        text = shlex.join(f"{name}={value}" for name, value in parameters.items())
+        self.run("deploy", str(self.sam), STAGE, ARCHITECTURE, PARAMETERS=text)
         return self.account.outputs(NAME)
 
     def destroy(self) -> None:
         """Delete the stack."""
         self.run("destroy", STAGE)
 
-    def run(self, word: str, *arguments: str, **variables: str) -> None:
-        """Run the script of the make target *word* in a copy of the files that it reads."""
-        done = subprocess.run(
-            [sys.executable, "-m", f"token_broker_operations.{word}", *arguments],
+    def run(self, target: str, *arguments: str, **variables: str) -> None:
+        """Run the script of the make target *target* in a folder with the files that it reads."""
+        result = subprocess.run(
+            [sys.executable, "-m", f"token_broker_operations.{target}", *arguments],
             cwd=self.folder(),
             env=os.environ | self.account.environment() | variables,
             stdin=subprocess.DEVNULL,
@@ -48,12 +48,12 @@ class Deployment:
             text=True,
             check=False,
         )
-        if done.returncode:
-            raise NotDeployed(f"{done.stdout}{done.stderr}"[-4000:])
+        if result.returncode:
+            raise NotDeployed(f"{result.stdout}{result.stderr}"[-4000:])
 
     def folder(self) -> Path:
-        """Return a folder that stands for the repository; settings persist in it."""
-        folder = self.account.places.folder / "repository"
+        """Return a folder with the files that the scripts read; the settings persist in it."""
+        folder = self.account.settings.folder / "repository"
         if not folder.exists():
             (folder / ".aws-sam").mkdir(parents=True)
             (folder / ".aws-sam/build").symlink_to(self.built.resolve())

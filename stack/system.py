@@ -1,4 +1,4 @@
-"""The deployed broker from its callers' side."""
+"""The deployed broker, as its callers use it."""
 
 import json
 from collections.abc import Mapping
@@ -11,9 +11,9 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from stack.account import ROOT, Account, Identity
+from stack.account import ROOT_USER, Account, Identity
 from stack.deployment import Deployment
-from stack.places import REGION, STAGE
+from stack.settings import NAME, REGION, STAGE
 from token_broker_descriptors import every
 from token_broker_fakes.fake import Fake
 
@@ -25,15 +25,15 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
 """The request bodies of flows that need one."""
 
 
-class Reply(NamedTuple):
-    """An answer over HTTP."""
+class Response(NamedTuple):
+    """A response over HTTP."""
 
     status: int
     body: Mapping[str, Any]
 
     def __str__(self) -> str:
-        told = self.body.get("source") or self.body.get("code")
-        return f"{self.status} {told}" if told else str(self.status)
+        result = self.body.get("source") or self.body.get("code")
+        return f"{self.status} {result}" if result else str(self.status)
 
 
 @dataclass
@@ -56,8 +56,8 @@ class System:
 
     def url(self, scheme: str = "https") -> str:
         """Return the API's URL; on AWS it is the output `ApiUrl`."""
-        places = self.account.places
-        base = places.https if scheme == "https" else places.http
+        settings = self.account.settings
+        base = settings.https_url if scheme == "https" else settings.http_url
         return f"{base}/_aws/execute-api/{self.api}/{STAGE}"
 
     def arn(self, name: str) -> str:
@@ -70,13 +70,22 @@ class System:
         name = live.removesuffix(":live")
         return f"{name}:{qualifier}" if qualifier else name
 
-    def connect(self, flow: str, connection: str, **changes: Any) -> str:
-        """Store the secret of a connection to a vendor's fake, with *changes*; return its name."""
+    def role(self, flow: str) -> str:
+        """Return the ARN of the role of a flow's function."""
+        lambdas = self.account.client("lambda")
+        name = f"{NAME}-{flow}"
+        return str(lambdas.get_function_configuration(FunctionName=name)["Role"])
+
+    def secret(self, flow: str) -> dict[str, Any]:
+        """Return the content of a secret that the fake of a flow accepts."""
         fake = self.fakes[flow]
-        document = {**type(fake).demo_secret(fake.url), **changes}
+        return dict(type(fake).demo_secret(fake.url))
+
+    def connect(self, flow: str, connection: str, **changes: Any) -> str:
+        """Store the secret of a connection to a fake, with *changes*; return its name."""
         name = f"token-broker/{STAGE}/{flow}/{connection}"
         secrets = self.account.client("secretsmanager")
-        text = json.dumps(document)
+        text = json.dumps({**self.secret(flow), **changes})
         try:
             secrets.create_secret(Name=name, SecretString=text)
         except secrets.exceptions.ResourceExistsException:
@@ -85,8 +94,8 @@ class System:
 
     def token(
         self, identity: Identity | None, flow: str, connection: str = "acme", **body: Any
-    ) -> Reply:
-        """Ask for a token."""
+    ) -> Response:
+        """Request a token."""
         body = {**BODIES.get(flow, {}), **body}
         return self.call(identity, "POST", f"/v1/{flow}/{connection}/token", body=body)
 
@@ -99,38 +108,42 @@ class System:
         scheme: str = "https",
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Reply:
+    ) -> Response:
         """Call the API as *identity*, unsigned if that is None."""
         content = json.dumps(body) if body else None
         url = self.url(scheme) + path
-        unsigned = AWSRequest(method, url, data=content, headers=dict(headers or {}))
+        request = AWSRequest(method, url, data=content, headers=dict(headers or {}))
         if identity:
-            SigV4Auth(Credentials(*identity), "execute-api", REGION).add_auth(unsigned)
-        answer = requests.request(
+            SigV4Auth(Credentials(*identity), "execute-api", REGION).add_auth(request)
+        response = requests.request(
             method,
             url,
             data=content,
-            headers=dict(unsigned.headers),
+            headers=dict(request.headers),
             timeout=CALL_SECONDS,
-            verify=str(self.account.places.authorities),
+            verify=str(self.account.settings.ca_file),
         )
-        return Reply(answer.status_code, answer.json())
+        return Response(response.status_code, response.json())
 
     def invoke(
-        self, flow: str, payload: Any, qualifier: str = "live", identity: Identity = ROOT
+        self, flow: str, payload: Any, qualifier: str = "live", identity: Identity = ROOT_USER
     ) -> Mapping[str, Any]:
         """Invoke a flow's function directly; return Lambda's error object if it raises."""
         lambdas = self.account.client("lambda", identity)
         name = self.function(flow, qualifier)
-        answer = lambdas.invoke(FunctionName=name, Payload=json.dumps(payload))
-        told: Mapping[str, Any] = json.load(answer["Payload"])
-        return told
+        response = lambdas.invoke(FunctionName=name, Payload=json.dumps(payload))
+        result: Mapping[str, Any] = json.load(response["Payload"])
+        return result
 
     def direct(self, flow: str, connection: str = "acme", qualifier: str = "live") -> str:
         """Request a token by direct invocation; return its source, or the error."""
         body = {"connection": connection, **BODIES.get(flow, {})}
-        answer = self.invoke(flow, body, qualifier)
-        return str(answer.get("errorType") or answer["source"])
+        result = self.invoke(flow, body, qualifier)
+        return str(result.get("errorType") or result["source"])
+
+    def requests(self, flow: str) -> int:
+        """Return the number of requests that a vendor received."""
+        return sum(self.fakes[flow].log.counts.values())
 
     def exchanges(self, flow: str) -> int:
         """Return the number of tokens that a vendor issued on request."""

@@ -111,7 +111,7 @@ def world(
     monkeypatch.setenv("AWS_ENDPOINT_URL", url)
     monkeypatch.delenv("AWS_ENDPOINT_URL_LAMBDA")
     world = World(counted, fake_vendors)
-    counted.asked.clear()
+    counted.calls.clear()
     counted.broken.clear()
     yield world
     world.close()

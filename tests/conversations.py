@@ -1,7 +1,7 @@
 """Holding an exchange's conversation in a test: by hand, with a fake, or with any answers."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import cycle
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from tests.subjects import words
+from tests.subjects import member_names
 from token_broker.errors import BrokerError
 from token_broker.exchange import Conversation, NeedToken, Request, ResolvedTo, Response, Send, run
 from token_broker.flows.vendor import Vendor
@@ -32,9 +32,9 @@ def begin(conversation: Conversation[Any]) -> Request:
     return step
 
 
-def tell(conversation: Conversation[Any], told: object) -> Request:
-    """Return the request that follows on *told*."""
-    step = conversation.send(told)
+def reply(conversation: Conversation[Any], value: object) -> Request:
+    """Return the request that follows on *value*."""
+    step = conversation.send(value)
     assert isinstance(step, Request)
     return step
 
@@ -56,14 +56,14 @@ def concluded(conversation: Conversation[Any], last: object) -> Any:
 
 def held(conversation: Conversation[Any], answers: Iterable[object]) -> Any:
     """Return the result of *conversation* when it is sent *answers*, one by one, and no more."""
-    told = iter(answers)
-    result = run(conversation, lambda _: next(told), lambda _: next(told))  # type: ignore[arg-type,return-value]  # of any kind
-    assert list(told) == [], "the conversation ended early"
+    remaining = iter(answers)
+    result = run(conversation, lambda _: next(remaining), lambda _: next(remaining))  # type: ignore[arg-type,return-value]  # of any kind
+    assert list(remaining) == [], "the conversation ended early"
     return result
 
 
 @dataclass
-class Desk:
+class MiniBroker:
     """The smallest broker: one connection, whose tokens it keeps in a dict."""
 
     vendor: Vendor[Any]
@@ -87,8 +87,8 @@ class Desk:
     def resolved(self, **inputs: str | None) -> Variant:
         """Return the variant that a request resolves to at VNTANA."""
         self.handoffs = {}
-        asked = {"organization": None, "workspace": None} | inputs
-        return self.converse(Variant("asked", asked)).variant  # type: ignore[union-attr]  # else it fails
+        fields = {"organization": None, "workspace": None} | inputs
+        return self.converse(Variant("asked", fields)).variant  # type: ignore[union-attr]  # else it fails
 
     def obtain(self, need: NeedToken) -> Token:
         """Return a live token of another variant."""
@@ -121,7 +121,7 @@ SECRETS = ('pass "wörd"/\\', "user name@Example", "key/with+signs==", "Old/Toke
 """What must appear in no error: a password, a name, a key, and tokens that are kept."""
 
 NAMES = (
-    *words(),
+    *member_names(),
     *("success", "errors", "response", "grid", "totalCount", "uuid", "slug", "role", "session"),
     *("expiration", "token", "accessToken", "renewalToken", "hostname", "userId", "displayName"),
     *("expiration_time", "message", "code"),
@@ -155,10 +155,34 @@ headers = st.dictionaries(header_names, st.sampled_from(TEXTS) | st.text(max_siz
 any_answers = st.lists(st.builds(Response, statuses, headers, contents), min_size=1, max_size=6)
 
 
+ODD: tuple[Any, ...] = (None, True, 0, -1, 10**20, 1e300, "3600", "", "a b", "é", "a\nb", [], {})
+"""Values that are wrong in most places of an answer."""
+
+
+def nearly(response: Response) -> Iterator[Response]:
+    """Yield *response* with each header, and each value of its JSON, replaced by odd ones."""
+    for name in response.headers:
+        for odd in ("", "é", "a b"):
+            yield Response(response.status, {**response.headers, name: odd}, response.content)
+    for body in altered(response.json()):
+        yield Response(response.status, response.headers, json.dumps(body).encode())
+
+
+def altered(value: object) -> Iterator[object]:
+    """Yield *value*, a JSON value, with each part of it replaced by an odd one."""
+    yield from ODD
+    if isinstance(value, dict):
+        for name, member in value.items():
+            yield from ({**value, name: odd} for odd in altered(member))
+    elif isinstance(value, list):
+        for at, member in enumerate(value):
+            yield from ([*value[:at], odd, *value[at + 1 :]] for odd in altered(member))
+
+
 def repeated(answers: list[Response]) -> Send:
     """Return a vendor that gives *answers* one by one, and again."""
-    told = cycle(answers)
-    return lambda _: next(told)
+    responses = cycle(answers)
+    return lambda _: next(responses)
 
 
 def survives(converse: Callable[[], object]) -> None:

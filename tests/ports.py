@@ -19,15 +19,15 @@ def free_ports() -> Addresses:
     The one after them is the sign: it is bound, so that two processes cannot have the same ones.
     """
     while True:
-        places = Addresses(random.choice(rows()))
+        addresses = Addresses(random.choice(rows()))
         with socket.socket() as sign:
             try:
-                sign.bind((HOST, places.port + COUNT))
-                ports.check(places)
+                sign.bind((HOST, addresses.port + COUNT))
+                ports.check(addresses)
             except (OSError, ports.PortError):
                 continue
             sign.detach()  # it stays bound
-            return places
+            return addresses
 
 
 def rows() -> range:

@@ -22,7 +22,7 @@ class Server:
     """Takes connections on loopback, keeps what it is sent, and answers as it is told."""
 
     behaviour: Behaviour
-    asked: list[bytes] = field(default_factory=list)
+    requests: list[bytes] = field(default_factory=list)
     connections: int = 0
     tls: ssl.SSLContext | None = None
 
@@ -50,7 +50,7 @@ class Server:
             if self.tls:
                 taken = self.tls.wrap_socket(taken, server_side=True)
             while request := self._read(taken):
-                self.asked.append(request)
+                self.requests.append(request)
                 self.behaviour(taken)
         except OSError:
             pass
@@ -79,7 +79,7 @@ class Server:
         self.thread.join(PATIENCE_SECONDS)
 
 
-def says(*parts: bytes, pause: float = 0.0, end: bool = False) -> Behaviour:
+def sends(*parts: bytes, pause: float = 0.0, end: bool = False) -> Behaviour:
     """Answer with *parts*, a *pause* before each, and close at the *end*."""
 
     def behave(taken: socket.socket) -> None:
@@ -94,7 +94,7 @@ def says(*parts: bytes, pause: float = 0.0, end: bool = False) -> Behaviour:
 
 def drips(head: bytes, drop: bytes, pause: float = 0.05) -> Behaviour:
     """Answer with *head*, then with one *drop* after another until nobody listens any more."""
-    return says(head, *[drop] * round(DRIPPING_SECONDS / pause), pause=pause)
+    return sends(head, *[drop] * round(DRIPPING_SECONDS / pause), pause=pause)
 
 
 def tunnels(port: int) -> Behaviour:

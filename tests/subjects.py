@@ -21,6 +21,7 @@ from token_broker_fakes.wire import Call
 FLOWS = tuple(every())
 CHECKED = tuple(flow for flow in FLOWS if flows()[flow].vendor.check)
 """Those whose vendor has a harmless request."""
+PROBED = tuple(flow for flow in FLOWS if flows()[flow].vendor.probe)
 LOOPBACK = "http://127.0.0.1:1"
 NOW = 1_900_000_000
 
@@ -57,28 +58,31 @@ def canaries(flow: str) -> dict[str, str]:
 
 
 class Talk:
-    """A conversation with a fake of a flow's vendor, and all that was said.
+    """A conversation with a fake of a flow's vendor, and its log.
 
-    *said* is the call's body, the demo's by default; *fault* one of the fake's, *modes* its modes;
-    *known* a secret that the fake accepts; *changes* are made to the demo's secret.
+    *content* is the body, the demo's by default; *fault* one of the fake's, *modes* its modes;
+    *known* a secret that the fake accepts; *changes* are made to the demo's secret; *ahead* are the
+    seconds by which the flow's clock is ahead of the vendor's.
     """
 
     def __init__(
         self,
         flow: str,
-        said: Mapping[str, Any] | None = None,
+        content: Mapping[str, Any] | None = None,
         *,
         fault: Mapping[str, Any] | None = None,
         modes: Mapping[str, Any] | None = None,
         known: Mapping[str, str] | None = None,
         changes: Mapping[str, Any] | None = None,
+        ahead: int = 0,
     ) -> None:
+        self.now = NOW + ahead
         self.flow = flows()[flow]
         self.vendor = self.flow.vendor
         self.fake = registry.new(flow, clock=lambda: float(NOW), rng=Random(flow))
         self.fake.modes.update(modes or {})
         self.secret = self.fake.demo_secret(LOOPBACK) | dict(changes or {})
-        self.said: list[tuple[Request, Response]] = []
+        self.log: list[tuple[Request, Response]] = []
         self.tokens: list[Token] = []
         self.variants: list[Variant] = []
         """Of which the tokens are, one by one."""
@@ -88,8 +92,8 @@ class Talk:
             self.fake.accept(known)
         if fault:
             self.fake.fail(**fault)
-        content = body(flow) if said is None else dict(said)
-        requested = self.flow.requested(Document(content, InvalidRequest))
+        fields = body(flow) if content is None else dict(content)
+        requested = self.flow.requested(Document(fields, InvalidRequest))
         try:
             self.obtain(NeedToken(requested))
         except BrokerError as error:
@@ -102,8 +106,21 @@ class Talk:
             self._kept[variant.key] = self._made(variant)
         return self._kept[variant.key]
 
-    def _made(self, variant: Variant) -> Token:
-        conversation = self.vendor.exchange(self.vendor.parse(self.secret), variant, NOW, None)
+    def renew(self, **fault: Any) -> None:
+        """Renew the tokens that can be, under one of the fake's faults; they take their place."""
+        before = zip(self.variants, self.tokens, strict=True)
+        self.log, self.tokens, self.variants = [], [], []
+        if fault:
+            self.fake.fail(**fault)
+        try:
+            for variant, token in before:
+                if token.renewal:
+                    self._made(variant, token)
+        except BrokerError as error:
+            self.error = error
+
+    def _made(self, variant: Variant, kept: Token | None = None) -> Token:
+        conversation = self.vendor.exchange(self.vendor.parse(self.secret), variant, self.now, kept)
         made = run(conversation, self._send, self.obtain)
         if isinstance(made, ResolvedTo):
             return self.obtain(NeedToken(made.variant))
@@ -113,7 +130,7 @@ class Talk:
 
     def _send(self, request: Request) -> Response:
         response = self.fake(request)
-        self.said.append((request, response))
+        self.log.append((request, response))
         return response
 
 
@@ -145,6 +162,11 @@ def renewal_step(flow: str) -> str | None:
     return None
 
 
+def tells_time(flow: str) -> bool:
+    """Say whether a login tells the vendor the time, as a signed one does."""
+    return any(Talk(flow, ahead=seconds).error for seconds in (-600, 600))
+
+
 def is_aliased_by_the_secret(flow: str) -> bool:
     """Say whether the secret adds something to a call that names each field."""
     found = talk(flow)
@@ -159,13 +181,13 @@ def is_made_in_steps(flow: str) -> bool:
 
 def proof(flow: str) -> Request:
     """Return the request that proves the credentials."""
-    return next(request for request, _ in talk(flow).said if request.proves_credentials)
+    return next(request for request, _ in talk(flow).log if request.proves_credentials)
 
 
 def refusal(flow: str) -> Response:
     """Return how the vendor answers a wrong login."""
-    said = Talk(flow, changes=wrong_login(flow)).said
-    return next(response for request, response in reversed(said) if request.proves_credentials)
+    log = Talk(flow, changes=wrong_login(flow)).log
+    return next(response for request, response in reversed(log) if request.proves_credentials)
 
 
 @cache
@@ -177,9 +199,9 @@ def refuses_clearly(flow: str) -> bool:
 
 def clear_refusal(flow: str) -> dict[str, Any]:
     """Return, as a fake's fault, an answer to a login that is about the credentials for certain."""
-    told = as_fault(refusal(flow))
-    for status in (told["status"], 401, 403, 400):
-        fault = told | {"status": status}
+    response = as_fault(refusal(flow))
+    for status in (response["status"], 401, 403, 400):
+        fault = response | {"status": status}
         error = Talk(flow, fault={"kind": "answer", "step": proof(flow).step, **fault}).error
         if isinstance(error, CredentialRejected) and error.is_certain:
             return fault
@@ -191,22 +213,22 @@ def asides(flow: str) -> frozenset[str]:
     """Return the steps from which nothing is made: a log-out, and a question about a token."""
     found, vendor = talk(flow), flows()[flow].vendor
     credentials, token = vendor.parse(found.secret), found.tokens[-1]
-    asked = [next(vendor.verify(credentials, token.value))] if vendor.verify else []
-    steps = {one.step for one in asked if isinstance(one, Request)}
+    checks = [next(vendor.verify(credentials, token.value))] if vendor.verify else []
+    steps = {one.step for one in checks if isinstance(one, Request)}
     return frozenset({*steps, *log_outs(flow)})
 
 
 def log_outs(flow: str) -> tuple[str, ...]:
     """Return the steps that end the sessions of a first exchange: one for each that has an end."""
     log_out = flows()[flow].vendor.log_out
-    asked = [next(log_out(token), None) for token in talk(flow).tokens] if log_out else []
-    return tuple(one.step for one in asked if isinstance(one, Request))
+    requests = [next(log_out(token), None) for token in talk(flow).tokens] if log_out else []
+    return tuple(one.step for one in requests if isinstance(one, Request))
 
 
 @cache
-def words() -> tuple[str, ...]:
+def member_names() -> tuple[str, ...]:
     """Return the names of members in the vendors' answers."""
-    found = {name for flow in FLOWS for _, response in talk(flow).said for name in names(response)}
+    found = {name for flow in FLOWS for _, response in talk(flow).log for name in names(response)}
     return tuple(sorted(found))
 
 

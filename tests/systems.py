@@ -24,11 +24,11 @@ main()
 @contextmanager
 def system() -> Iterator[Addresses]:
     """Run one on free ports; tell where it is."""
-    places = free_ports()
+    addresses = free_ports()
     process = subprocess.Popen(
         [sys.executable, "-c", PATIENT],
         cwd=Path(__file__).parents[1],
-        env=os.environ | {"PORT": str(places.port)},
+        env=os.environ | {"PORT": str(addresses.port)},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -39,7 +39,7 @@ def system() -> Iterator[Addresses]:
         rest = threading.Thread(target=deque, args=(lines, 0))
         rest.start()
         try:
-            yield places
+            yield addresses
         finally:
             process.terminate()
             rest.join()

@@ -26,7 +26,7 @@ def handler(event: Any, context: Any) -> dict[str, list[float]]:
     with_event = event["event"]
     function(with_event, context)
     [item] = [held.item for held in tools.cache._tokens.values()]
-    asked = {
+    key = {
         "TableName": event["table"],
         "Key": {"connection": {"S": item.connection}, "variant": {"S": item.variant}},
         "ConsistentRead": True,
@@ -39,13 +39,13 @@ def handler(event: Any, context: Any) -> dict[str, list[float]]:
     measured: dict[str, Callable[[], Any]] = {
         "empty": lambda: _empty(with_event, context),
         "memory": lambda: function(with_event, context),
-        "get_item": lambda: call(dynamodb, "get_item", **asked),
+        "get_item": lambda: call(dynamodb, "get_item", **key),
         "decrypt": lambda: sealer._decrypt(**sealed),
         "table": lambda: function(with_event, context),
-        "table, nothing known": lambda: function(with_event, context),
+        "table, alias unknown": lambda: function(with_event, context),
     }
     if client:
-        measured["boto3 get_item"] = lambda: client.get_item(**asked)
+        measured["boto3 get_item"] = lambda: client.get_item(**key)
     times: dict[str, list[float]] = {name: [] for name in measured}
     times |= {f"{name} cpu": [] for name in measured}
     together = [WARM, tuple(name for name in measured if name not in WARM)]
@@ -54,7 +54,7 @@ def handler(event: Any, context: Any) -> dict[str, list[float]]:
             measure = measured[name]
             if name == "table":
                 grow_old()
-            elif name == "table, nothing known":
+            elif name == "table, alias unknown":
                 tools.cache.clear()
             wall, cpu = time.perf_counter(), time.thread_time()
             measure()

@@ -7,7 +7,7 @@ earlier findings, and inputs with high coverage.
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from fuzz.targets import aws, callers, kept, vendors, words
+from fuzz.targets import aws, callers, inputs, stored, vendors
 
 Target = Callable[[bytes], object]
 
@@ -17,11 +17,11 @@ CORPUS = Path(__file__).parents[1] / "corpus"
 TARGETS: Mapping[str, Target] = {
     **vendors.ANSWERS,
     "bodies": vendors.compressed,
-    "secrets": words.secrets,
-    "addresses": words.addresses,
-    "variants": words.variants,
+    "secrets": inputs.secrets,
+    "addresses": inputs.addresses,
+    "variants": inputs.variants,
     "events": callers.events,
     "fastread": aws.fast_client,
-    "items": kept.items,
-    "seals": kept.seals,
+    "items": stored.items,
+    "seals": stored.seals,
 }

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from fuzz.targets.promises import expect
+from fuzz.targets.properties import expect
 from token_broker.aws.clients import FastFirst, call
 from token_broker.aws.endpoints import SERVICES, Credentials, Endpoint, PlainEnvironment
 from token_broker.aws.fast_client import FastClient
@@ -15,7 +15,7 @@ from token_broker.store import Store
 CHUNK = 512
 
 
-class Said:
+class FakeSocket:
     """A socket that returns *data* in pieces."""
 
     def __init__(self, data: bytes) -> None:
@@ -35,48 +35,48 @@ class Said:
         return piece
 
 
-class Line(Connection):
+class FakeConnection(Connection):
     """A connection with the answer *data*."""
 
     def __init__(self, data: bytes) -> None:
-        self.said = Said(data)
-        self._socket: Any = self.said
+        self.socket = FakeSocket(data)
+        self._socket: Any = self.socket
         self.is_over = False
 
 
-class Deaf(FastClient):
+class FixedClient(FastClient):
     """A fast client that gets the same answer to each request."""
 
     def __init__(self, data: bytes) -> None:
         super().__init__(PlainEnvironment(Credentials("a", "b", None, "eu-west-1"), ENDPOINTS))
-        self.line = Line(data)
+        self.connection = FakeConnection(data)
 
     def _connection(self, service: str) -> Connection:
         del service
-        return self.line
+        return self.connection
 
 
 ENDPOINTS = dict.fromkeys(SERVICES, Endpoint("127.0.0.1", 1, is_secure=False))
 
 
-def unasked() -> Any:
+def boto3_fallback() -> Any:
     """Stand for the fallback to boto3."""
-    raise StoreUnavailable("boto3 is asked")
+    raise StoreUnavailable("the fallback to boto3")
 
 
 def fast_client(data: bytes) -> None:
     """Read an item, two, a secret, or bytes: the result has the right type and a bounded size."""
     kind, rest = data[:1], data[1:]
     raw = rest if kind.islower() else framed(rest)
-    fast = Deaf(raw)
-    service = FastFirst(unasked, fast)
+    fast = FixedClient(raw)
+    service = FastFirst(boto3_fallback, fast)
     try:
         match kind.lower():
             case b"d":
-                clear = call(service, "decrypt", KeyId="key", CiphertextBlob=b"sealed")
-                expect(not clear or isinstance(clear["Plaintext"], bytes), "a plaintext is bytes")
+                plain = call(service, "decrypt", KeyId="key", CiphertextBlob=b"sealed")
+                expect(not plain or isinstance(plain["Plaintext"], bytes), "a plaintext is bytes")
             case b"e":
-                sealed = call(service, "encrypt", KeyId="key", Plaintext=b"clear")
+                sealed = call(service, "encrypt", KeyId="key", Plaintext=b"plain")
                 expect(isinstance(sealed["CiphertextBlob"], bytes), "a ciphertext is bytes")
             case b"s":
                 secret = call(service, "get_secret_value", SecretId="secret") or {
@@ -86,21 +86,21 @@ def fast_client(data: bytes) -> None:
             case _:
                 variants = ("one", "two") if kind.lower() == b"b" else ("one",)
                 for item in Store("table", service)._records("c", variants).values():  # noqa: SLF001 (its public readers decode)
-                    whole(item)
+                    check_types(item)
     except NotConfigured:
         expect(fast.fallbacks == 0, "no fallback to boto3 for an error that a retry cannot change")
     except StoreUnavailable:
         expect(fast.fallbacks == 1, "fallback to boto3 for an answer that is not understood")
     bound = LARGEST_HEAD + LARGEST_BODY + 2 * CHUNK
-    expect(fast.line.said.taken <= bound, "the read bytes are bounded")
+    expect(fast.connection.socket.taken <= bound, "the read bytes are bounded")
 
 
 def framed(body: bytes) -> bytes:
-    """Return a complete answer with *body*, so that the fuzzer gets beyond the head."""
+    """Return a complete answer with *body*, so that the fuzzer reaches the code after the head."""
     return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
 
 
-def whole(item: Mapping[str, Any]) -> None:
+def check_types(item: Mapping[str, Any]) -> None:
     """Expect typed attributes."""
     for attribute in item.values():
         expect(isinstance(attribute, Mapping) and len(attribute) == 1, "attributes are typed")

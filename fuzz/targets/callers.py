@@ -4,8 +4,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from fuzz.targets.promises import expect
-from fuzz.targets.words import document
+from fuzz.targets.inputs import document
+from fuzz.targets.properties import expect
 from token_broker.broker import Broker
 from token_broker.cache import SingleFlight, TokenCache
 from token_broker.dependencies import Clock, Dependencies
@@ -21,7 +21,7 @@ LETTERS = {b"v": "vntana", b"l": "vendorlink", b"e": "editor"} | {
 }
 """The functions by the first byte of an input; VNTANA's for any other byte."""
 
-BLAMELESS = {"invalid_request": 400, "store_unavailable": 503}
+ALLOWED_ERRORS = {"invalid_request": 400, "store_unavailable": 503}
 """The errors that callers may get while no service answers: never a defect."""
 
 
@@ -37,19 +37,19 @@ class Context:
         return 20_000
 
 
-class Nothing:
+class Unavailable:
     """AWS without any service that answers."""
 
     def __getattr__(self, name: str) -> Any:
         """Return a method that raises."""
 
-        def unavailable(*_: object, **__: object) -> NoReturn:
-            raise StoreUnavailable("nothing answers", retry_after=1)
+        def fail(*_: object, **__: object) -> NoReturn:
+            raise StoreUnavailable("no service answers", retry_after=1)
 
-        return unavailable
+        return fail
 
 
-class Silent(Telemetry):
+class CheckedTelemetry(Telemetry):
     """Discards events, but checks that each is serialisable."""
 
     def emit(self, event: str, **facts: Any) -> None:
@@ -62,29 +62,29 @@ class Silent(Telemetry):
         raise error
 
 
-def idle(flow: Flow, telemetry: Telemetry) -> Service:
+def isolated(flow: Flow, telemetry: Telemetry) -> Service:
     """Return the function of *flow* without any service that answers."""
-    nothing: Any = Nothing()
-    tools = Dependencies(
+    unavailable: Any = Unavailable()
+    dependencies = Dependencies(
         flow=flow,
-        clock=Clock(now=lambda: 1_900_000_000, monotonic=lambda: 0.0, sleep=nothing.sleep),
+        clock=Clock(now=lambda: 1_900_000_000, monotonic=lambda: 0.0, sleep=unavailable.sleep),
         cache=TokenCache(60, 10),
-        store=nothing,
-        sealer=nothing,
-        secrets=nothing,
-        send=nothing.send,
-        invoke=nothing.invoke,
-        announce=nothing.announce,
+        store=unavailable,
+        sealer=unavailable,
+        secrets=unavailable,
+        send=unavailable.send,
+        invoke=unavailable.invoke,
+        announce=unavailable.announce,
         emit=telemetry.emit,
         random=lambda: 0.5,
         owner=lambda: "me",
         skew=30,
         single_flight=SingleFlight(),
     )
-    return Service(Broker(tools), telemetry, f"token-broker/local/{flow.name}/")
+    return Service(Broker(dependencies), telemetry, f"token-broker/local/{flow.name}/")
 
 
-SERVICES = {name: idle(flow, Silent(name)) for name, flow in FLOWS.items()}
+SERVICES = {name: isolated(flow, CheckedTelemetry(name)) for name, flow in FLOWS.items()}
 
 
 def events(data: bytes) -> None:
@@ -93,12 +93,14 @@ def events(data: bytes) -> None:
     service = SERVICES[LETTERS.get(data[:1], "vntana")]
     is_http = isinstance(event, dict) and "requestContext" in event
     try:
-        answer = service(event, Context())
+        response = service(event, Context())
     except Exception as error:  # noqa: BLE001 (the error that a caller gets)
-        expect(not is_http, "HTTP is answered")
-        told = json.loads(str(error))
+        expect(not is_http, "an HTTP request gets a response")
+        problem = json.loads(str(error))
     else:
-        expect(is_http, "there was no token to return")
-        told = json.loads(answer["body"])
-        expect(answer["statusCode"] == told["status"], "one status")
-    expect(BLAMELESS.get(told["code"]) == told["status"], f"no defect: {told['code']}")
+        expect(is_http, "a direct invocation raises its error")
+        problem = json.loads(response["body"])
+        expect(response["statusCode"] == problem["status"], "the statuses are equal")
+    expect(
+        ALLOWED_ERRORS.get(problem["code"]) == problem["status"], f"no defect: {problem['code']}"
+    )

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from urllib3.response import HTTPResponse
 
-from fuzz.targets.promises import expect
+from fuzz.targets.properties import expect
 from token_broker import exchange, records
 from token_broker.document import Document
 from token_broker.errors import BrokerError, InvalidRequest, UpstreamUnavailable
@@ -33,7 +33,7 @@ from token_broker_descriptors import every as descriptors
 from token_broker_fakes import registry
 
 NOW = 1_900_000_000
-MOST_REQUESTS = 16
+MAX_REQUESTS = 16
 """The maximum number of requests in one conversation."""
 
 SECRETS = ('pass "word"/\\', "user name@Example", "key/with+signs==", "Old/Token+==", "renew/al+==")
@@ -47,36 +47,36 @@ HOSTS = frozenset({"api.example", "app.vendorlink.nl", "tokens.example"})
 
 
 @dataclass
-class Desk:
+class MiniBroker:
     """A minimal broker: it stores tokens in a dict; its vendor gives *answers*."""
 
     vendor: Vendor[Any]
     credentials: Any
     answers: Iterator[Response]
-    kept: dict[str, Token] = field(default_factory=dict)
+    tokens: dict[str, Token] = field(default_factory=dict)
     requests: int = 0
 
     def obtain(self, need: NeedToken) -> Token:
         """Return a live token of another variant."""
-        kept = self.kept.get(need.variant.key)
-        if kept and kept.fingerprint != need.rejected:
-            return kept
-        made = self.converse(need.variant)
-        if isinstance(made, ResolvedTo):
-            return self.obtain(NeedToken(made.variant))
-        kept = records.replace(made, context=json.loads(json.dumps(made.context)))
-        self.kept[need.variant.key] = kept
-        return made
+        stored = self.tokens.get(need.variant.key)
+        if stored and stored.fingerprint != need.rejected:
+            return stored
+        result = self.converse(need.variant)
+        if isinstance(result, ResolvedTo):
+            return self.obtain(NeedToken(result.variant))
+        context = json.loads(json.dumps(result.context))
+        self.tokens[need.variant.key] = records.replace(result, context=context)
+        return result
 
-    def converse(self, variant: Variant, kept: Token | None = None) -> Token | ResolvedTo:
+    def converse(self, variant: Variant, stored: Token | None = None) -> Token | ResolvedTo:
         """Exchange once."""
-        conversation = self.vendor.exchange(self.credentials, variant, NOW, kept)
+        conversation = self.vendor.exchange(self.credentials, variant, NOW, stored)
         return exchange.run(conversation, self.send, self.obtain)
 
     def send(self, request: Request) -> Response:
         """Answer a request, after a check that it may be sent."""
         self.requests += 1
-        expect(self.requests <= MOST_REQUESTS, "the conversation ends")
+        expect(self.requests <= MAX_REQUESTS, "the conversation ends")
         urls.split_url(request.url)
         host = urlsplit(request.url).hostname or ""
         expect(host in HOSTS or host.endswith(".vendorlink.nl"), "no other host is called")
@@ -88,7 +88,7 @@ class Desk:
 
 
 def responses(data: bytes) -> Iterator[Response]:
-    """Yield the answers in *data*: a status, headers, a blank line and a body, then ``%%``."""
+    """Yield the responses in *data*: a status, headers, a blank line and a body, then ``%%``."""
     for part in data.split(b"\n%%\n"):
         head, _, content = part.partition(b"\n\n")
         status, *lines = head.decode("latin-1").split("\n")
@@ -100,20 +100,20 @@ def responses(data: bytes) -> Iterator[Response]:
 STATUSES = frozenset(map(str, range(100, 600)))
 
 
-def survives(converse: Callable[[], object]) -> None:
+def check_result(converse: Callable[[], object]) -> None:
     """Check that *converse* returns, or raises a broker error without a secret."""
     try:
-        earned = converse()
+        result = converse()
     except BrokerError as error:
-        shown = f"{error!r} {error} {json.dumps(error.problem())}"
-        expect(not any(secret in shown for secret in SECRETS), "no secret is in an error")
-        expect(shown.isprintable(), "an error is one line")
+        text = f"{error!r} {error} {json.dumps(error.problem())}"
+        expect(not any(secret in text for secret in SECRETS), "no secret is in an error")
+        expect(text.isprintable(), "an error is one line")
     else:
-        if isinstance(earned, Token):
-            sound(earned)
+        if isinstance(result, Token):
+            check_token(result)
 
 
-def sound(token: Token) -> None:
+def check_token(token: Token) -> None:
     """Check that *token* can be returned."""
     expect(exchange.sendable(token.value) or not token.headers, "a token can be sent")
     for name, value in token.headers.items():
@@ -147,12 +147,12 @@ def vntana_answers(data: bytes) -> None:
     kind, rest = data[:1], data[1:]
     variant = VNTANA_VARIANTS.get(kind.lower(), VNTANA_VARIANTS[b"a"])
     credentials = replace(VNTANA, token_from_body=kind.isupper())
-    desk = Desk(VNTANA_FLOW.vendor, credentials, responses(rest))
-    survives(lambda: desk.converse(variant))
+    broker = MiniBroker(VNTANA_FLOW.vendor, credentials, responses(rest))
+    check_result(lambda: broker.converse(variant))
 
 
 VENDORLINK = VendorlinkCredentials(SECRETS[1], SECRETS[0], "app.vendorlink.nl")
-VENDORLINK_KEPT = Token(
+VENDORLINK_TOKEN = Token(
     SECRETS[3],
     {"Authorization": "Bearer x"},
     "https://app.vendorlink.nl/API",
@@ -165,9 +165,9 @@ VENDORLINK_KEPT = Token(
 
 def vendorlink_answers(data: bytes) -> None:
     """Converse with Vendorlink; with ``k`` before it, from a token that can be extended."""
-    kept = VENDORLINK_KEPT if data[:1] == b"k" else None
-    desk = Desk(VENDORLINK_FLOW.vendor, VENDORLINK, responses(data[1:]))
-    survives(lambda: desk.converse(Variant("login"), kept))
+    stored = VENDORLINK_TOKEN if data[:1] == b"k" else None
+    broker = MiniBroker(VENDORLINK_FLOW.vendor, VENDORLINK, responses(data[1:]))
+    check_result(lambda: broker.converse(Variant("login"), stored))
 
 
 EDITOR = EditorCredentials(
@@ -176,13 +176,13 @@ EDITOR = EditorCredentials(
 
 
 def editor_answers(data: bytes) -> None:
-    """Have the editor's vendor generate a token; with ``v`` before it, verify one."""
-    desk = Desk(EDITOR_FLOW.vendor, EDITOR, responses(data[1:]))
+    """Generate a token of the editor's; with ``v`` before it, verify one."""
+    broker = MiniBroker(EDITOR_FLOW.vendor, EDITOR, responses(data[1:]))
     if data[:1] == b"v":
-        survives(lambda: exchange.run(verify(EDITOR, "a-token"), desk.send))
+        check_result(lambda: exchange.run(verify(EDITOR, "a-token"), broker.send))
     else:
-        wanted = Variant("parameters", {"parameters": {"userId": "1"}})
-        survives(lambda: desk.converse(wanted))
+        variant = Variant("parameters", {"parameters": {"userId": "1"}})
+        check_result(lambda: broker.converse(variant))
 
 
 def answers_of(flow: Flow, secret: Any) -> Callable[[bytes], None]:
@@ -195,8 +195,8 @@ def answers_of(flow: Flow, secret: Any) -> Callable[[bytes], None]:
     def converse(data: bytes) -> None:
         body = {} if data[:1] == b"n" else descriptors()[flow.name].demo
         requested = flow.requested(Document(dict(body), InvalidRequest))
-        desk = Desk(flow.vendor, credentials, responses(data[1:]))
-        survives(lambda: desk.converse(flow.vendor.resolve(credentials, requested)))
+        broker = MiniBroker(flow.vendor, credentials, responses(data[1:]))
+        check_result(lambda: broker.converse(flow.vendor.resolve(credentials, requested)))
 
     return converse
 
@@ -205,7 +205,7 @@ ANSWERS = {
     name: answers_of(flow, registry.kind(name).demo_secret("https://api.example"))
     for name, flow in every().items()
 } | {"vntana": vntana_answers, "vendorlink": vendorlink_answers, "editor": editor_answers}
-"""A target for each flow's vendor. Three have more than one conversation."""
+"""A target for each flow's vendor; three have more than one conversation."""
 
 ENCODINGS = {b"g": "gzip", b"d": "deflate", b"i": "identity", b"b": "br", b"z": "gzip"}
 
@@ -221,4 +221,4 @@ def compressed(data: bytes) -> None:
     except Unreadable:
         return
     expect(len(content) <= bodies.LARGEST_BODY, "a body is bounded")
-    expect(kind != b"z" or content == rest * 64, "a body is read as it was")
+    expect(kind != b"z" or content == rest * 64, "a body is decompressed correctly")

@@ -198,7 +198,7 @@ class Fake(Generic[M]):
 
     @abstractmethod
     def without_token(self, answer: Answer) -> Answer:
-        """Return *answer* without the token in it."""
+        """Return *answer* without the token, and with all else. Header names have any case."""
 
     @abstractmethod
     def revoke(self, token: str | None = None) -> int:
@@ -206,4 +206,4 @@ class Fake(Generic[M]):
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
-        """Return the vendor's state, without passwords and keys."""
+        """Return the vendor's state with the tokens that live, and without passwords and keys."""

@@ -6,7 +6,7 @@ import sys
 import time
 from types import FrameType
 
-WINK_SECONDS = 0.2
+SLEEP_SECONDS = 0.2
 """The most seconds until a signal that arrives just before the sleep is handled."""
 
 
@@ -28,9 +28,9 @@ def main() -> None:
 
     with system.running(addresses, report=report):
         print(banner.banner(addresses, provisions.demo_secrets(addresses)["vntana"]))
-        print("ready: Ctrl-C ends everything", flush=True)
+        print("ready: Ctrl-C stops everything", flush=True)
         while True:
-            time.sleep(WINK_SECONDS)
+            time.sleep(SLEEP_SECONDS)
 
 
 def report(line: str) -> None:

@@ -16,23 +16,23 @@ from token_broker_local.addresses import (
 )
 from token_broker_local.dashboard import PATH
 
-OWN = "mine"
+NEW_CONNECTION = "mine"
 """An example name for a new connection."""
 
 
 def banner(addresses: Addresses, document: Mapping[str, Any]) -> str:
     """Return the banner; *document* is an example of a VNTANA secret."""
-    name = secret_name("vntana", OWN)
+    name = secret_name("vntana", NEW_CONNECTION)
     paragraphs = [
-        ["Token Broker, whole, on this machine"],
+        ["Token Broker, complete, on this machine"],
         table(addresses),
         [f"Dashboard: {addresses.url('gateway')}{PATH}"],
         ["Ask for a token:"],
         [f"  {curl(addresses, flow)}" for flow in FLOWS],
         [f"A connection is a secret, {secret_name('FLOW', 'NAME')}. Add one, with either line:"],
-        connecting(addresses, f"'{name}'", f"'{json.dumps(document)}'"),
-        ["Each fake shows its modes, faults and log. Have VNTANA fail, and work again:"],
-        switching(f"{addresses.url('vntana')}/_control"),
+        connect_lines(addresses, f"'{name}'", f"'{json.dumps(document)}'"),
+        ["Each fake shows its modes, faults and log. Make VNTANA fail, and work again:"],
+        control_lines(f"{addresses.url('vntana')}/_control"),
     ]
     return "\n\n".join("\n".join(paragraph) for paragraph in paragraphs) + "\n"
 
@@ -56,7 +56,7 @@ def curl(addresses: Addresses, flow: str) -> str:
     )
 
 
-def connecting(addresses: Addresses, name: str, document: str) -> Iterator[str]:
+def connect_lines(addresses: Addresses, name: str, document: str) -> Iterator[str]:
     """Yield how to add a connection called *name* by the AWS CLI, or by boto3."""
     yield (
         f"  export AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY} "
@@ -68,7 +68,7 @@ def connecting(addresses: Addresses, name: str, document: str) -> Iterator[str]:
     yield f"  {sys.executable} -c '{script}' {name} {document}"
 
 
-def switching(control: str) -> Iterator[str]:
+def control_lines(control: str) -> Iterator[str]:
     """Yield how to make the vendor whose control endpoint is *control* fail, and work again."""
     down = json.dumps({"faults": [{"kind": "status", "status": 503, "times": None}]})
     yield f"  curl {control}"

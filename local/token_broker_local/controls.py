@@ -24,8 +24,8 @@ from token_broker_local.routes import ROUTES
 from token_broker_local.signatures import CREDENTIALS
 
 JSON = "application/json"
-PATIENCE = 30.0
-"""Seconds for an answer: the gateway itself waits 29 for a function."""
+TIMEOUT_SECONDS = 30.0
+"""Limit of a call: the gateway itself waits 29 seconds for a function."""
 
 ACTIONS: Mapping[str, Mapping[str, Any]] = {
     "token": {},
@@ -44,7 +44,7 @@ RESPONSE_MEMBERS = (
     *("status", "code", "detail", "retry_after", "ok", "milliseconds", "source", "stale"),
     *("generation", "fingerprint", "expires_at", "forgotten", "complete", "held"),
 )
-"""Members of an answer that the browser gets."""
+"""Members of a response that the browser gets."""
 
 STATE_MEMBERS = ("vendor", "modes", "faults", "steps", "clock_offset")
 """Members of a fake's description that the browser gets."""
@@ -61,8 +61,8 @@ class Controls:
         """Return the actions on a connection of each flow, by the routes."""
         return {flow: [name for name in ACTIONS if route(flow, name)] for flow in FLOWS}
 
-    def vendors(self) -> Iterator[Mapping[str, Any]]:
-        """Yield each fake's switches and their choices, or the error of an unreachable one."""
+    def states(self) -> Iterator[Mapping[str, Any]]:
+        """Yield each fake's settings and their choices, or the error of an unreachable one."""
         for flow, url in self.fakes.items():
             try:
                 _, document = send("GET", f"{url}{CONTROL}")
@@ -79,24 +79,24 @@ class Controls:
         flow, connection, action = (command.get(name) for name in ("flow", "connection", "action"))
         found = route(flow, action)
         if found is None or not events.CONNECTION.fullmatch(str(connection)):
-            raise invalid("A call names a flow, a connection, and an action that is offered")
+            raise invalid("A call needs a flow, a connection, and an action of the flow")
         method, resource = found
         url = self.api + resource.replace("{connection}", str(connection))
-        given = selected(command, ("reason",)) if action == "hold" else {}
-        body = json.dumps({**body_of(str(flow), str(action)), **given}).encode()
+        reason = selected(command, ("reason",)) if action == "hold" else {}
+        body = json.dumps({**body_of(str(flow), str(action)), **reason}).encode()
         request = AWSRequest(method, url, {"Content-Type": JSON}, body)
         SigV4Auth(CREDENTIALS, "execute-api", REGION).add_auth(request)
         status, document = send(method, url, dict(request.headers.items()), body)
         return selected(document, RESPONSE_MEMBERS) | {"status": status}
 
     def switch(self, command: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Set the `switch` of the fake of `flow`; with `afresh`, reset its other switches."""
-        url, wanted = self.fakes.get(str(command.get("flow"))), command.get("switch")
-        if url is None or not isinstance(wanted, dict):
-            raise invalid("A switch names a flow, and has an object with what to switch")
-        method = "PUT" if command.get("afresh") is True else "PATCH"
+        """Set the `switch` of the fake of `flow`; with `reset`, reset its other switches."""
+        url, settings = self.fakes.get(str(command.get("flow"))), command.get("switch")
+        if url is None or not isinstance(settings, dict):
+            raise invalid("A switch needs a flow and an object with the settings")
+        method = "PUT" if command.get("reset") is True else "PATCH"
         status, document = send(
-            method, f"{url}{CONTROL}", {"Content-Type": JSON}, json.dumps(wanted).encode()
+            method, f"{url}{CONTROL}", {"Content-Type": JSON}, json.dumps(settings).encode()
         )
         return selected(document, (*STATE_MEMBERS, "error")) | {"status": status}
 
@@ -130,10 +130,10 @@ def send(
 
     Raises a `GatewayError`, a 502, without a response.
     """
-    place = urlsplit(url)
-    connection = HTTPConnection(place.netloc, timeout=PATIENCE)
+    parts = urlsplit(url)
+    connection = HTTPConnection(parts.netloc, timeout=TIMEOUT_SECONDS)
     try:
-        connection.request(method, place.path, body, dict(headers or {}))
+        connection.request(method, parts.path, body, dict(headers or {}))
         response = connection.getresponse()
         content = response.read()
     except (OSError, HTTPException):
@@ -146,6 +146,6 @@ def send(
         return response.status, None
 
 
-def invalid(words: str) -> GatewayError:
-    """Return the refusal of an invalid command of the page, to be raised."""
-    return GatewayError(400, "BadRequestException", words)
+def invalid(message: str) -> GatewayError:
+    """Return the error of an invalid command of the page."""
+    return GatewayError(400, "BadRequestException", message)

@@ -2,7 +2,7 @@
 
 // Everything that comes from the system goes into the page as text, never as markup.
 
-const EVERY = 1000;
+const POLL_MILLISECONDS = 1000;
 const COLOURS = 8;
 const WIDTH = 360, HEIGHT = 132, LEFT = 34, TOP = 8, BOTTOM = 16;
 const SVG = "http://www.w3.org/2000/svg";
@@ -11,24 +11,24 @@ const find = (id) => document.getElementById(id);
 let flow = "";
 let last = null;
 
-function made(name, properties = {}, ...children) {
+function create(name, properties = {}, ...children) {
   const element = Object.assign(document.createElement(name), properties);
   element.append(...children.filter((child) => child !== null));
   return element;
 }
 
-function drawn(name, attributes, ...children) {
+function createSvg(name, attributes, ...children) {
   const element = document.createElementNS(SVG, name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
   element.append(...children);
   return element;
 }
 
-// Words for numbers
+// Numbers as text
 
 function short(value) {
   if (value === null || value === undefined) return "–";
-  const number = (figure) => figure.toLocaleString("en", { maximumFractionDigits: figure < 10 ? 1 : 0 });
+  const number = (amount) => amount.toLocaleString("en", { maximumFractionDigits: amount < 10 ? 1 : 0 });
   return value >= 1e6 ? `${number(value / 1e6)} M` : value >= 1e4 ? `${number(value / 1e3)} k` : number(value);
 }
 
@@ -45,52 +45,52 @@ const valued = (metric, value) =>
 
 // At a glance
 
-function tiles(figures) {
-  const total = (metric, name) => figures.charts.find((chart) => chart.metric === metric).series
+function showTiles(data) {
+  const total = (metric, name) => data.charts.find((chart) => chart.metric === metric).series
     .filter((series) => name === undefined || series.name === name)
     .reduce((sum, series) => sum + (series.all.Sum ?? 0), 0);
-  const slowest = Math.max(-1, ...figures.charts.find((chart) => chart.metric === "Duration").series
+  const slowest = Math.max(-1, ...data.charts.find((chart) => chart.metric === "Duration").series
     .filter((series) => series.name !== "exchange").map((series) => series.all.p99 ?? -1));
-  const handed = total("HandOut"), failures = total("Failure");
-  const kept = handed ? Math.floor(100 * (handed - total("HandOut", "exchange")) / handed) : null;
-  const latched = figures.connections
+  const handOuts = total("HandOut"), failures = total("Failure");
+  const hitPercent = handOuts ? Math.floor(100 * (handOuts - total("HandOut", "exchange")) / handOuts) : null;
+  const latched = data.connections
     .filter((connection) => connection.variants.some((variant) => variant.latched)).length;
   find("tiles").replaceChildren(
-    tile("hand-outs", short(handed)),
-    tile("without an exchange", kept === null ? "–" : `${kept} %`),
+    tile("hand-outs", short(handOuts)),
+    tile("without an exchange", hitPercent === null ? "–" : `${hitPercent} %`),
     tile("exchanges", short(total("Exchange"))),
     tile("failures", short(failures), failures > 0),
     tile("connections latched", short(latched), latched > 0),
-    tile("connections held", short(figures.connections.filter((connection) => connection.held).length)),
+    tile("connections held", short(data.connections.filter((connection) => connection.held).length)),
     tile("p99 without an exchange", slowest < 0 ? "–" : `${short(slowest)} ms`),
   );
 }
 
 const tile = (name, value, isBad = false) =>
-  made("div", { className: "tile" }, made("span", {}, name),
-    made("strong", { className: isBad ? "bad" : "" }, value));
+  create("div", { className: "tile" }, create("span", {}, name),
+    create("strong", { className: isBad ? "bad" : "" }, value));
 
 // Connections
 
-const bodies = new Map();  // each connection's part of the table; its last row stays, with the focus
+const bodies = new Map();  // a table body for each connection; its last row stays, with the focus
 
-function states(figures) {
+function showConnections(data) {
   const table = find("states");
-  const shown = figures.connections.map((connection) => body(connection, figures.offered));
+  const shown = data.connections.map((connection) => body(connection, data.actions));
   for (const old of [...table.tBodies]) if (!shown.includes(old)) old.remove();
-  figures.connections.forEach((connection, index) => {
-    const part = shown[index], last = part.querySelector(".orders");
+  data.connections.forEach((connection, index) => {
+    const part = shown[index], last = part.querySelector(".actions");
     while (part.firstElementChild !== last) part.firstElementChild.remove();
-    part.prepend(...rows(connection, figures.now));
-    if (last) offer(last, connection.held);
+    part.prepend(...rows(connection, data.now));
+    if (last) showHold(last, connection.held);
     if (table.tBodies[index] !== part) table.insertBefore(part, table.tBodies[index] ?? null);
   });
 }
 
-function body(connection, offered) {
+function body(connection, actionsByFlow) {
   const key = `${connection.flow}/${connection.connection}`;
-  const actions = offered[connection.flow];
-  if (!bodies.has(key)) bodies.set(key, made("tbody", {}, actions ? orders(connection, actions) : null));
+  const actions = actionsByFlow[connection.flow];
+  if (!bodies.has(key)) bodies.set(key, create("tbody", {}, actions ? actionRow(connection, actions) : null));
   return bodies.get(key);
 }
 
@@ -98,42 +98,42 @@ const rows = (connection, now) => connection.variants.length
   ? connection.variants.map((variant, index) => row(connection, variant, index, now))
   : [empty(connection)];
 
-const cell = (className, ...children) => made("td", { className }, ...children);
-const pill = (name, title = "") => made("span", { className: `pill ${name}`, title }, name);
+const cell = (className, ...children) => create("td", { className }, ...children);
+const pill = (name, title = "") => create("span", { className: `pill ${name}`, title }, name);
 const held = ({ held: hold }) => hold ? pill("held", `since ${hold.since}, by ${hold.by}: ${hold.reason}`) : null;
 
-const named = (connection, isAgain) => isAgain ? cell("again")
-  : cell("connection", made("span", { className: "faint" }, `${connection.flow} / `), connection.connection);
+const connectionCell = (connection, isRepeated) => isRepeated ? cell("repeated")
+  : cell("connection", create("span", { className: "faint" }, `${connection.flow} / `), connection.connection);
 
 function empty(connection) {
-  const said = connection.error
-    ? made("span", { className: "pill error" }, connection.error)
-    : made("span", { className: "faint" }, "no token yet");
-  const rest = cell("state", said, held(connection));
+  const text = connection.error
+    ? create("span", { className: "pill error" }, connection.error)
+    : create("span", { className: "faint" }, "no token yet");
+  const rest = cell("state", text, held(connection));
   rest.colSpan = 6;
-  return made("tr", {}, named(connection, false), rest);
+  return create("tr", {}, connectionCell(connection, false), rest);
 }
 
 function row(connection, variant, index, now) {
-  return made("tr", { className: index ? "same" : "" },
-    named(connection, index > 0),
-    cell("variant", ...described(variant)),
+  return create("tr", { className: index ? "same" : "" },
+    connectionCell(connection, index > 0),
+    cell("variant", ...variantText(variant)),
     cell("state", pill(variant.state), variant.renewing ? pill("renewing") : null,
       variant.latched ? pill("latched") : null, held(connection)),
     cell("expires", life(variant, now)),
     cell("number", String(variant.generation)),
-    cell("fingerprint", made("code", {}, variant.fingerprint ?? "–")),
-    cell("failure", ...failed(variant.failure, now)));
+    cell("fingerprint", create("code", {}, variant.fingerprint ?? "–")),
+    cell("failure", ...failureText(variant.failure, now)));
 }
 
-function described(variant) {
+function variantText(variant) {
   const key = variant.variant === "-" ? "whole connection" : variant.variant.slice(0, 8);
   const flat = Object.entries(variant.context?.parameters ?? variant.context ?? {})
     .filter(([, value]) => value !== null && value !== "");
-  if (!flat.length) return [made("span", { className: "faint" }, key)];
+  if (!flat.length) return [create("span", { className: "faint" }, key)];
   const text = flat.map(([name, value]) =>
     `${name} ${shown(typeof value === "object" ? JSON.stringify(value) : String(value))}`);
-  return [made("span", { title: `${key}: ${JSON.stringify(variant.context)}` }, text.join(", "))];
+  return [create("span", { title: `${key}: ${JSON.stringify(variant.context)}` }, text.join(", "))];
 }
 
 const shown = (text) => /^[0-9a-f]{8}-[0-9a-f-]{27}$/.test(text) ? `${text.slice(0, 8)}…`
@@ -141,39 +141,39 @@ const shown = (text) => /^[0-9a-f]{8}-[0-9a-f-]{27}$/.test(text) ? `${text.slice
 
 function life(variant, now) {
   const at = (text) => Date.parse(text) / 1000;
-  if (!variant.fingerprint) return made("span", { className: "faint" }, "no token");
+  if (!variant.fingerprint) return create("span", { className: "faint" }, "no token");
   const [from, mark, to] = [variant.issued_at, variant.refresh_after, variant.expires_at].map(at);
   const left = to - now, whole = Math.max(1, to - from);
   const part = (seconds) => Math.min(100, Math.max(0, 100 * seconds / whole));
-  const bar = drawn("svg", { viewBox: "0 0 100 5", preserveAspectRatio: "none", "aria-hidden": "true" },
-    drawn("rect", { class: "left", width: part(left), height: 5 }),
-    drawn("rect", { class: "mark", x: part(to - mark), width: .8, height: 5 }));
-  const words = left > 0 ? `in ${span(left)}` : `${span(-left)} ago`;
+  const bar = createSvg("svg", { viewBox: "0 0 100 5", preserveAspectRatio: "none", "aria-hidden": "true" },
+    createSvg("rect", { class: "left", width: part(left), height: 5 }),
+    createSvg("rect", { class: "mark", x: part(to - mark), width: .8, height: 5 }));
+  const text = left > 0 ? `in ${span(left)}` : `${span(-left)} ago`;
   const title = `issued ${variant.issued_at}, renewed after ${variant.refresh_after}, expires ${variant.expires_at}`;
-  return made("div", { className: `life ${variant.state}`, title }, words, bar);
+  return create("div", { className: `life ${variant.state}`, title }, text, bar);
 }
 
-function failed(failure, now) {
-  if (!failure) return [made("span", { className: "faint" }, "none")];
+function failureText(failure, now) {
+  if (!failure) return [create("span", { className: "faint" }, "none")];
   const wait = Date.parse(failure.retry_at) / 1000 - now;
   const since = span(Math.max(0, now - Date.parse(failure.since) / 1000));
-  const again = failure.code === "credential_rejected" ? "" : wait > 0 ? `, again in ${span(wait)}` : ", again when asked";
-  return [made("code", {}, failure.code), made("span", { className: "faint" },
-    ` ${failure.count > 1 ? `${failure.count} times ` : ""}for ${since}${again}`)];
+  const retry = failure.code === "credential_rejected" ? "" : wait > 0 ? `, again in ${span(wait)}` : ", again with the next call";
+  return [create("code", {}, failure.code), create("span", { className: "faint" },
+    ` ${failure.count > 1 ? `${failure.count} times ` : ""}for ${since}${retry}`)];
 }
 
 // Events
 
-let told = "";  // what is shown: it is left as it is while nothing new comes, with its scroll and selection
+let shownEvents = "";  // without a new event the list stays, with its scroll position and selection
 
-function news(figures) {
-  find("told").hidden = !figures.news.length;
-  const now = JSON.stringify(figures.news);
-  if (now === told) return;
-  told = now;
-  find("news").replaceChildren(...figures.news.map(({ at, event, flow: name, connection, words }) => made("li", {},
-    made("time", { dateTime: new Date(at * 1000).toISOString() }, new Date(at * 1000).toLocaleTimeString("en-GB")),
-    pill(event), made("span", { className: "faint" }, `${name} / ${connection} `), words)));
+function showEvents(data) {
+  find("events-card").hidden = !data.events.length;
+  const events = JSON.stringify(data.events);
+  if (events === shownEvents) return;
+  shownEvents = events;
+  find("events").replaceChildren(...data.events.map(({ at, event, flow: name, connection, text }) => create("li", {},
+    create("time", { dateTime: new Date(at * 1000).toISOString() }, new Date(at * 1000).toLocaleTimeString("en-GB")),
+    pill(event), create("span", { className: "faint" }, `${name} / ${connection} `), text)));
 }
 
 // Charts
@@ -187,12 +187,12 @@ function colour(chart, name) {
   return taken.get(name);
 }
 
-function card(chart, figures) {
+function card(chart, data) {
   const isCount = chart.statistics.includes("Sum");
-  const top = ceiling(Math.max(...tops(chart, isCount, figures.points)));
-  const svg = drawn("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": chart.title },
-    ...frame(chart.metric, top, figures), ...(isCount ? bars : lines)(chart, top, figures.points));
-  return made("figure", { className: "card" }, made("h2", {}, chart.title), svg, legend(chart));
+  const top = ceiling(Math.max(...tops(chart, isCount, data.points)));
+  const svg = createSvg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": chart.title },
+    ...frame(chart.metric, top, data), ...(isCount ? bars : lines)(chart, top, data.points));
+  return create("figure", { className: "card" }, create("h2", {}, chart.title), svg, legend(chart));
 }
 
 function tops(chart, isCount, points) {
@@ -210,15 +210,15 @@ function ceiling(value) {
 const x = (index, points) => LEFT + (WIDTH - LEFT) * index / points;
 const y = (value, top) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - value / top);
 
-function frame(metric, top, figures) {
+function frame(metric, top, data) {
   const level = (value) => [
-    drawn("line", { class: "grid", x1: LEFT, x2: WIDTH, y1: y(value, top), y2: y(value, top) }),
-    drawn("text", { x: LEFT - 6, y: y(value, top) + 3.5, "text-anchor": "end" }, short(value)),
+    createSvg("line", { class: "grid", x1: LEFT, x2: WIDTH, y1: y(value, top), y2: y(value, top) }),
+    createSvg("text", { x: LEFT - 6, y: y(value, top) + 3.5, "text-anchor": "end" }, short(value)),
   ];
-  const minutes = Math.round(figures.seconds * figures.points / 60);
+  const minutes = Math.round(data.seconds * data.points / 60);
   return [...[0, top / 2, top].flatMap(level),
-    drawn("text", { x: LEFT, y: HEIGHT - 3 }, `${minutes} min ago`),
-    drawn("text", { x: WIDTH, y: HEIGHT - 3, "text-anchor": "end" }, "now")];
+    createSvg("text", { x: LEFT, y: HEIGHT - 3 }, `${minutes} min ago`),
+    createSvg("text", { x: WIDTH, y: HEIGHT - 3, "text-anchor": "end" }, "now")];
 }
 
 function bars(chart, top, points) {
@@ -228,7 +228,7 @@ function bars(chart, top, points) {
     if (!value) return [];
     reached[index] += value;
     const height = y(0, top) - y(value, top);
-    return [drawn("rect", { class: colour(chart, series.name), x: x(index, points), y: y(reached[index], top), width, height })];
+    return [createSvg("rect", { class: colour(chart, series.name), x: x(index, points), y: y(reached[index], top), width, height })];
   }));
 }
 
@@ -236,9 +236,9 @@ function lines(chart, top, points) {
   return chart.series.flatMap((series) => chart.statistics.flatMap((statistic, number) => {
     const name = `${colour(chart, series.name)} ${number ? "second" : ""}`;
     return pieces(series.points[statistic]).map((piece) => piece.length > 1
-      ? drawn("polyline", { class: `line ${name}`, points: piece.map(([index, value]) =>
+      ? createSvg("polyline", { class: `line ${name}`, points: piece.map(([index, value]) =>
         `${x(index + .5, points)},${y(value, top)}`).join(" ") })
-      : drawn("circle", { class: name, cx: x(piece[0][0] + .5, points), cy: y(piece[0][1], top), r: 1.6 }));
+      : createSvg("circle", { class: name, cx: x(piece[0][0] + .5, points), cy: y(piece[0][1], top), r: 1.6 }));
   }));
 }
 
@@ -253,57 +253,57 @@ function pieces(values) {
 }
 
 function legend(chart) {
-  const entry = (series) => made("li", {}, made("i", { className: colour(chart, series.name) }), `${series.name} `,
+  const entry = (series) => create("li", {}, create("i", { className: colour(chart, series.name) }), `${series.name} `,
     ...chart.statistics.flatMap((statistic) => [
-      chart.statistics.length > 1 ? made("span", { className: "faint" }, ` ${statistic === "Maximum" ? "max" : statistic} `) : null,
-      made("b", {}, valued(chart.metric, series.all[statistic])),
+      chart.statistics.length > 1 ? create("span", { className: "faint" }, ` ${statistic === "Maximum" ? "max" : statistic} `) : null,
+      create("b", {}, valued(chart.metric, series.all[statistic])),
     ]).filter((part) => part !== null));
-  return chart.series.length ? made("ul", {}, ...chart.series.map(entry))
-    : made("ul", {}, made("li", { className: "faint" }, "none"));
+  return chart.series.length ? create("ul", {}, ...chart.series.map(entry))
+    : create("ul", {}, create("li", { className: "faint" }, "none"));
 }
 
-// The round of every second
+// Once a second
 
-function show(figures) {
-  if (!find("flows").children.length) choose(figures.flows);
-  tiles(figures);
-  states(figures);
-  news(figures);
-  vendors(figures);
-  find("charts").replaceChildren(...figures.charts.map((chart) => card(chart, figures)));
+function show(data) {
+  if (!find("flows").children.length) choose(data.flows);
+  showTiles(data);
+  showConnections(data);
+  showEvents(data);
+  showFakes(data);
+  find("charts").replaceChildren(...data.charts.map((chart) => card(chart, data)));
 }
 
 function choose(flows) {
-  const button = (value) => made("button", {
+  const button = (value) => create("button", {
     type: "button", ariaPressed: String(value === flow), textContent: value || "all flows",
-    onclick: () => { flow = value; choose(flows); look(); },
+    onclick: () => { flow = value; choose(flows); refresh(); },
   });
   find("flows").replaceChildren(...["", ...flows].map(button));
 }
 
-async function look() {
-  const asked = flow;
+async function refresh() {
+  const requested = flow;
   try {
-    const response = await fetch(`/_dashboard/figures?flow=${asked}`, { signal: AbortSignal.timeout(30000) });
+    const response = await fetch(`/_dashboard/data?flow=${requested}`, { signal: AbortSignal.timeout(30000) });
     if (!response.ok) throw new Error(String(response.status));
-    const figures = await response.json();
-    if (asked !== flow) return;
-    last = figures;
-    show(figures);
-    say("on", `live, last ${Math.round(figures.seconds * figures.points / 60)} minutes`);
+    const data = await response.json();
+    if (requested !== flow) return;
+    last = data;
+    show(data);
+    showStatus("on", `live, last ${Math.round(data.seconds * data.points / 60)} minutes`);
   } catch {
-    say("off", last ? "no answer: these figures are old" : "no answer");
+    showStatus("off", last ? "no response: these data are old" : "no response");
   }
 }
 
-function say(className, text) {
+function showStatus(className, text) {
   if (find("live").textContent !== text) find("live").textContent = text;
   find("live").className = className;
 }
 
-async function round() {
-  if (!document.hidden) await look();
-  setTimeout(round, EVERY);
+async function poll() {
+  if (!document.hidden) await refresh();
+  setTimeout(poll, POLL_MILLISECONDS);
 }
 
-round();
+poll();

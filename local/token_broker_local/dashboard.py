@@ -18,8 +18,8 @@ from typing import Any, TypeAlias
 from urllib.parse import parse_qs
 
 from token_broker_local.addresses import FLOWS
-from token_broker_local.announcements import Announcements
 from token_broker_local.controls import JSON, Controls, invalid
+from token_broker_local.event_log import EventLog
 from token_broker_local.messages import GatewayError, HttpRequest, HttpResponse
 from token_broker_local.metrics import POINTS, SECONDS, Metrics
 from token_broker_operations.dashboard import CHARTS
@@ -35,8 +35,8 @@ FILES = {
 
 CALL, SWITCH = f"{PATH}/call", f"{PATH}/switch"
 
-LARGEST_COMMAND = 65_536
-"""The most bytes that the page may post."""
+MAX_COMMAND_BYTES = 65_536
+"""Limit of what the page may post."""
 
 LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 """Host names by which a browser on this machine may call the page, with any port."""
@@ -55,8 +55,8 @@ HEADERS = (
     ("Cache-Control", "no-store"),
 )
 
-CURRENT = 0.8
-"""Seconds for which the states are cached."""
+CACHE_SECONDS = 0.8
+"""Lifetime of the cached states."""
 
 States: TypeAlias = Callable[[], Iterable[Mapping[str, Any]]]
 
@@ -70,15 +70,15 @@ class Dashboard:
     clock: Callable[[], float] = time.time
     controls: Controls | None = None
     """The page's controls. Without them it is read-only."""
-    announcements: Announcements = field(default_factory=Announcements)
-    """The functions' events."""
+    events: EventLog = field(default_factory=EventLog)
+    """The functions' latest events."""
     _states_read: tuple[float, list[Mapping[str, Any]]] = field(default=(0.0, []), init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     def record(self, output: str) -> None:
         """Read the output of a function in one call: its metrics and its events."""
         self.metrics.record(output)
-        self.announcements.record(output)
+        self.events.record(output)
 
     def answer(self, request: HttpRequest) -> HttpResponse:
         """Answer *request*, or refuse it."""
@@ -88,7 +88,7 @@ class Dashboard:
             return self.perform(request, self.controls)
         if request.method != "GET":
             raise GatewayError(405, "MethodNotAllowedException", "Method Not Allowed")
-        if request.path == f"{PATH}/figures":
+        if request.path == f"{PATH}/data":
             body = json.dumps(self.content(chosen(request)), allow_nan=False).encode()
             return page(body, JSON)
         if request.path not in FILES:
@@ -101,14 +101,14 @@ class Dashboard:
         if request.method != "POST":
             raise GatewayError(405, "MethodNotAllowedException", "Method Not Allowed")
         if not is_same_origin(request):
-            raise GatewayError(403, "ForbiddenException", "Only the dashboard's page may ask this")
-        do = controls.call if request.path == CALL else controls.switch
+            raise GatewayError(403, "ForbiddenException", "Only the dashboard's page may send this")
+        action = controls.call if request.path == CALL else controls.switch
         try:
-            said = do(command_of(request))
+            result = action(command_of(request))
         finally:
             with self._lock:
                 self._states_read = (0.0, [])
-        return page(json.dumps(said).encode(), JSON)
+        return page(json.dumps(result).encode(), JSON)
 
     def content(self, flow: str | None) -> Mapping[str, Any]:
         """Return the page's content, for *flow* or for all flows."""
@@ -127,19 +127,19 @@ class Dashboard:
                 for chart in CHARTS
             ],
             "connections": [one for one in self.current_states() if flow in (None, one["flow"])],
-            "news": self.announcements.latest(flow),
-            "offered": self.controls.actions() if self.controls else {},
-            "vendors": [*self.controls.vendors()] if self.controls else [],
+            "events": self.events.latest(flow),
+            "actions": self.controls.actions() if self.controls else {},
+            "fakes": [*self.controls.states()] if self.controls else [],
         }
 
     def current_states(self) -> list[Mapping[str, Any]]:
         """Return the states. They are read at most once a second."""
         with self._lock:
-            since, known = self._states_read
-            if not since <= self.clock() < since + CURRENT:
-                known = [*self.states()]
-                self._states_read = self.clock(), known
-            return known
+            since, states = self._states_read
+            if not since <= self.clock() < since + CACHE_SECONDS:
+                states = [*self.states()]
+                self._states_read = self.clock(), states
+            return states
 
 
 def is_page_path(path: str) -> bool:
@@ -168,11 +168,11 @@ def is_same_origin(request: HttpRequest) -> bool:
 def command_of(request: HttpRequest) -> Mapping[str, Any]:
     """Return the object that the page posts."""
     try:
-        value = json.loads(request.body) if len(request.body) <= LARGEST_COMMAND else None
+        value = json.loads(request.body) if len(request.body) <= MAX_COMMAND_BYTES else None
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise invalid(f"The body is not a JSON object of at most {LARGEST_COMMAND} bytes")
+        raise invalid(f"The body is not a JSON object of at most {MAX_COMMAND_BYTES} bytes")
     return value
 
 

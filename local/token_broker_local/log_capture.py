@@ -91,37 +91,37 @@ def capturing() -> Iterator[io.StringIO]:
 
 def phrases(written: str) -> Iterator[str]:
     """Yield a function's output as phrases of one line."""
-    return (f"| {said}" for line in written.splitlines() if (said := phrase(line)))
+    return (f"| {text}" for line in written.splitlines() if (text := phrase(line)))
 
 
 def phrase(line: str) -> str:
-    """Return one line of a function's as a phrase: JSON by its event and facts, the rest as is.
+    """Return one line of a function's as a phrase: JSON by its event and members, the rest as is.
 
     It is empty for an event that only repeats the beginning of the line.
     """
     try:
-        facts = json.loads(line)
+        members = json.loads(line)
     except (ValueError, RecursionError):
         return printable(line.strip())
-    if not isinstance(facts, dict):
+    if not isinstance(members, dict):
         return printable(line)
-    event = str(facts.get("event", facts.get("message", "")))
-    if event in REPEATED or (event == "exchange" and facts.get("outcome") == "success"):
+    event = str(members.get("event", members.get("message", "")))
+    if event in REPEATED or (event == "exchange" and members.get("outcome") == "success"):
         return ""
-    return printable(f"{TITLES.get(event, event)}{shown(event, facts)}")
+    return printable(f"{TITLES.get(event, event)}{shown(event, members)}")
 
 
-def shown(event: str, facts: Mapping[str, Any]) -> str:
+def shown(event: str, members: Mapping[str, Any]) -> str:
     """Return the members that are shown. Metrics, in capitals, repeat others, so they are not."""
     omitted = OMITTED | OMITTED_OF.get(event, set())
-    said = ""
-    for name, value in facts.items():
+    text = ""
+    for name, value in members.items():
         if name in omitted or name[:1].isupper() or value is None or value is False:
             continue
-        before = ("" if name in ADJOINING else ",") if said else ":"
-        text = name if value is True else UNNAMED.get(name, f"{name} {{}}").format(value)
-        said += f"{before} {text}"
-    return said
+        separator = ("" if name in ADJOINING else ",") if text else ":"
+        member = name if value is True else UNNAMED.get(name, f"{name} {{}}").format(value)
+        text += f"{separator} {member}"
+    return text
 
 
 def called(payload: bytes, name: str) -> str:
@@ -134,14 +134,14 @@ def called(payload: bytes, name: str) -> str:
         case {"requestContext": {}, "httpMethod": str(method), "path": str(path)}:
             return printable(f"{method} {path}")
         case {"detail": {"eventName": str(operation)}}:
-            return printable(f"{name} told of {operation}")
+            return printable(f"{name} received {operation}")
         case {"detail": {"labelUpdated": str(label)}}:
-            return printable(f"{name} told of {label}")
+            return printable(f"{name} received {label}")
         case {"connection": str(connection)}:
             return printable(f"{name} {event.get('action', 'token')} {connection}"[:200])
     return f"{name} called"
 
 
 def printable(text: str) -> str:
-    """Return *text* without anything that could move a terminal's cursor or forge a line."""
+    """Return *text* without control characters, which could move the cursor or forge a line."""
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)

@@ -21,14 +21,14 @@ SECONDS = 10
 POINTS = 60
 """Points that are kept: ten minutes."""
 
-MOST_SERIES = 200
+MAX_SERIES = 200
 OTHERS = "others"
-"""The name of every series after the first `MOST_SERIES`."""
+"""The name of every series after the first `MAX_SERIES`."""
 
 STEP = 1.05
 """The ratio of two adjacent buckets of a histogram."""
 
-LEAST = 0.01
+SMALLEST = 0.01
 """Values up to this count as zero."""
 
 COMMON = {"flow", "service"}
@@ -51,7 +51,7 @@ class Tally:
         """Count *value*."""
         self.total += value
         self.highest = max(self.highest, value)
-        self.bins[math.floor(math.log(max(value, LEAST), STEP))] += 1
+        self.bins[math.floor(math.log(max(value, SMALLEST), STEP))] += 1
 
 
 class Metrics:
@@ -59,7 +59,7 @@ class Metrics:
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._kept: dict[Key, deque[Tally]] = {}
+        self._tallies: dict[Key, deque[Tally]] = {}
         self._lock = threading.Lock()
 
     def record(self, output: str) -> None:
@@ -80,17 +80,17 @@ class Metrics:
         return int(self._clock() // SECONDS)
 
     def _tally(self, key: Key, index: int) -> Tally:
-        """Return the tally for *key*; beyond `MOST_SERIES`, that of `OTHERS`."""
-        if key not in self._kept and len(self._kept) >= MOST_SERIES:
+        """Return the tally for *key*; beyond `MAX_SERIES`, that of `OTHERS`."""
+        if key not in self._tallies and len(self._tallies) >= MAX_SERIES:
             key = (key[0], OTHERS, OTHERS)
-        kept = self._kept.setdefault(key, deque(maxlen=POINTS))
+        kept = self._tallies.setdefault(key, deque(maxlen=POINTS))
         if not kept or kept[-1].index < index:
             kept.append(Tally(index))
         return kept[-1]
 
     def _by_name(self, metric: str, flow: str | None, first: int) -> dict[str, list[Tally]]:
         found: dict[str, list[Tally]] = {}
-        for (its_metric, its_flow, name), kept in self._kept.items():
+        for (its_metric, its_flow, name), kept in self._tallies.items():
             current = [tally for tally in kept if tally.index >= first]
             if current and its_metric == metric and flow in (None, its_flow):
                 found.setdefault(name, []).extend(current)
@@ -101,22 +101,23 @@ def samples(output: str) -> Iterator[tuple[Key, float]]:
     """Yield the keys and values in a function's output. Lines without metrics are skipped."""
     for line in output.splitlines():
         try:
-            facts = json.loads(line)
-            directives = facts["_aws"]["CloudWatchMetrics"]
-            yield from (sample for each in directives for sample in measured(each, facts))
+            members = json.loads(line)
+            directives = members["_aws"]["CloudWatchMetrics"]
+            yield from (sample for each in directives for sample in measured(each, members))
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
             continue
 
 
-def measured(directive: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[tuple[Key, float]]:
-    """Yield the values that *directive* finds among the *facts* of its line."""
-    flow = str(facts["flow"])
-    dimensions, *_ = directive[
-        "Dimensions"
-    ]  # further sets of dimensions count the same values over all flows
-    own = [str(facts[name]) for name in dimensions if name not in COMMON]
+def measured(
+    directive: Mapping[str, Any], members: Mapping[str, Any]
+) -> Iterator[tuple[Key, float]]:
+    """Yield the values that *directive* finds among the *members* of its line."""
+    flow = str(members["flow"])
+    # Further sets of dimensions count the same values over all flows.
+    dimensions, *_ = directive["Dimensions"]
+    own = [str(members[name]) for name in dimensions if name not in COMMON]
     for metric in directive["Metrics"]:
-        values = facts[metric["Name"]]
+        values = members[metric["Name"]]
         for value in values if isinstance(values, list) else [values]:
             if math.isfinite(value):
                 yield (str(metric["Name"]), flow, " ".join(own) or flow), float(value)

@@ -1,7 +1,7 @@
 """Events of changed secrets, sent to the functions as EventBridge sends them.
 
 In AWS, Secrets Manager sends an event itself, and CloudTrail records the call, which EventBridge
-hands on, too. Here a WSGI application watches the calls, so a function gets both events at once.
+passes on, too. Here a WSGI application watches the calls, so a function gets both events at once.
 https://docs.aws.amazon.com/secretsmanager/latest/userguide/monitoring-eventbridge.html
 """
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 CHANGES = {"PutSecretValue", "UpdateSecret", "UpdateSecretVersionStage"}
 """Operations in the rule of the template, as far as moto supports them."""
 
-SILENT = {"SecretString", "SecretBinary", "ClientRequestToken"}
-"""Parameters that CloudTrail omits, and one that is not needed."""
+OMITTED = {"SecretString", "SecretBinary", "ClientRequestToken"}
+"""Parameters that CloudTrail's record omits, and one that is not needed."""
 
 CURRENT = "AWSCURRENT"
 SECRET = re.compile(rf"token-broker/{STAGE}/({'|'.join(FLOWS)})/.")
@@ -31,7 +31,7 @@ Event: TypeAlias = Mapping[str, Any]
 Deliver: TypeAlias = Callable[[Event], object]
 
 
-class Watched:
+class SecretWatcher:
     """A WSGI application in front of the services that detects changes of secrets."""
 
     def __init__(self, application: "WSGIApplication", deliver: Deliver) -> None:
@@ -52,13 +52,13 @@ class Watched:
             return start_response(status, *rest)
 
         body = environ["wsgi.input"].getvalue()
-        answered = b"".join(self.application(environ, record_status))
+        content = b"".join(self.application(environ, record_status))
         if statuses[0].startswith("200"):
-            request, response = json.loads(body), json.loads(answered)
+            request, response = json.loads(body), json.loads(content)
             if label := label_event(request, response):
                 self.deliver(label)
             self.deliver(event_of(operation, request, response))
-        return [answered]
+        return [content]
 
 
 def label_event(request: Mapping[str, Any], response: Mapping[str, Any]) -> Event | None:
@@ -79,15 +79,15 @@ def envelope(kind: str, detail: Event, resources: Sequence[str] = ()) -> Event:
         "detail-type": kind,
         "source": "aws.secretsmanager",
         "account": ACCOUNT,
-        "time": moment(),
+        "time": timestamp(),
         "region": REGION,
         "resources": list(resources),
         "detail": detail,
     }
 
 
-def moment() -> str:
-    """Return the present second as AWS writes it."""
+def timestamp() -> str:
+    """Return the current second in AWS's format."""
     return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
@@ -97,13 +97,13 @@ def event_of(operation: str, request: Mapping[str, Any], response: Mapping[str, 
         "AWS API Call via CloudTrail",
         {
             "eventVersion": "1.11",
-            "eventTime": moment(),
+            "eventTime": timestamp(),
             "eventSource": "secretsmanager.amazonaws.com",
             "eventName": operation,
             "awsRegion": REGION,
             "sourceIPAddress": "127.0.0.1",
-            "requestParameters": lowered(request),
-            "responseElements": lowered(response),
+            "requestParameters": camel_case(request),
+            "responseElements": camel_case(response),
             "eventID": str(uuid.uuid4()),
             "readOnly": False,
             "eventType": "AwsApiCall",
@@ -114,12 +114,12 @@ def event_of(operation: str, request: Mapping[str, Any], response: Mapping[str, 
     )
 
 
-def lowered(members: Mapping[str, Any]) -> Mapping[str, Any]:
+def camel_case(members: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return *members* as CloudTrail writes them: ``secretId``, ``arn``; values are left out."""
     return {
         "arn" if name == "ARN" else name[:1].lower() + name[1:]: value
         for name, value in members.items()
-        if name not in SILENT
+        if name not in OMITTED
     }
 
 

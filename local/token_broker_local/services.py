@@ -19,7 +19,7 @@ from moto.moto_server.werkzeug_app import (
 from werkzeug.serving import make_server
 
 from token_broker_local.addresses import HOST
-from token_broker_local.secret_events import Deliver, Watched
+from token_broker_local.secret_events import Deliver, SecretWatcher
 from token_broker_local.serving import in_thread
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ LOCK = threading.RLock()
 
 
 class Dispatcher(DomainDispatcherApplication):
-    """moto's services by what is asked of them.
+    """moto's services, found once for each host.
 
     moto lists its own folder for each request. That takes as long as to answer one.
     """
@@ -79,7 +79,7 @@ def serving(port: int, deliver: Deliver) -> Iterator[int]:
 
     *deliver* is called with each event of a changed secret.
     """
-    application = Atomic(Watched(Dispatcher(), deliver))
+    application = Atomic(SecretWatcher(Dispatcher(), deliver))
     with (
         make_server(HOST, port, application, threaded=True, request_handler=Quiet) as server,
         in_thread(server) as served,

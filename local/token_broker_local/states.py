@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 PREFIX = f"token-broker/{STAGE}/"
 
-MOST_CONNECTIONS = 50
+MAX_CONNECTIONS = 50
 """Connections that are read, at most: there may be thousands."""
 
-PATIENCE = 5.0
-"""Seconds for a function to return a connection's state."""
+TIMEOUT_SECONDS = 5.0
+"""Limit of a status call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class States:
 
     def __call__(self) -> Iterator[Mapping[str, Any]]:
         """Yield each connection's answer to `status`, or an error's name in its place."""
-        for flow, connection in connections(self.names())[:MOST_CONNECTIONS]:
+        for flow, connection in connections(self.names())[:MAX_CONNECTIONS]:
             yield state(self.functions[flow], flow, connection)
 
     def names(self) -> Iterator[str]:
@@ -51,7 +51,7 @@ def state(function: Function, flow: str, connection: str) -> Mapping[str, Any]:
     command = json.dumps({"action": "status", "connection": connection}).encode()
     quiet = replace(function, report=ignore)
     try:
-        outcome = quiet.invoke(command, PATIENCE)
+        outcome = quiet.invoke(command, TIMEOUT_SECONDS)
     except TimeoutError:
         return failed(flow, connection, "TimeoutError")
     answer = json.loads(outcome.payload)

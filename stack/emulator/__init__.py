@@ -1,7 +1,7 @@
-"""The emulator, `ministack`, with what AWS has and it has not.
+"""The emulator, `ministack`, with features of AWS that it lacks.
 
-Each module adapts one thing as it is imported, and names the page of AWS's that says so. They reach
-into the emulator's private functions, so they are for one version of it.
+Each module patches one thing when it is imported, and names AWS's page about it. They use private
+functions of the emulator, so they are for one version of it.
 """
 
 from importlib.metadata import version
@@ -10,10 +10,10 @@ VERSION = "1.5.33"
 
 
 def refuse_another_version() -> None:
-    """End the process unless the emulator is the version that the adapters were written for."""
-    found = version("ministack")
-    if found != VERSION:
+    """Exit unless the emulator has the version that the adapters were written for."""
+    installed = version("ministack")
+    if installed != VERSION:
         raise SystemExit(
-            f"ministack is {found}, and stack/emulator is written for {VERSION}: read each of its "
-            "modules beside the new version, drop what is no longer missing, then change VERSION"
+            f"ministack is {installed}, and stack/emulator is written for {VERSION}: read each of "
+            "its modules beside the new version, delete what is obsolete, then change VERSION"
         )

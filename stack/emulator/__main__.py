@@ -1,4 +1,4 @@
-"""`python -m stack.emulator`: be the emulator, adapted, until a signal."""
+"""`python -m stack.emulator`: run the adapted emulator until a signal."""
 
 import importlib
 import pkgutil
@@ -12,7 +12,7 @@ def main() -> None:
     for module in pkgutil.iter_modules(emulator.__path__, f"{emulator.__name__}."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-    from ministack import app  # noqa: PLC0415 (adapted by now)
+    from ministack import app  # noqa: PLC0415 (after the adapters)
 
     app.main()
 

@@ -1,4 +1,4 @@
-"""An API that is made from OpenAPI has the resource policy that the document names.
+"""An API has the resource policy of its OpenAPI document.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/openapi-extensions-policy.html
 """
@@ -8,31 +8,31 @@ from typing import Any
 
 from ministack.services import apigateway_v1
 
-from stack.emulator.replacing import Wrapper, around_resource
+from stack.emulator.patching import Function, patch_resource
 
 KIND = "AWS::ApiGateway::RestApi"
 
 
-@around_resource(KIND, "create")
-def create(original: Wrapper, logical_id: str, properties: dict[str, Any], *rest: Any) -> Any:
+@patch_resource(KIND, "create")
+def create(original: Function, logical_id: str, properties: dict[str, Any], *rest: Any) -> Any:
     """Create an API with its policy."""
-    made = original(logical_id, properties, *rest)
-    take_policy(made[0], properties)
-    return made
+    created = original(logical_id, properties, *rest)
+    set_policy(created[0], properties)
+    return created
 
 
-@around_resource(KIND, "update")
+@patch_resource(KIND, "update")
 def update(
-    original: Wrapper, physical_id: str, old: dict[str, Any], new: dict[str, Any], *rest: Any
+    original: Function, physical_id: str, old: dict[str, Any], new: dict[str, Any], *rest: Any
 ) -> Any:
-    """Update an API and its policy; here a changed document makes it another API."""
-    made = original(physical_id, old, new, *rest)
-    take_policy(made[0], new)
-    return made
+    """Update an API and its policy; the emulator creates another API if the document changed."""
+    created = original(physical_id, old, new, *rest)
+    set_policy(created[0], new)
+    return created
 
 
-def take_policy(api: str, properties: dict[str, Any]) -> None:
-    """Give *api* the policy that its document has, if any."""
+def set_policy(api: str, properties: dict[str, Any]) -> None:
+    """Set the policy of *api* to its document's, if it has one."""
     policy = (properties.get("Body") or {}).get("x-amazon-apigateway-policy")
     if policy:
         apigateway_v1._rest_apis[api]["policy"] = json.dumps(policy)

@@ -1,7 +1,7 @@
-"""CodeDeploy's applications and groups: here they are names, and traffic moves all at once.
+"""CodeDeploy's applications and groups: only names here, and traffic moves at once.
 
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-attribute-updatepolicy.html
-(CodeDeployLambdaAliasUpdate; a canary's alarms and its way back are not shown by `make stack`)
+(CodeDeployLambdaAliasUpdate; `make stack` shows no canary and no rollback)
 """
 
 from collections.abc import Mapping
@@ -15,8 +15,8 @@ NAMES = {
 }
 
 
-def named(member: str) -> Mapping[str, Any]:
-    """Return how a resource is created, updated and deleted that is only a name."""
+def handlers(member: str) -> Mapping[str, Any]:
+    """Return the handlers that create, update and delete a resource that is only a name."""
 
     def create(
         logical_id: str, properties: Mapping[str, Any], stack: str
@@ -33,4 +33,4 @@ def named(member: str) -> Mapping[str, Any]:
 
 
 for kind, member in NAMES.items():
-    provisioners._RESOURCE_HANDLERS.setdefault(kind, named(member))
+    provisioners._RESOURCE_HANDLERS.setdefault(kind, handlers(member))

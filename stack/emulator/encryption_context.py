@@ -1,4 +1,4 @@
-"""`kms:EncryptionContext:…`: what a request to encrypt or decrypt is bound to.
+"""Condition keys `kms:EncryptionContext:…` of requests to encrypt or decrypt.
 
 https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-encryption-context
 """
@@ -8,16 +8,16 @@ from typing import Any
 
 from ministack.core import iam_actions
 
-from stack.emulator.replacing import Wrapper, around
+from stack.emulator.patching import Function, patch
 
 
-@around(iam_actions, "request_tag_context")
+@patch(iam_actions, "request_tag_context")
 def context(
-    original: Wrapper, service: str, action: str, body: bytes, *rest: Any
+    original: Function, service: str, action: str, body: bytes, *rest: Any
 ) -> dict[str, Any]:
-    """Return the condition keys that a request carries."""
+    """Return a request's condition keys."""
     keys: dict[str, Any] = original(service, action, body, *rest)
     if service != "kms":
         return keys
-    bound = json.loads(body or b"{}").get("EncryptionContext") or {}
-    return keys | {f"kms:EncryptionContext:{name}": value for name, value in bound.items()}
+    pairs = json.loads(body or b"{}").get("EncryptionContext") or {}
+    return keys | {f"kms:EncryptionContext:{name}": value for name, value in pairs.items()}

@@ -9,7 +9,7 @@ from typing import Any
 from ministack.core import lambda_runtime
 from ministack.services import lambda_svc
 
-from stack.emulator.replacing import Wrapper, around
+from stack.emulator.patching import Function, patch
 
 UNTYPED = '"status": "error", "error": str(e), "trace"'
 TYPED = '"status": "error", "type": type(e).__name__, "error": str(e), "trace"'
@@ -17,23 +17,23 @@ current = threading.local()
 
 script = lambda_runtime._PYTHON_WORKER_SCRIPT
 if script.count(UNTYPED) != 1:
-    raise SystemExit("the emulator's worker no longer tells of an exception where it did")
+    raise SystemExit("the emulator's worker no longer has the line that reports an exception")
 lambda_runtime._PYTHON_WORKER_SCRIPT = script.replace(UNTYPED, TYPED)
 
 
-@around(lambda_runtime.Worker, "invoke")
-def invoke(original: Wrapper, *arguments: Any, **named: Any) -> Any:
-    """Invoke a function, and remember the class of what it raised for this thread."""
-    answer = original(*arguments, **named)
-    current.kind = answer.get("type")
-    return answer
+@patch(lambda_runtime.Worker, "invoke")
+def invoke(original: Function, *arguments: Any, **keywords: Any) -> Any:
+    """Invoke a function, and keep its exception's class for this thread."""
+    result = original(*arguments, **keywords)
+    current.kind = result.get("type")
+    return result
 
 
-@around(lambda_svc, "_execute_function_warm")
-def execute(original: Wrapper, *arguments: Any, **named: Any) -> Any:
-    """Invoke a function, and answer with that class."""
+@patch(lambda_svc, "_execute_function_warm")
+def execute(original: Function, *arguments: Any, **keywords: Any) -> Any:
+    """Invoke a function, and return its result with that class."""
     current.kind = None
-    answer = original(*arguments, **named)
-    if answer.get("error") and current.kind:
-        answer["body"]["errorType"] = current.kind
-    return answer
+    result = original(*arguments, **keywords)
+    if result.get("error") and current.kind:
+        result["body"]["errorType"] = current.kind
+    return result

@@ -1,4 +1,4 @@
-"""`events:source`: what the events that a request puts say of who they are from.
+"""Condition key `events:source`: the sources of the events that a request puts.
 
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-conditions.html
 """
@@ -8,14 +8,14 @@ from typing import Any
 
 from ministack.core import iam_actions
 
-from stack.emulator.replacing import Wrapper, around
+from stack.emulator.patching import Function, patch
 
 
-@around(iam_actions, "request_tag_context")
+@patch(iam_actions, "request_tag_context")
 def context(
-    original: Wrapper, service: str, action: str, body: bytes, *rest: Any
+    original: Function, service: str, action: str, body: bytes, *rest: Any
 ) -> dict[str, Any]:
-    """Return the condition keys that a request carries."""
+    """Return a request's condition keys."""
     keys: dict[str, Any] = original(service, action, body, *rest)
     if action != "events:PutEvents":
         return keys

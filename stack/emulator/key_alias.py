@@ -1,4 +1,4 @@
-"""A request that names a key's alias is about the key.
+"""A request with a key's alias has the key as its resource.
 
 https://docs.aws.amazon.com/kms/latest/developerguide/alias-authorization.html
 """
@@ -8,12 +8,12 @@ from typing import Any
 from ministack.core import iam_actions
 from ministack.services import kms
 
-from stack.emulator.replacing import Wrapper, around
+from stack.emulator.patching import Function, patch
 
 
-@around(iam_actions, "extract_resource_arn")
-def resource(original: Wrapper, service: str, *rest: Any) -> str:
-    """Return the ARN of what a request is about."""
-    found: str = original(service, *rest)
-    key = kms._aliases.get(found) if service == "kms" else None
-    return f"{found.partition(':alias/')[0]}:key/{key}" if key else found
+@patch(iam_actions, "extract_resource_arn")
+def resource(original: Function, service: str, *rest: Any) -> str:
+    """Return the ARN of a request's resource."""
+    arn: str = original(service, *rest)
+    key = kms._aliases.get(arn) if service == "kms" else None
+    return f"{arn.partition(':alias/')[0]}:key/{key}" if key else arn

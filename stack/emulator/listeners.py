@@ -1,4 +1,4 @@
-"""Endpoints speak HTTPS, and some HTTP as well; the emulator speaks one of them.
+"""Two listeners, for HTTPS and HTTP; the emulator has one of them.
 
 https://docs.aws.amazon.com/general/latest/gr/rande.html
 """
@@ -8,14 +8,16 @@ from typing import Any
 
 import hypercorn.asyncio
 
-from stack.emulator.replacing import Wrapper, around
+from stack.emulator.patching import Function, patch
 
-PLAIN = f"127.0.0.1:{os.environ['STACK_HTTP_PORT']}"
+HTTP_ADDRESS = f"127.0.0.1:{os.environ['STACK_HTTP_PORT']}"
 
 
-@around(hypercorn.asyncio, "serve")
-async def serve(original: Wrapper, application: Any, config: Any, *rest: Any, **named: Any) -> None:
-    """Serve on the port of its own for HTTPS, and on another for HTTP; never on 443."""
+@patch(hypercorn.asyncio, "serve")
+async def serve(
+    original: Function, application: Any, config: Any, *rest: Any, **keywords: Any
+) -> None:
+    """Serve HTTPS on the configured port and HTTP on another, and nothing on 443."""
     config.bind = config.bind[:1]
-    config.insecure_bind = [PLAIN]
-    await original(application, config, *rest, **named)
+    config.insecure_bind = [HTTP_ADDRESS]
+    await original(application, config, *rest, **keywords)

@@ -1,4 +1,4 @@
-"""`${aws:PrincipalTag/…}` in a policy's `Resource` is filled in from the request.
+"""Policy variables such as `${aws:PrincipalTag/…}` in `Resource`.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
 """
@@ -9,24 +9,25 @@ from typing import Any
 
 from ministack.core import iam_evaluator
 
-from stack.emulator.replacing import Wrapper, around
+from stack.emulator.patching import Function, patch
 
 VARIABLE = re.compile(r"\$\{([^}*?$]+)\}")
 
 
-@around(iam_evaluator, "_first_match")
-def first_match(original: Wrapper, context: Any, statements: list[Any], effect: str) -> Any:
-    """Return the first statement of *effect* that is about the request."""
-    return original(context, [filled(one, context) for one in statements], effect)
+@patch(iam_evaluator, "_first_match")
+def first_match(original: Function, context: Any, statements: list[Any], effect: str) -> Any:
+    """Return the first statement of *effect* that matches the request."""
+    return original(context, [substitute(statement, context) for statement in statements], effect)
 
 
-def filled(statement: Any, context: Any) -> Any:
-    """Return *statement* for one request. A variable without a value matches no resource."""
+def substitute(statement: Any, context: Any) -> Any:
+    """Return *statement* with the request's values. A variable without a value matches nothing."""
     if not any(VARIABLE.search(pattern) for pattern in statement.resources):
         return statement
 
-    def value(found: re.Match[str]) -> str:
-        known = iam_evaluator._resolve_condition_key(found[1], context)
-        return known if isinstance(known, str) else "${no value}"
+    def value(match: re.Match[str]) -> str:
+        text = iam_evaluator._resolve_condition_key(match[1], context)
+        return text if isinstance(text, str) else "${no value}"
 
-    return replace(statement, resources=[VARIABLE.sub(value, one) for one in statement.resources])
+    resources = [VARIABLE.sub(value, pattern) for pattern in statement.resources]
+    return replace(statement, resources=resources)

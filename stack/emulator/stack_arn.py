@@ -1,4 +1,4 @@
-"""A request that names a stack is about the stack's ARN, id included.
+"""A request with a stack's name has the stack's ARN with its id as its resource.
 
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_awscloudformation.html
 """
@@ -8,14 +8,14 @@ from typing import Any
 from ministack.core import iam_actions
 from ministack.services import cloudformation
 
-from stack.emulator.replacing import Wrapper, around
+from stack.emulator.patching import Function, patch
 
 
-@around(iam_actions, "extract_resource_arn")
-def resource(original: Wrapper, service: str, *rest: Any) -> str:
-    """Return the ARN of what a request is about."""
-    found: str = original(service, *rest)
-    if service != "cloudformation" or not found.endswith("/*"):
-        return found
-    stack = cloudformation._stacks.get(found.split("/")[1])
-    return stack["StackId"] if stack else found
+@patch(iam_actions, "extract_resource_arn")
+def resource(original: Function, service: str, *rest: Any) -> str:
+    """Return the ARN of a request's resource."""
+    arn: str = original(service, *rest)
+    if service != "cloudformation" or not arn.endswith("/*"):
+        return arn
+    stack = cloudformation._stacks.get(arn.split("/")[1])
+    return stack["StackId"] if stack else arn

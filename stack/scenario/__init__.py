@@ -1,1 +1,1 @@
-"""What is asked of the deployed broker: a module a subject."""
+"""The checks of the deployed broker, a module for each subject."""

@@ -1,4 +1,4 @@
-"""Each flow: over HTTP and HTTPS, by direct invocation, and where its tokens come from."""
+"""Flows: over HTTP and HTTPS, by direct invocation, and the source of each token."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,119 +6,119 @@ from typing import Any
 import requests
 
 from stack.account import Identity
-from stack.places import FLOWS
+from stack.report import Report
+from stack.settings import FLOWS
 from stack.system import BODIES, System
-from stack.table import Table
 
-HARMLESS = {"vntana": "/v1/organizations/current", "vendorlink": "/Queries/List"}
-"""What each vendor is asked with a token; the editor's is verified instead."""
+READ_PATHS = {"vntana": "/v1/organizations/current", "vendorlink": "/Queries/List"}
+"""A read of each vendor's with the token; the editor's token is verified instead."""
 
 PINNED: Mapping[str, tuple[str, tuple[str, ...], Mapping[str, Any]]] = {
     "vntana": ("organization", ("organization",), {"organization": "another"}),
     "editor": ("parameters.userId", ("userId",), {"parameters": {"userId": "another"}}),
 }
-"""Which field is refused, once what is pinned, of which body."""
+"""The field that is refused, the fields that are pinned, and the body that has them."""
 
-CALLS = tuple(f"Call{flow.capitalize()}" for flow in FLOWS)
+POLICIES = ("Operate", *(f"Call{flow.capitalize()}" for flow in FLOWS))
 
 
-def play(system: System, table: Table) -> None:
-    """Ask for tokens, report, force and forget them, and make mistakes."""
-    caller = system.account.session("caller", *map(system.arn, CALLS), system.arn("Operate"))
+def run(system: System, report: Report) -> None:
+    """Request, report, force and forget tokens, and make invalid requests."""
+    caller = system.account.session("caller", *map(system.arn, POLICIES))
     for flow in FLOWS:
         system.connect(flow, "acme")
-        sources(system, table, caller, flow)
-        replacements(system, table, caller, flow)
-    editors(system, table, caller)
+        check_sources(system, report, caller, flow)
+        check_replacements(system, report, caller, flow)
+    check_verify(system, report, caller)
     for flow in PINNED:
-        pinned(system, table, caller, flow)
-    mistakes(system, table, caller)
+        check_pinned(system, report, caller, flow)
+    check_errors(system, report, caller)
 
 
-def sources(system: System, table: Table, caller: Identity, flow: str) -> None:
-    """See a token come from the vendor, then from memory, then from the table."""
-    with table.row(f"{flow}: signed, over HTTP") as row:
+def check_sources(system: System, report: Report, caller: Identity, flow: str) -> None:
+    """Get a token from the vendor, then from memory, then from the table."""
+    with report.check(f"{flow}: signed, over HTTP") as check:
         body = dict(BODIES.get(flow, {})) or None
         path = f"/v1/{flow}/acme/token"
-        reply = system.call(caller, "POST", path, scheme="http", body=body)
-        row.sees(str(reply), "200 exchange")
-    with table.row(f"{flow}: again, over HTTPS") as row:
-        row.sees(str(system.token(caller, flow)), "200 memory")
-    with table.row(f"{flow}: invoked directly") as row:
-        row.sees(system.direct(flow), "memory")
-    with table.row(f"{flow}: in another process") as row:
-        row.sees(system.direct(flow, qualifier="$LATEST"), "table")
-    with table.row(f"{flow}: checked, by an operator") as row:
-        reply = system.call(caller, "POST", f"/v1/{flow}/acme/check", body=body)
-        row.sees((reply.status, reply.body.get("ok")), (200, True))
-    if flow in HARMLESS:
-        with table.row(f"{flow}: the vendor takes the token") as row:
-            answer = system.token(caller, flow).body
-            url = answer["base_url"] + HARMLESS[flow]
-            row.sees(requests.get(url, headers=answer["headers"], timeout=10).status_code, 200)
+        response = system.call(caller, "POST", path, scheme="http", body=body)
+        check.equals(str(response), "200 exchange")
+    with report.check(f"{flow}: again, over HTTPS") as check:
+        check.equals(str(system.token(caller, flow)), "200 memory")
+    with report.check(f"{flow}: invoked directly") as check:
+        check.equals(system.direct(flow), "memory")
+    with report.check(f"{flow}: in another process") as check:
+        check.equals(system.direct(flow, qualifier="$LATEST"), "table")
+    with report.check(f"{flow}: checked, by an operator") as check:
+        response = system.call(caller, "POST", f"/v1/{flow}/acme/check", body=body)
+        check.equals((response.status, response.body.get("ok")), (200, True))
+    if flow in READ_PATHS:
+        with report.check(f"{flow}: the vendor accepts the token") as check:
+            token = system.token(caller, flow).body
+            url = token["base_url"] + READ_PATHS[flow]
+            check.equals(requests.get(url, headers=token["headers"], timeout=10).status_code, 200)
 
 
-def replacements(system: System, table: Table, caller: Identity, flow: str) -> None:
-    """Have a token replaced in each way that a caller or an operator has."""
-    with table.row(f"{flow}: forced, once") as row:
-        row.sees(str(system.token(caller, flow, force=True)), "200 exchange")
-        row.sees(str(system.token(caller, flow, force=True)), "429 too_many_requests")
-    with table.row(f"{flow}: reported, once; a late report changes nothing") as row:
+def check_replacements(system: System, report: Report, caller: Identity, flow: str) -> None:
+    """Replace a token in each way that a caller or an operator has."""
+    with report.check(f"{flow}: forced, once") as check:
+        check.equals(str(system.token(caller, flow, force=True)), "200 exchange")
+        check.equals(str(system.token(caller, flow, force=True)), "429 too_many_requests")
+    with report.check(f"{flow}: reported, once; a late report changes nothing") as check:
         fingerprint = system.token(caller, flow).body["fingerprint"]
-        row.sees(str(system.token(caller, flow, rejected=fingerprint)), "200 exchange")
-        row.sees(str(system.token(caller, flow, rejected=fingerprint)), "200 table")
-    with table.row(f"{flow}: its state, without a token") as row:
-        reply = system.call(caller, "GET", f"/v1/{flow}/acme")
-        states = {variant["state"] for variant in reply.body["variants"]}
-        row.sees((reply.status, states), (200, {"fresh"}))
-        row.sees("headers" in str(reply.body), False)
-    with table.row(f"{flow}: forgotten, and had again") as row:
-        reply = system.call(caller, "DELETE", f"/v1/{flow}/acme/token")
-        row.sees((reply.status, reply.body.get("complete")), (200, True))
-        row.sees(str(system.token(caller, flow)), "200 exchange")
+        check.equals(str(system.token(caller, flow, rejected=fingerprint)), "200 exchange")
+        check.equals(str(system.token(caller, flow, rejected=fingerprint)), "200 table")
+    with report.check(f"{flow}: its status has no token") as check:
+        response = system.call(caller, "GET", f"/v1/{flow}/acme")
+        states = {variant["state"] for variant in response.body["variants"]}
+        check.equals((response.status, states), (200, {"fresh"}))
+        check.equals("headers" in str(response.body), False)
+    with report.check(f"{flow}: forgotten, and requested again") as check:
+        response = system.call(caller, "DELETE", f"/v1/{flow}/acme/token")
+        check.equals((response.status, response.body.get("complete")), (200, True))
+        check.equals(str(system.token(caller, flow)), "200 exchange")
 
 
-def editors(system: System, table: Table, caller: Identity) -> None:
-    """Verify tokens of the editor's."""
+def check_verify(system: System, report: Report, caller: Identity) -> None:
+    """Verify the editor's tokens."""
     path = "/v1/editor/acme/verify"
     token = system.token(caller, "editor").body["headers"]["x-api-token"]
-    with table.row("editor: a token is verified") as row:
-        reply = system.call(caller, "POST", path, body={"token": token})
-        row.sees((reply.status, reply.body.get("valid")), (200, True))
-    with table.row("editor: another is not") as row:
-        reply = system.call(caller, "POST", path, body={"token": "made-up"})
-        row.sees((reply.status, reply.body.get("valid")), (200, False))
+    with report.check("editor: its token is valid") as check:
+        response = system.call(caller, "POST", path, body={"token": token})
+        check.equals((response.status, response.body.get("valid")), (200, True))
+    with report.check("editor: an unknown token is not valid") as check:
+        response = system.call(caller, "POST", path, body={"token": "made-up"})
+        check.equals((response.status, response.body.get("valid")), (200, False))
 
 
-def pinned(system: System, table: Table, caller: Identity, flow: str) -> None:
-    """Choose what the secret pins, in each way in which a caller or an operator could."""
+def check_pinned(system: System, report: Report, caller: Identity, flow: str) -> None:
+    """Send a field that the secret pins, by each action that takes it."""
     field, names, body = PINNED[flow]
     system.connect(flow, "pinned", pinned=list(names))
-    with table.row(f"{flow}: a pinned field is refused, and the vendor not asked") as row:
-        before = sum(system.fakes[flow].log.counts.values())
+    with report.check(f"{flow}: a pinned field is refused, and the vendor not called") as check:
+        before = system.requests(flow)
         for action in ("token", "check"):
-            reply = system.call(caller, "POST", f"/v1/{flow}/pinned/{action}", body=body)
-            row.sees(str(reply), "400 invalid_request")
-            row.sees(reply.body["detail"].partition(":")[0], field)
-        told = system.invoke(flow, {"connection": "pinned", "action": "probe", **body})
-        row.sees(told.get("errorType"), "InvalidRequest")
-        row.sees(sum(system.fakes[flow].log.counts.values()) - before, 0)
-    with table.row(f"{flow}: left out, it is what the secret says") as row:
+            response = system.call(caller, "POST", f"/v1/{flow}/pinned/{action}", body=body)
+            check.equals(str(response), "400 invalid_request")
+            check.equals(response.body["detail"].partition(":")[0], field)
+        result = system.invoke(flow, {"connection": "pinned", "action": "probe", **body})
+        check.equals(result.get("errorType"), "InvalidRequest")
+        check.equals(system.requests(flow) - before, 0)
+    with report.check(f"{flow}: without the field, the secret's value is used") as check:
         path = f"/v1/{flow}/pinned/token"
-        row.sees(str(system.call(caller, "POST", path)), "200 exchange")
+        check.equals(str(system.call(caller, "POST", path)), "200 exchange")
 
 
-def mistakes(system: System, table: Table, caller: Identity) -> None:
-    """Ask for what is not there, or wrongly, and with credentials that the vendor rejects."""
-    with table.row("a connection that is not there") as row:
-        row.sees(str(system.token(caller, "vntana", "not-there")), "404 unknown_connection")
-        row.sees(system.direct("vntana", "not-there"), "UnknownConnection")
-    with table.row("a field that is not known") as row:
-        row.sees(str(system.token(caller, "vntana", typo=1)), "400 invalid_request")
+def check_errors(system: System, report: Report, caller: Identity) -> None:
+    """Request an unknown connection, an unknown field, and a token with rejected credentials."""
+    with report.check("an unknown connection") as check:
+        check.equals(str(system.token(caller, "vntana", "not-there")), "404 unknown_connection")
+        check.equals(system.direct("vntana", "not-there"), "UnknownConnection")
+    with report.check("an unknown field") as check:
+        check.equals(str(system.token(caller, "vntana", typo=1)), "400 invalid_request")
     system.connect("vendorlink", "wrong", password="not-this-one")
-    with table.row("credentials that are rejected are tried once") as row:
+    with report.check("rejected credentials are tried once") as check:
         before = system.exchanges("vendorlink")
-        row.sees(str(system.token(caller, "vendorlink", "wrong")), "502 credential_rejected")
-        row.sees(str(system.token(caller, "vendorlink", "wrong")), "502 credential_latched")
-        row.sees(system.direct("vendorlink", "wrong"), "CredentialLatched")
-        row.sees(system.exchanges("vendorlink") - before, 1)
+        check.equals(str(system.token(caller, "vendorlink", "wrong")), "502 credential_rejected")
+        check.equals(str(system.token(caller, "vendorlink", "wrong")), "502 credential_latched")
+        check.equals(system.direct("vendorlink", "wrong"), "CredentialLatched")
+        check.equals(system.exchanges("vendorlink") - before, 1)

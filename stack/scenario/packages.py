@@ -1,4 +1,4 @@
-"""What a function of a caller's is made of."""
+"""The package of a function that the scenario creates."""
 
 import io
 import zipfile

@@ -1,120 +1,120 @@
-"""A secret that changes, and a token that grows old: both are noticed by themselves."""
+"""Rotations: a changed secret and an aging token cause a background refresh."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from stack.account import Identity
-from stack.places import NAME
+from stack.report import Report
+from stack.settings import NAME
 from stack.system import System
-from stack.table import Table
 
 WAIT_SECONDS = 15
-"""For what happens by an event."""
+"""Limit of what an event causes."""
 
-
-TOLD: Mapping[str, tuple[str, str]] = {
-    "Secrets Manager tells of a new value": ("LabelMoved", "put"),
-    "CloudTrail tells of a new value": ("SecretChanged", "put"),
-    "CloudTrail tells of a rotation": ("SecretChanged", "rotate"),
+EVENT_RULES: Mapping[str, tuple[str, str]] = {
+    "Secrets Manager reports a new value": ("LabelMoved", "put"),
+    "CloudTrail reports a new value": ("SecretChanged", "put"),
+    "CloudTrail reports a rotation": ("SecretChanged", "rotate"),
 }
-"""By which of the function's rules, and of what."""
+"""The function's rule that receives the event, and the change that causes it."""
 
 
-def play(system: System, table: Table) -> None:
-    """Change secrets and have that told in each way, and age a token."""
+def run(system: System, report: Report) -> None:
+    """Change secrets with each rule, mend a latched secret, and age a token."""
     operator = system.account.session("watcher", system.arn("Operate"))
-    for name, (rule, change) in TOLD.items():
-        with table.row(f"{name}: the token is renewed by itself") as row, only(system, rule):
-            row.sees(rotated(system, operator, f"{rule}-{change}".lower(), change), "renewed")
-    latch(system, table, operator)
-    renewal(system, table, operator)
+    for name, (rule, change) in EVENT_RULES.items():
+        with report.check(f"{name}: the token is renewed") as check, only_rule(system, rule):
+            connection = f"{rule}-{change}".lower()
+            check.equals(change_secret(system, operator, connection, change), "renewed")
+    check_latch(system, report, operator)
+    check_renewal(system, report, operator)
 
 
 @contextmanager
-def only(system: System, wanted: str) -> Iterator[None]:
-    """Have the function hear by one of its rules alone, the one called *wanted* in the template."""
+def only_rule(system: System, wanted: str) -> Iterator[None]:
+    """Disable the function's rules during the context, except *wanted* of the template."""
     events = system.account.client("events")
     prefix = f"{NAME}-VendorlinkFunction"
     names = [rule["Name"] for rule in events.list_rules(NamePrefix=prefix)["Rules"]]
-    others = [name for name in names if not name.startswith(f"{prefix}{wanted}")]
-    if len(others) == len(names):
+    disabled = [name for name in names if not name.startswith(f"{prefix}{wanted}")]
+    if len(disabled) == len(names):
         raise LookupError(f"no rule {wanted} among {names}")
-    for name in others:
+    for name in disabled:
         events.disable_rule(Name=name)
     try:
         yield
     finally:
-        for name in others:
+        for name in disabled:
             events.enable_rule(Name=name)
 
 
-def rotated(system: System, operator: Identity, connection: str, change: str) -> str:
-    """Have a secret change, and say whether the token is renewed with the new version."""
+def change_secret(system: System, operator: Identity, connection: str, change: str) -> str:
+    """Change a secret, and return whether the token is renewed with the new version."""
     secrets = system.account.client("secretsmanager")
     secret = system.connect("vendorlink", connection)
     if (source := system.direct("vendorlink", connection)) != "exchange":
         return source
-    first = state(system, operator, "vendorlink", connection)
+    before = generation(system, operator, "vendorlink", connection)
     if change == "rotate":
         secrets.rotate_secret(SecretId=secret)
     else:
         system.connect("vendorlink", connection)
-    later = until_later(system, operator, "vendorlink", connection, first)
-    return "renewed" if later == first + 1 else f"{later} after {first}"
+    after = wait_for_newer(system, operator, "vendorlink", connection, before)
+    return "renewed" if after == before + 1 else f"{after} after {before}"
 
 
-def latch(system: System, table: Table, operator: Identity) -> None:
-    """Mend a password, and see the latch lifted."""
+def check_latch(system: System, report: Report, operator: Identity) -> None:
+    """Mend a rejected password: the latch is lifted."""
     system.connect("vendorlink", "mended", password="not-this-one")
-    with table.row("a password that is mended: the latch is lifted") as row:
-        row.sees(system.direct("vendorlink", "mended"), "CredentialRejected")
-        row.sees(system.direct("vendorlink", "mended"), "CredentialLatched")
+    with report.check("a mended password: the latch is lifted") as check:
+        check.equals(system.direct("vendorlink", "mended"), "CredentialRejected")
+        check.equals(system.direct("vendorlink", "mended"), "CredentialLatched")
         system.connect("vendorlink", "mended")
-        row.sees(until(lambda: not latched(system, operator)), True)
-        row.sees(system.direct("vendorlink", "mended"), "exchange")
+        check.equals(wait_until(lambda: not is_latched(system, operator)), True)
+        check.equals(system.direct("vendorlink", "mended"), "exchange")
 
 
-def latched(system: System, operator: Identity) -> bool:
+def is_latched(system: System, operator: Identity) -> bool:
     """Return whether the connection with a wrong password is latched."""
     variants = system.call(operator, "GET", "/v1/vendorlink/mended").body["variants"]
     return any(variant["latched"] for variant in variants)
 
 
-def renewal(system: System, table: Table, operator: Identity) -> None:
-    """Age a token by its item, as time would, and see its renewal off the caller's path."""
+def check_renewal(system: System, report: Report, operator: Identity) -> None:
+    """Make a token due by its item: it is handed out, and renewed in the background."""
     system.connect("vendorlink", "aged")
-    with table.row("an aged token: handed out, and renewed by the function's own call") as row:
-        row.sees(system.direct("vendorlink", "aged"), "exchange")
-        first = state(system, operator, "vendorlink", "aged")
+    with report.check("an aging token: handed out, and renewed in the background") as check:
+        check.equals(system.direct("vendorlink", "aged"), "exchange")
+        before = generation(system, operator, "vendorlink", "aged")
         system.account.client("dynamodb").update_item(
             TableName=NAME,
             Key={"connection": {"S": "vendorlink#aged"}, "variant": {"S": "-"}},
             UpdateExpression="SET refresh_at = :past",
             ExpressionAttributeValues={":past": {"N": str(int(time.time()) - 1)}},
         )
-        row.sees(system.direct("vendorlink", "aged", qualifier="$LATEST"), "table")
-        row.sees(until_later(system, operator, "vendorlink", "aged", first), first + 1)
+        check.equals(system.direct("vendorlink", "aged", qualifier="$LATEST"), "table")
+        check.equals(wait_for_newer(system, operator, "vendorlink", "aged", before), before + 1)
 
 
-def state(system: System, operator: Identity, flow: str, connection: str) -> int:
-    """Return which token of a connection's it is that lives, 0 if none."""
+def generation(system: System, operator: Identity, flow: str, connection: str) -> int:
+    """Return the greatest generation of a connection's tokens that are not dead, 0 if none."""
     variants = system.call(operator, "GET", f"/v1/{flow}/{connection}").body.get("variants", [])
-    living = [one["generation"] for one in variants if one["state"] != "dead"]
-    return max(living, default=0)
+    generations = (one["generation"] for one in variants if one["state"] != "dead")
+    return max(generations, default=0)
 
 
-def until_later(
-    system: System, operator: Identity, flow: str, connection: str, generation: int
+def wait_for_newer(
+    system: System, operator: Identity, flow: str, connection: str, before: int
 ) -> int:
-    """Wait for a token after *generation*, and return which one it is."""
-    until(lambda: state(system, operator, flow, connection) > generation)
-    return state(system, operator, flow, connection)
+    """Wait for a generation above *before*, and return the last one."""
+    wait_until(lambda: generation(system, operator, flow, connection) > before)
+    return generation(system, operator, flow, connection)
 
 
-def until(is_so: Callable[[], bool], seconds: float = WAIT_SECONDS) -> bool:
-    """Wait until something is so, *seconds* at most, and say whether it is."""
+def wait_until(condition: Callable[[], bool], seconds: float = WAIT_SECONDS) -> bool:
+    """Wait for *condition*, at most *seconds*, and return its last value."""
     deadline = time.monotonic() + seconds
-    while not (found := is_so()) and time.monotonic() < deadline:
+    while not (value := condition()) and time.monotonic() < deadline:
         time.sleep(0.2)
-    return found
+    return value

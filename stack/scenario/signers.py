@@ -1,4 +1,4 @@
-"""Signers that are not botocore's: each gets a token, deployed and from `make run`."""
+"""Other signers than botocore: each gets a token from the stack and from `make run`."""
 
 import os
 import shutil
@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stack.account import Identity
-from stack.places import HOST, REGION, ROOT
+from stack.report import Report
+from stack.settings import HOST, REGION, ROOT
 from stack.system import System
-from stack.table import Row, Table
 from token_broker_local import addresses as local
 from token_broker_local import ports
 
@@ -31,42 +31,38 @@ print(requests.post(sys.argv[1], data=sys.argv[2], auth=auth, timeout=40).text)
 
 
 class Api(NamedTuple):
-    """An API, who calls it, and what says whom to trust."""
+    """An API, its caller, and the environment variables with its certificate."""
 
     url: str
     identity: Identity
-    authorities: Mapping[str, str]
+    ca_variables: Mapping[str, str]
 
 
-def play(system: System, table: Table) -> None:
-    """Have every signer that this machine has call both."""
-    system.connect("vntana", "signed")  # of its own: a token of another connection would end its
+def run(system: System, report: Report) -> None:
+    """Call both with each signer that this machine has."""
+    system.connect("vntana", "signed")  # not shared: another login would end its token
     caller = system.account.session("signer", system.arn("CallVntana"))
-    file = str(system.account.places.authorities)
-    trust = dict.fromkeys(("REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE"), file)
-    tried(table, "deployed", Api(f"{system.url()}/v1/vntana/signed/token", caller, trust))
+    file = str(system.account.settings.ca_file)
+    variables = dict.fromkeys(("REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE"), file)
+    url = f"{system.url()}/v1/vntana/signed/token"
+    check_signers(report, "deployed", Api(url, caller, variables))
     with local_system() as url:
         identity = Identity(local.ACCESS_KEY, local.SECRET_KEY)
-        tried(table, "make run", Api(f"{url}/v1/vntana/demo/token", identity, {}))
+        check_signers(report, "make run", Api(f"{url}/v1/vntana/demo/token", identity, {}))
 
 
-def tried(table: Table, where: str, api: Api) -> None:
-    """Have each signer ask *api* for a token."""
+def check_signers(report: Report, where: str, api: Api) -> None:
+    """Request a token of *api* with each signer."""
     for name, command in signers(api).items():
-        with table.row(f"{where}: {name}") as row:
+        with report.check(f"{where}: {name}") as check:
             if shutil.which(command[0]):
-                row.sees(answered(command, api), "a token")
+                check.equals(outcome(command, api), "a token")
             else:
-                lacks(row, command[0])
-
-
-def lacks(row: Row, program: str) -> None:
-    """Say that this machine cannot try it."""
-    row.is_unseen(f"there is no {Path(program).name} on this machine")
+                check.skip(f"there is no {Path(command[0]).name} on this machine")
 
 
 def signers(api: Api) -> Mapping[str, list[str]]:
-    """Return the command by which each signer asks *api* for a token."""
+    """Return each signer's command that requests a token of *api*."""
     header = ["-H", f"x-amz-security-token: {api.identity.token}"] if api.identity.token else []
     keys = ":".join(api.identity[:2])
     sigv4 = ["--aws-sigv4", f"aws:amz:{REGION}:execute-api", "--user", keys, *header]
@@ -80,7 +76,7 @@ def signers(api: Api) -> Mapping[str, list[str]]:
 
 
 def node_program() -> Path:
-    """Return a program for Node that gets a token, beside what it needs; docs/calling.md has it."""
+    """Write the program of docs/calling.md beside the package that it imports; return its path."""
     page = (ROOT / "docs/calling.md").read_text()
     code = page.partition("```js\n")[2].partition("```")[0]
     program = ROOT / ".tools/aws4fetch/token.mjs"
@@ -88,8 +84,8 @@ def node_program() -> Path:
     return program
 
 
-def answered(command: list[str], api: Api) -> str:
-    """Run a signer, and say whether it has a token."""
+def outcome(command: list[str], api: Api) -> str:
+    """Run a signer, and return `a token` or its output."""
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": os.environ.get("HOME", "/"),
@@ -97,20 +93,21 @@ def answered(command: list[str], api: Api) -> str:
         "AWS_DEFAULT_REGION": REGION,
         "TOKEN_BROKER_URL": api.url.partition("/v1/")[0],
         "CONNECTION": api.url.split("/")[-2],
-        **api.authorities,
+        **api.ca_variables,
         **api.identity.environment(),
     }
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    has_token = '"headers"' in done.stdout or done.stdout.startswith("200 ")
-    return "a token" if has_token else f"{done.stdout}{done.stderr}"
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    has_token = '"headers"' in result.stdout or result.stdout.startswith("200 ")
+    return "a token" if has_token else f"{result.stdout}{result.stderr}"
 
 
 @contextmanager
 def local_system() -> Iterator[str]:
-    """Have the system of `make run` on ports of its own; tell where its API is."""
-    places = next(row for row in map(local.Addresses, range(18_080, 20_000, 10)) if are_free(row))
+    """Run the system of `make run` on free ports; yield the API's URL."""
+    candidates = map(local.Addresses, range(18_080, 20_000, 10))
+    addresses = next(filter(are_free, candidates))
     command = [sys.executable, "-m", "token_broker_local"]
-    environment = os.environ | {"PORT": str(places.port)}
+    environment = os.environ | {"PORT": str(addresses.port)}
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
@@ -118,15 +115,15 @@ def local_system() -> Iterator[str]:
         try:
             if not any(line.startswith("ready") for line in process.stdout):
                 raise RuntimeError("the local system does not start")
-            yield f"http://{HOST}:{places.port}"
+            yield f"http://{HOST}:{addresses.port}"
         finally:
             process.terminate()
 
 
-def are_free(places: local.Addresses) -> bool:
-    """Return whether the local system can have these ports."""
+def are_free(addresses: local.Addresses) -> bool:
+    """Return whether these ports are free."""
     try:
-        ports.check(places)
+        ports.check(addresses)
     except ports.PortError:
         return False
     return True

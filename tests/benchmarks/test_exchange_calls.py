@@ -75,14 +75,14 @@ def seconds_to(moment: str, now: int) -> int:
 
 def calls(world: World, act: Callable[[], bool]) -> Calls:
     """Return how often AWS is asked as *act* succeeds."""
-    asked = world.aws.asked
-    asked.clear()
+    counts = world.aws.calls
+    counts.clear()
     assert act()
     return Calls(
-        asked["GetItem"] + asked["BatchGetItem"],
-        asked["UpdateItem"],
-        asked["Encrypt"] + asked["Decrypt"],
-        asked["GetSecretValue"],
+        counts["GetItem"] + counts["BatchGetItem"],
+        counts["UpdateItem"],
+        counts["Encrypt"] + counts["Decrypt"],
+        counts["GetSecretValue"],
     )
 
 

@@ -49,7 +49,7 @@ MOST_CALLS = {"vendorlink": 260, "editor": 450, "vntana": 470}
 
 def cold(world: World, flow: str, connection: str, *options: str) -> dict[str, Any]:
     """Call *flow* in a process of its own that Python starts with *options*."""
-    world.aws.asked.clear()
+    world.aws.calls.clear()
     script, app = ROOT / "tests/benchmarks/a_hit.py", ROOT / "functions" / flow / "app.py"
     event = json.dumps({"connection": connection} | BODIES[flow])
     done = subprocess.run(
@@ -107,7 +107,7 @@ def test_a_cold_hit_reads_the_table_once(world: World, flow: str, connection: st
     if world.is_alias(flow, connection, BODIES[flow]):
         reads["GetItem"] += 1
     cold(world, flow, connection, *ALONE)
-    assert world.aws.asked == reads + Counter({"Decrypt": 1})
+    assert world.aws.calls == reads + Counter({"Decrypt": 1})
     assert world.steps(flow) == before
 
 
@@ -122,18 +122,18 @@ def test_a_warm_table_hit_reads_the_table_once(world: World, flow: str, connecti
     """The target of an alias is known by then, so alias, target and gate are read at once."""
     world.advance(61)
     operation = world.read_of(flow, connection, BODIES[flow])
-    world.aws.asked.clear()
+    world.aws.calls.clear()
     assert world.call(flow, connection, **BODIES[flow])["source"] == "table"
-    assert world.aws.asked == Counter({operation: 1, "Decrypt": 1})
+    assert world.aws.calls == Counter({operation: 1, "Decrypt": 1})
 
 
 def test_a_memory_hit_calls_neither_aws_nor_vendor(
     world: World, flow: str, connection: str
 ) -> None:
     before = world.steps(flow)
-    world.aws.asked.clear()
+    world.aws.calls.clear()
     assert world.call(flow, connection, **BODIES[flow])["source"] == "memory"
-    assert not world.aws.asked
+    assert not world.aws.calls
     assert world.steps(flow) == before
 
 

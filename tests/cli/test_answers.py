@@ -323,6 +323,15 @@ ERRORS = {
 }
 
 
+def test_a_check_without_a_harmless_request_is_wrong_usage(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is no such route: API Gateway would say that access is denied."""
+    monkeypatch.setattr("token_broker_cli.tokens.CHECKING", ("editor",))
+    said = visitor.says("check", "vendorlink", "acme")
+    assert (said.exit_code, said.stderr) == (2, "usage: FLOW must be one of editor\n")
+
+
 @pytest.mark.parametrize("words", ERRORS)
 def test_wrong_usage_says_what_to_do(visitor: Visitor, words: str) -> None:
     result = visitor.says(*words.split(), stdin=" \n")

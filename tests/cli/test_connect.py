@@ -85,7 +85,7 @@ def test_a_file_is_read(operator: Operator, tmp_path: Path) -> None:
         pytest.param("{", 2, "no JSON at line 1, column 2", id="no JSON"),
         pytest.param("{}".ljust(65_537), 2, "more than 65536 bytes", id="too long"),
         pytest.param("{}".ljust(65_536), 1, "username: is missing", id="as long as may be"),
-        pytest.param("[]", 1, "not_configured: it must be a JSON object", id="a list"),
+        pytest.param("[]", 1, "not_configured: secret: must be a JSON object", id="a list"),
         pytest.param(f'{{"password": "{SECRET}"}}', 1, "username: is missing", id="missing"),
         pytest.param(f'{{"username": ["{SECRET}"]}}', 1, "username: must be", id="wrong type"),
         pytest.param(

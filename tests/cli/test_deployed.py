@@ -65,9 +65,9 @@ def test_the_address_of_the_api_is_an_output_of_the_stack(
     monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", stacks.url)
     result = says("status", "vntana", "acme", "--json")
     assert (result.exit_code, '"variants": []' in result.stdout) == (0, True), result.output
-    assert b"StackName=token-broker-test" in stacks.asked[0]
-    assert api.asked[0].startswith(b"GET /v1/vntana/acme ")
-    assert b"AWS4-HMAC-SHA256 Credential=key/" in api.asked[0]
+    assert b"StackName=token-broker-test" in stacks.requests[0]
+    assert api.requests[0].startswith(b"GET /v1/vntana/acme ")
+    assert b"AWS4-HMAC-SHA256 Credential=key/" in api.requests[0]
 
 
 @pytest.mark.parametrize(

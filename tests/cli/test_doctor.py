@@ -264,7 +264,7 @@ def test_a_secret_that_was_deleted_after_it_was_listed_is_a_failure(healthy: Vis
     gone = (400, {"__type": "ResourceNotFoundException", "Message": "none"})
     healthy.account.told["GetSecretValue"] = gone
     lines = healthy.says("doctor").stdout.splitlines()
-    line = "it must be a JSON object\tCorrect it: token-broker connect vendorlink acme"
+    line = "secret: must be a JSON object\tCorrect it: token-broker connect vendorlink acme"
     assert lines[0] == f"failure\tvendorlink/acme\t{line}"
 
 

@@ -86,8 +86,8 @@ def test_only_the_command_token_prints_a_token(
     """Neither do status, explain, connections, verify and forget, nor errors."""
     shell = Shell(operator, form)
     name = connected(flow)
-    (header,) = operator.told("token", flow, name)["headers"].values()
-    token = header.removeprefix("Bearer ")
+    headers = operator.told("token", flow, name)["headers"].values()
+    token, *others = [header.removeprefix("Bearer ") for header in headers]
     for command in ("status", "explain"):
         shell.types(command, flow, name)
     shell.types("connections")
@@ -98,7 +98,7 @@ def test_only_the_command_token_prints_a_token(
         shell.types("token", flow, name, "--min-ttl", "999999999")
         shell.types("verify", name, "--file", "-", stdin=token)
     shell.types("forget", flow, name, "--yes")
-    assert shell.says([token]) == []
+    assert shell.says([token, *others]) == []
 
 
 def test_the_search_for_secrets_finds_a_printed_token(operator: Operator) -> None:

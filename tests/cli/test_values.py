@@ -23,14 +23,14 @@ from token_broker_cli import questions
 from token_broker_cli.checks import clock
 from token_broker_cli.context import Context, concurrently
 from token_broker_cli.errors import ADVICE, CommandError, command_error
-from token_broker_cli.fields import value_of
+from token_broker_cli.fields import value_of, values
 from token_broker_cli.main import app
 from token_broker_cli.questions import is_here, is_same_login
 from token_broker_cli.screen import SIGNS, Screen, facts, plain
 from token_broker_cli.settings import FLOWS, LocalSystem, Options, Settings, host_of
 from token_broker_cli.tokens import curl, export, masked
 from token_broker_cli.variants import VariantView, span, when, written
-from token_broker_descriptors import asked, every
+from token_broker_descriptors import Descriptor, Field, asked, every
 
 URL = "https://abc.execute-api.eu-west-1.amazonaws.com/prod"
 ADDRESSES = (
@@ -304,6 +304,17 @@ def test_the_value_of_a_field_is_checked_against_its_type(
             continue
         with pytest.raises(CommandError, match=f"--x must be {called}$"):
             value_of({"type": kind}, "x", text)
+
+
+def test_a_field_has_the_type_of_its_flow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another flow's field of the same name may have another type."""
+    known = {
+        kind: Descriptor(kind, 0, "", "", "", (), (Field("x", "", {"type": kind}),))
+        for kind in ("string", "integer", "object")
+    }
+    monkeypatch.setattr("token_broker_cli.fields.every", lambda: known)
+    assert values("string", {"x": "3"}) == {"x": "3"}
+    assert values("integer", {"x": "3", "y": None}) == {"x": 3}
 
 
 def test_help_names_the_flow_of_a_field() -> None:

@@ -87,17 +87,17 @@ class RecordingChannel:
 
     def __init__(self, **members: Any) -> None:
         self.members = members
-        self.asked: list[tuple[Command, int]] = []
+        self.calls: list[tuple[Command, int]] = []
         self.error: Exception | None = None
         """Raised by each call, if it is set."""
 
     def call(self, command: Command, deadline: Deadline) -> dict[str, Any]:
         """Answer."""
-        self.asked.append((command, round(deadline.left)))
+        self.calls.append((command, round(deadline.left)))
         if self.error:
             raise self.error
         named = {"flow": command.flow, "connection": command.connection}
-        return document(len(self.asked), **named | self.members)
+        return document(len(self.calls), **named | self.members)
 
 
 class UnusedChannel:

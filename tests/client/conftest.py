@@ -74,5 +74,5 @@ def serve() -> Iterator[Serve]:
 @pytest.fixture(scope="session")
 def system() -> Iterator[System]:
     """Run the whole system, as `make run` does, for all tests that use it."""
-    with systems.system() as places:
-        yield System(places)
+    with systems.system() as addresses:
+        yield System(addresses)

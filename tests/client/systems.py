@@ -46,12 +46,12 @@ def tries(number: int) -> Patience:
 class System:
     """A running system; each test has its own connections, to its own fakes."""
 
-    places: Addresses
+    addresses: Addresses
 
     @property
     def url(self) -> str:
         """Where the API is, and Lambda."""
-        return self.places.url("gateway")
+        return self.addresses.url("gateway")
 
     def connect(self, flow: str, document: Mapping[str, Any], name: str = "") -> str:
         """Store *document* as the secret of a connection; return its name."""
@@ -68,7 +68,7 @@ class System:
     @property
     def secrets(self) -> "SecretsManagerClient":
         """Secrets Manager."""
-        return client(self.places.url("services"))
+        return client(self.addresses.url("services"))
 
 
 @cache

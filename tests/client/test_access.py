@@ -45,15 +45,15 @@ VALUES: dict[str, Any] = {
 def test_a_command_holds_only_the_arguments_that_were_given(flow: Flow) -> None:
     """Each argument alone, and all of them; sync and async; with their JSON types."""
     names = SCHEMAS[f"{flow.title()}Request"]["properties"]
-    for asked in ([], *([name] for name in names), names):
-        given = {name: VALUES[name] for name in asked}
+    for chosen in ([], *([name] for name in names), names):
+        given = {name: VALUES[name] for name in chosen}
         conditions = {name: given.pop(name) for name in TokenRequest._fields if name in given}
         channel = RecordingChannel()
         getattr(broker(channel), flow)("zero", **given, **conditions)
         access = broker(channel).access(flow, "zero", **given)
         asyncio.run(access.answer_async(**conditions))
         command = Command(flow, "zero", "token", given | conditions)
-        assert channel.asked == [(command, 17)] * 2
+        assert channel.calls == [(command, 17)] * 2
 
 
 def test_the_repr_of_commands_requests_and_replies_shows_no_secret() -> None:
@@ -81,7 +81,7 @@ def test_an_early_refresh_of_a_live_token_is_limited_to_five_seconds() -> None:
     now[0] += 11
     channel.error = Unreachable("gone")
     assert access.answer().generation == 2
-    assert [(command.body, left) for command, left in channel.asked] == [({}, 17), ({}, 5), ({}, 5)]
+    assert [(command.body, left) for command, left in channel.calls] == [({}, 17), ({}, 5), ({}, 5)]
     now[0] = NOW.timestamp() + 3565
     assert access.answer().generation == 2
     now[0] += 6  # it is asked about no sooner than in ten seconds, but ends before
@@ -125,7 +125,7 @@ def test_an_early_refresh_takes_no_longer_than_patience() -> None:
     access.answer()
     now[0] += 11
     access.answer()
-    assert [seconds for _, seconds in channel.asked] == [2, 2]
+    assert [seconds for _, seconds in channel.calls] == [2, 2]
 
 
 ASKS: dict[str, Callable[[Broker], Any]] = {
@@ -200,18 +200,18 @@ class HangingChannel:
 
 
 @pytest.mark.parametrize(
-    "said", [{}, {"forgotten": None}, {"valid": True}, {"valid": True, "parameters": 5}]
+    "response", [{}, {"forgotten": None}, {"valid": True}, {"valid": True, "parameters": 5}]
 )
-def test_an_invalid_answer_to_forget_or_verify_is_unreachable(said: dict[str, Any]) -> None:
+def test_an_invalid_answer_to_forget_or_verify_is_unreachable(response: dict[str, Any]) -> None:
     """Not an exception of Python's, such as KeyError."""
 
     class Saying:
         def call(self, *_: object) -> dict[str, Any]:
-            return said
+            return response
 
     broker = Broker(Saying(), Patience(20), Cache())
     with refused(Unreachable, "what answered is not the broker, or has another version") as caught:
-        broker.verify("acme", "token") if "valid" in said else broker.forget("vntana", "acme")
+        broker.verify("acme", "token") if "valid" in response else broker.forget("vntana", "acme")
     assert caught.value.retryable is False
 
 
@@ -223,7 +223,7 @@ def test_replacement_reports_the_token_and_returns_only_another_one() -> None:
     access = broker(channel).access("vntana", "acme")
     first = access.answer()
     found = access.replacement(first)
-    assert channel.asked[-1][0].body == {"rejected": first.fingerprint}
+    assert channel.calls[-1][0].body == {"rejected": first.fingerprint}
     assert found is not None
     assert found.generation == 2
 
@@ -231,18 +231,18 @@ def test_replacement_reports_the_token_and_returns_only_another_one() -> None:
 @pytest.mark.parametrize("valid", [True, False, "true", 1, None])
 def test_verify_status_and_forget_send_their_commands(valid: Any) -> None:
     """Verify returns parameters only for a valid token."""
-    asked: list[Command] = []
+    commands: list[Command] = []
 
     class Saying:
         def call(self, command: Command, _: Deadline) -> dict[str, Any]:
-            asked.append(command)
+            commands.append(command)
             return {"valid": valid, "parameters": {"a": 1}, "forgotten": 3}
 
     asks = Broker(Saying(), Patience(20), Cache())
     parameters = {"a": 1} if valid is True else None
     assert asks.verify("acme", "token") == asks.verify("zero", "other", "vntana") == parameters
     assert asks.status("vendorlink", "zero")["forgotten"] == asks.forget("vntana", "acme") == 3
-    assert asked == [
+    assert commands == [
         Command("editor", "acme", "verify", {"token": "token"}),
         Command("vntana", "zero", "verify", {"token": "other"}),
         Command("vendorlink", "zero", "status", {}),
@@ -261,29 +261,29 @@ def test_concurrent_verify_calls_of_two_tokens_get_their_own_answers() -> None:
 
     asks = Broker(Saying(), Patience(PATIENCE_SECONDS), Cache())
     with ThreadPoolExecutor(2) as pool:
-        said = list(pool.map(lambda token: asks.verify("acme", token), ("a", "b")))
-    assert said == [{"token": "a"}, {"token": "b"}]
+        results = list(pool.map(lambda token: asks.verify("acme", token), ("a", "b")))
+    assert results == [{"token": "a"}, {"token": "b"}]
 
 
-@pytest.mark.parametrize("said", [{"forgotten": 1}, {}], ids=["done", "unknown"])
-def test_forget_clears_the_local_cache(said: dict[str, Any]) -> None:
+@pytest.mark.parametrize("response", [{"forgotten": 1}, {}], ids=["done", "unknown"])
+def test_forget_clears_the_local_cache(response: dict[str, Any]) -> None:
     """Also of a token that was fetched meanwhile, and if the answer of the broker is invalid."""
 
     class Busy(RecordingChannel):
         def call(self, command: Command, deadline: Deadline) -> dict[str, Any]:
             if command.action == "forget":
                 asks.vntana("acme")  # by another caller
-                return said
+                return response
             return super().call(command, deadline)
 
     channel = Busy()
     asks = broker(channel)
     asks.vntana("acme")
-    with nullcontext() if said else pytest.raises(Unreachable):
+    with nullcontext() if response else pytest.raises(Unreachable):
         asks.forget("vntana", "acme")
-    asked = len(channel.asked)
+    before = len(channel.calls)
     asks.vntana("acme")
-    assert len(channel.asked) == asked + 1
+    assert len(channel.calls) == before + 1
 
 
 @pytest.mark.parametrize(

@@ -70,8 +70,8 @@ def test_an_answer_cannot_be_pickled() -> None:
     for kept in (answer(), answer().headers):
         with pytest.raises(TypeError) as caught:
             pickle.dumps(kept)
-        words = "these headers hold a token, which is not pickled: ask the broker again"
-        assert str(caught.value) == words
+        message = "these headers hold a token, which is not pickled: ask the broker again"
+        assert str(caught.value) == message
 
 
 def test_headers_are_a_mapping_and_copies_are_the_same_object() -> None:
@@ -97,8 +97,8 @@ def test_headers_are_accepted_by_requests_httpx_and_urllib3(fake_vntana: FakeVnt
         with pool:
             url = f"{issued['base_url']}/v1/products"
             path = "/v1/products" if isinstance(pool, urllib3.ProxyManager) else ""
-            said = pool.request("GET", url, headers=headers, retries=False)
-            assert said.status == (404 if path else 200)  # the fake is no proxy
+            response = pool.request("GET", url, headers=headers, retries=False)
+            assert response.status == (404 if path else 200)  # the fake is no proxy
             assert dict(fake_vntana.log[-1].headers)["X-AUTH-TOKEN"] == headers["X-AUTH-TOKEN"]
 
 

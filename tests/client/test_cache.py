@@ -46,13 +46,13 @@ class World:
     def __init__(self, *answers: Answer | BrokerError, max_age: float = 10_000) -> None:
         self.now = at(10, 0)
         self.answers = list(answers)
-        self.asked: list[TokenRequest] = []
+        self.requests: list[TokenRequest] = []
         self.cache = Cache(clock=lambda: self.now)
         self.max_age = max_age
 
     def fetch(self, request: TokenRequest, deadline: Deadline) -> Answer:
         assert deadline.left > 0
-        self.asked.append(request)
+        self.requests.append(request)
         given = self.answers.pop(0)
         if isinstance(given, BrokerError):
             raise given
@@ -88,7 +88,7 @@ def test_an_early_refresh_that_returned_the_same_token_is_repeated_after_ten_sec
     world.obtain()
     world.now = at(10, 55)
     assert [world.obtain() for _ in range(5)] == [1] * 5
-    assert len(world.asked) == 2
+    assert len(world.requests) == 2
     world.now += 9
     assert world.obtain() == 1
     world.now += 1
@@ -129,8 +129,8 @@ def test_an_error_about_the_connection_drops_the_live_token_and_is_raised(code: 
     world = World(answer(1), coded(code), coded(code), Unreachable("gone"), answer(2))
     world.obtain()
     world.now = at(10, 55)
-    for words in (code, code, "gone"):
-        with pytest.raises(BrokerError, match=words):
+    for code_or_end in (code, code, "gone"):
+        with pytest.raises(BrokerError, match=code_or_end):
             world.obtain()
     assert world.obtain() == 2
 
@@ -142,7 +142,7 @@ def test_any_other_error_keeps_the_live_token(code: str) -> None:
     world.obtain()
     world.now = at(10, 55)
     assert [world.obtain() for _ in range(3)] == [1] * 3
-    assert len(world.asked) == 2
+    assert len(world.requests) == 2
     world.now += LOOK_SECONDS
     assert world.obtain() == 1
     world.now += LOOK_SECONDS
@@ -173,7 +173,7 @@ def test_a_token_shorter_than_min_ttl_is_not_served_from_the_cache() -> None:
     world.obtain()
     assert world.obtain(TokenRequest(min_ttl=3600)) == 1
     assert world.obtain(TokenRequest(min_ttl=3601)) == 2
-    assert world.asked == [PLAIN, TokenRequest(min_ttl=3601)]
+    assert world.requests == [PLAIN, TokenRequest(min_ttl=3601)]
     assert world.obtain() == 2
 
 
@@ -202,7 +202,7 @@ def test_a_rejected_token_is_reported_only_if_it_is_the_cached_one() -> None:
     world.obtain()
     rejected = TokenRequest(rejected=answer(1).fingerprint)
     assert [world.obtain(rejected) for _ in range(3)] == [2, 2, 2]
-    assert world.asked == [PLAIN, rejected]
+    assert world.requests == [PLAIN, rejected]
 
 
 def overtaken(by: Callable[[], object]) -> Callable[..., Answer]:
@@ -337,7 +337,7 @@ def test_generations_of_different_variants_are_not_compared(request_: TokenReque
     world.now = at(10, 55)
     assert world.obtain(request_) == 1
     assert [world.obtain() for _ in range(5)] == [1] * 5
-    assert len(world.asked) == 2
+    assert len(world.requests) == 2
 
 
 def test_a_cached_token_is_checked_with_the_broker_every_five_minutes() -> None:
@@ -347,13 +347,13 @@ def test_a_cached_token_is_checked_with_the_broker_every_five_minutes() -> None:
     world = World(*[answer(n, **day) for n in (1, 1, 2)], max_age=MAX_AGE_SECONDS)
     world.obtain()
     world.now = at(10, 4, 59)
-    assert (world.obtain(), len(world.asked)) == (1, 1)
+    assert (world.obtain(), len(world.requests)) == (1, 1)
     world.now = at(10, 5)
-    assert (world.obtain(), len(world.asked)) == (1, 2)
+    assert (world.obtain(), len(world.requests)) == (1, 2)
     world.now = at(10, 9, 59)
-    assert (world.obtain(), len(world.asked)) == (1, 2)
+    assert (world.obtain(), len(world.requests)) == (1, 2)
     world.now = at(10, 10)
-    assert (world.obtain(), len(world.asked)) == (2, 3)
+    assert (world.obtain(), len(world.requests)) == (2, 3)
 
 
 @pytest.mark.parametrize("max_age", [60, MAX_AGE_SECONDS])
@@ -399,7 +399,7 @@ def test_a_report_of_an_older_token_starts_no_early_refresh() -> None:
     world.obtain()
     world.now = at(10, 55)
     assert world.obtain(TokenRequest(rejected=answer(1).fingerprint)) == 2
-    assert world.asked == [PLAIN]
+    assert world.requests == [PLAIN]
 
 
 def test_a_call_that_ended_after_the_cache_was_read_is_not_repeated(
@@ -416,7 +416,7 @@ def test_a_call_that_ended_after_the_cache_was_read_is_not_repeated(
 
     monkeypatch.setattr(world.cache._calls, "join", late)
     assert world.obtain() == 1
-    assert world.asked == [PLAIN]
+    assert world.requests == [PLAIN]
 
 
 @pytest.mark.parametrize("request_", [PLAIN, TokenRequest(min_ttl=60)], ids=["plain", "longer"])
@@ -437,7 +437,7 @@ def test_an_early_refresh_that_ended_after_the_cache_was_read_is_not_repeated(
 
     monkeypatch.setattr(world.cache._calls, "join", late)
     assert world.obtain(request_) == (2 if request_ is PLAIN else 1)
-    assert len(world.asked) == 2
+    assert len(world.requests) == 2
 
 
 def test_a_clock_that_was_set_back_does_not_extend_max_age() -> None:
@@ -482,11 +482,11 @@ def test_different_keys_have_different_tokens() -> None:
     world, both = World(), threading.Barrier(2)
 
     def obtain(key: str, generation: int) -> int:
-        def ask(*_: object) -> Answer:
+        def fetch(*_: object) -> Answer:
             both.wait(PATIENCE_SECONDS)
             return answer(generation, expires_at="2026-11-22T12:00:00Z")
 
-        return world.obtain(key=key, fetch=ask, look=ask)
+        return world.obtain(key=key, fetch=fetch, look=fetch)
 
     with ThreadPoolExecutor(2) as pool:
         assert [*pool.map(obtain, "ab", (1, 2))] == [1, 2]
@@ -504,16 +504,16 @@ def test_requests_with_different_conditions_do_not_share_a_call() -> None:
         TokenRequest(rejected="0" * 16),
         TokenRequest(force=True),
     ]
-    world, together, asked = World(), threading.Barrier(len(each)), set()
+    world, together, requested = World(), threading.Barrier(len(each)), set()
 
     def fetch(request: TokenRequest, _: Deadline) -> Answer:
         together.wait(PATIENCE_SECONDS)
-        asked.add(request)
+        requested.add(request)
         return answer(1)
 
     with ThreadPoolExecutor(len(each)) as pool:
         assert [*pool.map(partial(world.obtain, fetch=fetch), each)] == [1] * len(each)
-    assert asked == {*each}
+    assert requested == {*each}
 
 
 def test_the_least_recently_used_token_is_evicted_first() -> None:
@@ -594,7 +594,7 @@ def test_callers_of_a_shared_call_get_a_permanent_error_at_once() -> None:
     for seconds in (PATIENCE_SECONDS / 2, 2 * PATIENCE_SECONDS):
         first, second = shared(world, fail, seconds)
         assert type(first) is type(second) is InvalidRequest
-    assert world.asked == []
+    assert world.requests == []
 
 
 def test_a_caller_with_a_later_deadline_repeats_a_shared_call_that_failed() -> None:
@@ -608,7 +608,7 @@ def test_a_caller_with_a_later_deadline_repeats_a_shared_call_that_failed() -> N
     world = World(answer(9))
     first, second = shared(world, fail, 2 * PATIENCE_SECONDS)
     assert type(first) is type(second) is Unreachable
-    assert world.asked == []
+    assert world.requests == []
 
 
 def test_an_unshareable_token_is_returned_to_one_caller_only() -> None:
@@ -658,7 +658,7 @@ def test_an_error_about_the_connection_does_not_drop_a_newer_token() -> None:
     with pytest.raises(BrokerError, match="credential_latched"):
         world.obtain(look=look)
     assert world.obtain(TokenRequest(rejected=answer(1).fingerprint)) == 2
-    assert len(world.asked) == 2
+    assert len(world.requests) == 2
 
 
 def test_after_expiry_callers_wait_for_the_refresh_in_flight() -> None:
@@ -680,7 +680,7 @@ def test_after_expiry_callers_wait_for_the_refresh_in_flight() -> None:
         wait_until(lambda: len(waiters(world)) == 2)
         go.set()
         assert looking.result(PATIENCE_SECONDS) == waiting.result(PATIENCE_SECONDS) == 2
-    assert world.asked == [PLAIN]
+    assert world.requests == [PLAIN]
 
 
 def test_a_caller_of_a_shared_early_refresh_that_timed_out_calls_the_broker() -> None:

@@ -201,8 +201,8 @@ def test_the_numbers_on_the_page_equal_the_code() -> None:
     ):
         assert sentence in " ".join(PAGE.split())
     assert (cache.MAX_AGE_SECONDS, refusals.FORBIDDEN_SECONDS) == (300, 30)
-    for words in ("was got five minutes ago (`max_age=`)", "for half a minute this process"):
-        assert words in PAGE
+    for phrase in ("was got five minutes ago (`max_age=`)", "for half a minute this process"):
+        assert phrase in PAGE
 
 
 def test_each_link_of_the_page_has_a_target() -> None:

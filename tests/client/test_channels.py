@@ -29,7 +29,7 @@ from botocore.exceptions import (
 )
 
 from tests.client.systems import Serve, refused, tries
-from tests.servers import Server, answer, says
+from tests.servers import Server, answer, sends
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_client import (
     AccessDenied,
@@ -166,13 +166,13 @@ def test_each_action_is_sent_to_its_route(session: boto3.Session) -> None:
         for method, operation in methods.items()
         if path.startswith("/v1/editor/") and "operationId" in operation
     }
-    server = Server(says(answer(b"{}")))
+    server = Server(sends(answer(b"{}")))
     channel = Broker.from_url(f"{server.url}/prod", session=session)._channel
     for action in ROUTES:
         method, path = routes.pop(action)
         for body, ends in (({}, b"\r\n\r\n"), ({"a": 1}, b'\r\n\r\n{"a": 1}')):
             channel.call(Command("editor", "acme", action, body), Deadline.after(PATIENCE_SECONDS))
-            sent = server.asked[-1]
+            sent = server.requests[-1]
             line = f"{method} /prod{path} HTTP/1.1".format(connection="acme")
             assert sent.partition(b"\r\n")[0].decode() == line
             assert sent.endswith(ends)
@@ -238,7 +238,7 @@ ARN = "arn:aws:lambda:eu-west-1:123456789012:function:token-broker-prod"
 
 
 @pytest.mark.parametrize(
-    ("said", "vendorlinks"),
+    ("named", "vendorlinks"),
     [
         ("token-broker-prod", "token-broker-prod-vendorlink"),
         ("token-broker-X-", "token-broker-X-vendorlink"),
@@ -254,14 +254,14 @@ ARN = "arn:aws:lambda:eu-west-1:123456789012:function:token-broker-prod"
     ],
 )
 def test_functions_are_named_by_a_prefix_a_template_an_arn_or_a_mapping(
-    said: Any, vendorlinks: str
+    named: Any, vendorlinks: str
 ) -> None:
-    assert dict(names(said))["vendorlink"] == vendorlinks
-    assert "vntana" in dict(names(said)) or isinstance(said, dict)
+    assert dict(names(named))["vendorlink"] == vendorlinks
+    assert "vntana" in dict(names(named)) or isinstance(named, dict)
 
 
 @pytest.mark.parametrize(
-    "said",
+    "named",
     [
         "token-broker-prod-vntana",
         "token-broker-editor",
@@ -271,10 +271,10 @@ def test_functions_are_named_by_a_prefix_a_template_an_arn_or_a_mapping(
         f"{ARN}-vntana",
     ],
 )
-def test_a_function_name_with_an_ambiguous_flow_is_refused(said: str) -> None:
+def test_a_function_name_with_an_ambiguous_flow_is_refused(named: str) -> None:
     """A stage or an alias may have the name of a flow."""
     with refused(InvalidRequest, "functions: say with {flow} where in their names the flow's is"):
-        Broker.from_function(said)
+        Broker.from_function(named)
 
 
 def test_a_flow_without_a_function_is_an_invalid_request() -> None:
@@ -286,14 +286,14 @@ def test_a_flow_without_a_function_is_an_invalid_request() -> None:
 def test_a_function_is_invoked_in_the_region_of_its_arn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the region of the session."""
     session = boto3.Session("local", "local", region_name="us-east-1")
-    server = Server(says(answer(b'{"forgotten": 1}')))
+    server = Server(sends(answer(b'{"forgotten": 1}')))
     monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", server.url)
-    places: dict[Any, str] = {"vntana": "eu-west-1", "editor": "eu-north-1"}
-    arns = {flow: f"arn:aws:lambda:{places[flow]}:123456789012:function:f" for flow in places}
+    regions: dict[Any, str] = {"vntana": "eu-west-1", "editor": "eu-north-1"}
+    arns = {flow: f"arn:aws:lambda:{regions[flow]}:123456789012:function:f" for flow in regions}
     broker = Broker.from_function(arns | {"vendorlink": "plain"}, session=session)
-    for flow, place in (places | {"vendorlink": "us-east-1"}).items():
+    for flow, code in (regions | {"vendorlink": "us-east-1"}).items():
         assert broker.forget(flow, "acme") == 1
-        assert f"/{place}/lambda/aws4_request" in server.asked[-1].decode()
+        assert f"/{code}/lambda/aws4_request" in server.requests[-1].decode()
     server.close()
 
 
@@ -303,10 +303,10 @@ def test_functions_are_invoked_with_the_default_session_of_boto3(
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "another")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "identity")
-    asked: list[Any] = []
+    events: list[Any] = []
 
     def handler(event: Any, _: object) -> Any:
-        asked.append(event)
+        events.append(event)
         return {"valid": False}
 
     monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", serve(handler))
@@ -314,7 +314,7 @@ def test_functions_are_invoked_with_the_default_session_of_boto3(
     assert broker.verify("acme", "token") is None
     with pytest.raises(Unreachable):
         broker.access("vntana", "acme", action="forget").answer()
-    assert asked == [
+    assert events == [
         {"token": "token", "connection": "acme", "action": "verify"},
         {"connection": "acme", "action": "token"},
     ]
@@ -340,14 +340,12 @@ def test_an_unknown_flow_is_refused_without_a_call(flow: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "values", "text"),
     [
-        ("min_ttl", ("60", [60], True, 1.5), "must be a whole number of seconds"),
-        ("rejected", (5, ["a"]), "must be a fingerprint"),
+        ("min_ttl", ("60", [60], True, 1.5, -1), "must be a whole number of seconds, at least 0"),
+        ("rejected", (5, ["a"], "", "0" * 15, "A" * 16), "must be a fingerprint: 16 hex digits"),
         ("force", ("yes", 1), "must be True or False"),
     ],
 )
-def test_options_of_a_wrong_type_are_refused_without_a_call(
-    name: str, values: Any, text: str
-) -> None:
+def test_impossible_options_are_refused_without_a_call(name: str, values: Any, text: str) -> None:
     for value in values:
         with refused(InvalidRequest, f"{name}: {text}"):
             Broker.from_url(API).vntana("acme", **{name: value})
@@ -367,8 +365,8 @@ def test_a_function_without_a_region_is_an_invalid_request(monkeypatch: pytest.M
     for name in ("AWS_DEFAULT_REGION", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     broker = Broker.from_function("token-broker", session=boto3.Session("local", "local"))
-    words = "no region: name the function by its ARN, or set AWS_DEFAULT_REGION"
-    with refused(InvalidRequest, words):
+    message = "no region: name the function by its ARN, or set AWS_DEFAULT_REGION"
+    with refused(InvalidRequest, message):
         broker.vntana("acme")
 
 
@@ -414,7 +412,7 @@ def test_missing_credentials_raise_access_denied(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     anonymous = boto3.Session(region_name=REGION)
-    for broker, words in (
+    for broker, message in (
         (
             Broker.from_url("http://127.0.0.1:9", session=anonymous),
             "there are no AWS credentials: boto3's chain found none",
@@ -424,7 +422,7 @@ def test_missing_credentials_raise_access_denied(monkeypatch: pytest.MonkeyPatch
             "the AWS credentials cannot be had (NoCredentialsError)",
         ),
     ):
-        with refused(AccessDenied, words) as caught:
+        with refused(AccessDenied, message) as caught:
             broker.vntana("acme")
         assert caught.value.__cause__ is None  # its text would be a library's
         assert caught.value.__suppress_context__ or caught.value.__context__ is None
@@ -439,14 +437,14 @@ def test_an_empty_setting_is_none() -> None:
 
 def test_a_role_that_may_not_be_assumed_raises_access_denied() -> None:
     """boto3 calls STS for the first credentials: once, and not again for the error's text."""
-    said = {"Error": {"Code": "AccessDenied", "Message": "s3cret"}}
-    refusal, asked = ClientError(cast("Any", said), "AssumeRole"), []
+    response = {"Error": {"Code": "AccessDenied", "Message": "s3cret"}}
+    refusal, calls = ClientError(cast("Any", response), "AssumeRole"), []
 
     class Denied:
         region_name = REGION
 
         def get_credentials(self) -> Any:
-            asked.append(1)
+            calls.append(1)
             raise refusal
 
     session = cast("boto3.Session", Denied())
@@ -454,7 +452,7 @@ def test_a_role_that_may_not_be_assumed_raises_access_denied() -> None:
         Broker.from_url(API, session=session).vntana("acme")
     assert "s3cret" not in str(caught.value)
     error = Functions((), session).refusal(refusal, "tokens-vntana", REGION)
-    assert (type(error), len(asked)) == (AccessDenied, 1)
+    assert (type(error), len(calls)) == (AccessDenied, 1)
     assert error.detail == "Lambda refused to invoke tokens-vntana (AccessDenied)"
 
 
@@ -462,11 +460,11 @@ def test_a_missing_function_is_not_retried(
     serve: Serve, session: boto3.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", serve(lambda *_: {}))
-    words = (
+    message = (
         "Lambda could not invoke nobody-vntana (ResourceNotFoundException): "
         "the call was signed for eu-west-1 by account 123456789012"
     )
-    with refused(Unreachable, words) as caught:
+    with refused(Unreachable, message) as caught:
         Broker.from_function("nobody", session=session).vntana("acme")
     assert not caught.value.retryable
 
@@ -491,16 +489,16 @@ def test_each_error_status_of_api_gateway_has_its_retryability(
     """Only temporary errors are retried; no redirect is followed, with GET or POST."""
     body = b'{"message": "s3cret canonical request"}'
     kind = "X-Amzn-Errortype: LimitExceededException:http://internal/"
-    server = Server(says(b""))
+    server = Server(sends(b""))
     moved = f"Location: {server.url}/"
-    server.behaviour = says(answer(body, moved, kind, status=f"{status} X"))
+    server.behaviour = sends(answer(body, moved, kind, status=f"{status} X"))
     channel = Broker.from_url(server.url, session=session)._channel
-    for ask in (Broker.vntana, partial(Broker.status, flow="vntana")):
-        server.asked.clear()
+    for call in (Broker.vntana, partial(Broker.status, flow="vntana")):
+        server.requests.clear()
         with pytest.raises(Unreachable) as caught:
-            ask(Broker(channel, tries(2), Cache()), connection="acme")
+            call(Broker(channel, tries(2), Cache()), connection="acme")
         assert (caught.value.status, caught.value.retryable) == (status, retryable)
-        assert len(server.asked) == (2 if retryable else 1)
+        assert len(server.requests) == (2 if retryable else 1)
         assert f"{status} LimitExceededException, not the broker" in str(caught.value)
     server.close()
 
@@ -535,7 +533,7 @@ def test_each_error_code_of_lambda_has_a_class_and_retryability(
     """Code and status are passed on, not the text; only temporary errors are retried."""
     retryable = status in (429, 500, 502)
     line = answer(b'{"Message": "s3cret"}', f"x-amzn-ErrorType: {code}", status=f"{status} X")
-    server = Server(says(line))
+    server = Server(sends(line))
     monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", server.url)
     channel = Broker.from_function("token-broker", session=session)._channel
     with pytest.raises(kind) as caught:
@@ -543,7 +541,7 @@ def test_each_error_code_of_lambda_has_a_class_and_retryability(
     server.close()
     assert (type(caught.value), caught.value.retryable) == (kind, retryable)
     assert caught.value.status == (403 if kind is AccessDenied else status)
-    assert len(server.asked) == (2 if retryable else 1)
+    assert len(server.requests) == (2 if retryable else 1)
     assert "token-broker-vntana" in str(caught.value)
     assert code in str(caught.value)
     assert "s3cret" not in "".join(traceback.format_exception(caught.value))
@@ -555,7 +553,7 @@ PARTITIONS = {"aws": "eu-west-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-
 
 @pytest.mark.parametrize("partition", PARTITIONS)
 @pytest.mark.parametrize(
-    "words",
+    "text",
     [
         "User: arn:{}:iam::111122223333:user/orders is not authorized",
         "User: arn:{}:iam::111122223333:root is not authorized",
@@ -565,17 +563,17 @@ PARTITIONS = {"aws": "eu-west-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-
     ],
 )
 def test_the_account_is_read_from_each_form_of_arn_in_an_error_message(
-    words: str, partition: str, session: boto3.Session
+    text: str, partition: str, session: boto3.Session
 ) -> None:
     """Forms: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html."""
-    place = PARTITIONS[partition]
-    told = identity.signer(session, place, words.format(partition, place))
-    assert told == f"the call was signed for {place} by account 111122223333"
+    code = PARTITIONS[partition]
+    message = identity.signer(session, code, text.format(partition, code))
+    assert message == f"the call was signed for {code} by account 111122223333"
 
 
 def test_the_region_is_read_from_an_arn_of_each_partition() -> None:
-    for partition, place in PARTITIONS.items():
-        assert region(f"arn:{partition}:lambda:{place}:111122223333:function:tokens") == place
+    for partition, code in PARTITIONS.items():
+        assert region(f"arn:{partition}:lambda:{code}:111122223333:function:tokens") == code
 
 
 USER = "User: arn:aws:sts::111122223333:assumed-role/orders/s3cret is not authorized to perform: "
@@ -585,7 +583,7 @@ UNKNOWN = "the call was signed for eu-north-1"
 
 
 @pytest.mark.parametrize(
-    ("entrance", "status", "words", "account", "told"),
+    ("entrance", "status", "body", "account", "suffix"),
     [
         ("url", 403, {"Message": f"{USER}execute-api:Invoke"}, None, KNOWN),
         ("url", 403, {"message": f"{USER}execute-api:Invoke"}, "444455556666", KNOWN),
@@ -606,9 +604,9 @@ def test_a_refusal_names_the_account_that_signed(
     *,
     entrance: str,
     status: int,
-    words: Any,
+    body: Any,
     account: str | None,
-    told: str,
+    suffix: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A wrong profile is the usual cause. The account is in AWS's text or in the credentials.
@@ -616,8 +614,8 @@ def test_a_refusal_names_the_account_that_signed(
     Nothing else of the text is passed on, and no further call is made.
     """
     kind = "AccessDeniedException" if (entrance, status) == ("function", 403) else "Refused"
-    line = answer(json.dumps(words).encode(), f"x-amzn-ErrorType: {kind}", status=f"{status} X")
-    server = Server(says(line))
+    line = answer(json.dumps(body).encode(), f"x-amzn-ErrorType: {kind}", status=f"{status} X")
+    server = Server(sends(line))
     monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", server.url)
     session = boto3.Session("local", "local", region_name="eu-north-1", aws_account_id=account)
     broker = (
@@ -628,9 +626,9 @@ def test_a_refusal_names_the_account_that_signed(
     with pytest.raises(BrokerError) as caught:
         Broker(broker._channel, tries(1), Cache()).vntana("acme")
     server.close()
-    assert caught.value.detail.endswith(told)
+    assert caught.value.detail.endswith(suffix)
     assert "s3cret" not in str(caught.value)
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 def test_netrc_does_not_replace_the_signature(
@@ -647,16 +645,16 @@ def test_netrc_does_not_replace_the_signature(
 def test_the_cache_key_depends_on_session_and_parameters(session: boto3.Session) -> None:
     """A token that is cached for one identity is not served to another."""
     other = boto3.Session("other", "other", region_name=REGION)
-    mine = Broker.from_url(API, session=session)
+    own_broker = Broker.from_url(API, session=session)
     again = Broker.from_url(API, session=session, patience=1)
-    theirs = Broker.from_url(API, session=other)
-    key = mine.access("vntana", "acme").key
+    other_broker = Broker.from_url(API, session=other)
+    key = own_broker.access("vntana", "acme").key
     assert key == again.access("vntana", "acme", workspace=None).key
-    assert key != theirs.access("vntana", "acme").key
-    assert key != mine.access("vntana", "acme", workspace="a").key
+    assert key != other_broker.access("vntana", "acme").key
+    assert key != own_broker.access("vntana", "acme", workspace="a").key
     one, true = ({"x": value} for value in (1, True))
-    assert mine.access("editor", "a", parameters=one).key != (
-        mine.access("editor", "a", parameters=true).key
+    assert own_broker.access("editor", "a", parameters=one).key != (
+        own_broker.access("editor", "a", parameters=true).key
     )
 
 
@@ -667,13 +665,13 @@ def test_the_api_key_of_a_team_is_sent_and_signed(
     """Without the variable TOKEN_BROKER_API_KEY the header is not sent."""
     if key:
         monkeypatch.setenv("TOKEN_BROKER_API_KEY", key)
-    server = Server(says(answer(b'{"forgotten": 0}')))
+    server = Server(sends(answer(b'{"forgotten": 0}')))
     Broker.from_url(server.url, region="eu-north-1", session=session).forget("vntana", "acme")
     server.close()
-    asked = server.asked[0].decode()
-    assert "/eu-north-1/execute-api/aws4_request" in asked
-    assert (f"x-api-key: {key}" in asked) is bool(key)
-    assert (";x-api-key" in asked) is bool(key)
+    request = server.requests[0].decode()
+    assert "/eu-north-1/execute-api/aws4_request" in request
+    assert (f"x-api-key: {key}" in request) is bool(key)
+    assert (";x-api-key" in request) is bool(key)
 
 
 @pytest.mark.parametrize("key", ["ключ", "a b", "a\r\nX: y", " k", "k" * 257])

@@ -10,7 +10,7 @@ import pytest
 
 import token_broker_client
 from tests.client.systems import Entrance, MakeBroker, Serve, refused, tries
-from tests.servers import Server, answer, says
+from tests.servers import Server, answer, sends
 from token_broker import errors as brokers
 from token_broker import events
 from token_broker.handler import http_problem, named
@@ -107,17 +107,17 @@ def test_an_unknown_error_code_raises_the_base_class(
 
 def test_a_retryable_error_is_retried(serve: Serve, make_broker: MakeBroker) -> None:
     """As long as patience lasts."""
-    asked: list[Any] = []
+    calls: list[Any] = []
 
     def handler(event: Any, context: Any) -> Any:
-        asked.append(event)
-        if len(asked) < 3:
+        calls.append(event)
+        if len(calls) < 3:
             return failing(brokers.RefreshInProgress("busy"))(event, context)
         status = {"forgotten": 3}
         return {"statusCode": 200, "body": json.dumps(status)} if events.is_http(event) else status
 
     assert make_broker(serve(handler)).forget("vntana", "acme") == 3
-    assert len(asked) == 3
+    assert len(calls) == 3
 
 
 def test_a_crash_of_the_function_is_unreachable(serve: Serve, make_broker: MakeBroker) -> None:
@@ -167,9 +167,9 @@ def test_a_body_that_is_not_a_json_object_is_unreachable(
 def test_an_html_body_is_unreachable(
     status: int, session: boto3.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = Server(says(answer(b"<html>s3cret</html>", status=f"{status} X")))
+    server = Server(sends(answer(b"<html>s3cret</html>", status=f"{status} X")))
     monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", server.url)
-    for broker, words in (
+    for broker, message in (
         (
             Broker.from_url(server.url, session=session),
             f"API Gateway answered {status}, not the broker",
@@ -178,7 +178,7 @@ def test_an_html_body_is_unreachable(
     ):
         error = raised(Broker(broker._channel, tries(2), Cache()))
         assert type(error) is Unreachable
-        assert error.detail.startswith(words)
+        assert error.detail.startswith(message)
         assert "s3cret" not in "".join(traceback.format_exception(error))
     server.close()
 
@@ -211,7 +211,7 @@ def test_an_invalid_retry_after_is_ignored(retry_after: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "said", "retryable"),
+    ("code", "members", "retryable"),
     [
         ("internal", {"retryable": True}, True),
         ("refresh_in_progress", {"retryable": False}, False),
@@ -221,9 +221,9 @@ def test_an_invalid_retry_after_is_ignored(retry_after: Any) -> None:
     ],
 )
 def test_retryable_in_the_response_overrides_the_error_class(
-    code: str, said: dict[str, Any], retryable: bool
+    code: str, members: dict[str, Any], retryable: bool
 ) -> None:
-    error = BrokerError.of({"code": code} | said)
+    error = BrokerError.of({"code": code} | members)
     assert (error.detail, error.status) == ("", type(error).status)
     other = BrokerError.of({"code": code, "detail": 5, "status": 599})
     assert (other.detail, other.status) == ("5", 599)

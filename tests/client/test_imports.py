@@ -80,8 +80,8 @@ def test_loading_makes_at_most_a_tenth_more_calls_than_the_dependencies() -> Non
 
 def test_the_client_loads_no_further_packages(by_hand: dict[str, int]) -> None:
     """Besides requests, botocore's signer, and what these load."""
-    others = loaded(f"{BY_HAND}; {ALL}").keys() - by_hand.keys()
-    assert {name.partition(".")[0] for name in others} == {"token_broker_client"}
+    rest = loaded(f"{BY_HAND}; {ALL}").keys() - by_hand.keys()
+    assert {name.partition(".")[0] for name in rest} == {"token_broker_client"}
 
 
 def test_the_import_alone_loads_no_dependencies(by_hand: dict[str, int]) -> None:

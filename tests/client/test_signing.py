@@ -19,7 +19,7 @@ import trio
 from tests.client import channels
 from tests.client.callers import LIBRARIES, NO_TLS, Caller, Library
 from tests.client.channels import NOW, IssuingChannel, RecordingChannel
-from tests.servers import Server, answer, says
+from tests.servers import Server, answer, sends
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_client import (
     Broker,
@@ -153,7 +153,7 @@ def test_a_refused_path_does_not_affect_other_paths_and_methods(world: World) ->
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_a_refusal_does_not_affect_tokens_of_other_variants_and_brokers(library: Library) -> None:
     """Another flow's, connection's, workspace's or broker's: each may be dead by itself."""
-    server = Server(says(answer(status="401 No")))
+    server = Server(sends(answer(status="401 No")))
     one, other, kept = (
         *(RecordingChannel(base_url=server.url) for _ in range(2)),
         Cache(clock=NOW.timestamp),
@@ -168,44 +168,44 @@ def test_a_refusal_does_not_affect_tokens_of_other_variants_and_brokers(library:
     ]
     for access in [*accesses, *accesses]:
         assert Caller(library, access).send("GET", f"{server.url}{PRODUCTS}").status == 401
-    asked = [
-        ["rejected" in command.body for command, _ in channel.asked] for channel in (one, other)
+    rejections = [
+        ["rejected" in command.body for command, _ in channel.calls] for channel in (one, other)
     ]
-    assert asked == [[False, True] * 4, [False, True]]
+    assert rejections == [[False, True] * 4, [False, True]]
     server.close()
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_error_codes_of_vntana_are_ignored_in_responses_of_vendorlink(library: Library) -> None:
     """FORBIDDEN is VNTANA's word: Vendorlink's 401 is a dead token's, and its 403 is not."""
-    server, statuses = Server(says()), [401, 401, 401, 403, 401, 200]
+    server, statuses = Server(sends()), [401, 401, 401, 403, 401, 200]
     server.behaviour = lambda taken: taken.sendall(
         answer(b'{"errors": ["FORBIDDEN"]}', status=f"{statuses.pop(0)} X")
     )
     channel = RecordingChannel(base_url=server.url)
     access = Broker(channel, cache=Cache(clock=NOW.timestamp)).access("vendorlink", "acme")
-    said = [Caller(library, access).send("GET", f"{server.url}/{path}").status for path in "abb"]
-    assert said == [401, 403, 200]
-    assert len(channel.asked) == 4
+    seen = [Caller(library, access).send("GET", f"{server.url}/{path}").status for path in "abb"]
+    assert seen == [401, 403, 200]
+    assert len(channel.calls) == 4
     server.close()
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_a_late_refusal_does_not_reject_a_newer_token(library: Library) -> None:
     """Another request may have had the token replaced meanwhile."""
-    server = Server(says())
+    server = Server(sends())
     channel = RecordingChannel(base_url=server.url)
     access = Broker(channel, cache=Cache(clock=NOW.timestamp)).access("vntana", "acme")
     first = access.answer()
-    said = [answer(status="401 No"), answer(b"")]
+    responses = [answer(status="401 No"), answer(b"")]
 
     def reply(taken: socket.socket) -> None:
         access.replacement(first)
-        taken.sendall(said.pop(0))
+        taken.sendall(responses.pop(0))
 
     server.behaviour = reply
     assert Caller(library, access).send("GET", server.url).status == 200
-    assert len(channel.asked) == 2
+    assert len(channel.calls) == 2
     server.close()
 
 
@@ -363,7 +363,7 @@ def test_a_request_to_another_origin_is_not_sent(world: World, elsewhere: str) -
 @pytest.fixture
 def other_host() -> Iterator[Server]:
     """A server that is not the vendor's."""
-    server = Server(says(answer(b"hello")))
+    server = Server(sends(answer(b"hello")))
     yield server
     server.close()
 
@@ -380,10 +380,10 @@ def test_a_redirect_to_another_host_carries_no_token(
     library: Library, other_host: Server, status: int, *, was_dead: bool
 ) -> None:
     """Neither the first nor the new one. The libraries drop only `Authorization`."""
-    vendor, tokens = Server(says()), count(1)
+    vendor, tokens = Server(sends()), count(1)
     moved = answer(b"", f"Location: {other_host.url}/collect", status=f"{status} Moved")
-    said = [answer(status="401 No")] * was_dead + [moved]
-    vendor.behaviour = lambda taken: taken.sendall(said.pop(0))
+    responses = [answer(status="401 No")] * was_dead + [moved]
+    vendor.behaviour = lambda taken: taken.sendall(responses.pop(0))
     onward = [answer(b"", "Location: /onward", status="302 Found"), answer(b"hello")]
     other_host.behaviour = lambda taken: taken.sendall(onward.pop(0))
 
@@ -392,14 +392,14 @@ def test_a_redirect_to_another_host_carries_no_token(
         return {"headers": headers, "base_url": vendor.url}
 
     assert Caller(library, IssuingChannel(issue).access()).send("GET", vendor.url).text == "hello"
-    assert [b"s3cret" in sent and b"s3cond" in sent for sent in vendor.asked] == [True] * (
+    assert [b"s3cret" in sent and b"s3cond" in sent for sent in vendor.requests] == [True] * (
         1 + was_dead
     )
-    asked = b"".join(other_host.asked)
-    assert b"/collect" in asked
-    assert b"/onward" in asked
+    received = b"".join(other_host.requests)
+    assert b"/collect" in received
+    assert b"/onward" in received
     for ours in (b"x-auth-token", b"x-also", b"s3cond", b"s3cret"):
-        assert ours not in asked.lower()
+        assert ours not in received.lower()
     vendor.close()
 
 
@@ -422,10 +422,10 @@ def test_a_token_that_is_dead_before_a_redirect_is_replaced(world: World) -> Non
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_a_token_is_replaced_once_for_a_request_and_its_redirects(library: Library) -> None:
     """A vendor that refuses at each hop costs one token, not one for each."""
-    server = Server(says())
+    server = Server(sends())
     no, moved = answer(status="401 No"), answer(b"", "Location: /moved", status="302 Found")
-    said = [no, moved, no, no, no]
-    server.behaviour = lambda taken: taken.sendall(said.pop(0))
+    responses = [no, moved, no, no, no]
+    server.behaviour = lambda taken: taken.sendall(responses.pop(0))
     tokens = count(1)
     channel = IssuingChannel(
         lambda: {"headers": {"X-T": f"token-{next(tokens)}"}, "base_url": server.url}
@@ -433,14 +433,14 @@ def test_a_token_is_replaced_once_for_a_request_and_its_redirects(library: Libra
     assert Caller(library, channel.access()).send("GET", f"{server.url}/x").status == 401
     assert [body for body in channel.bodies if "rejected" in body] == channel.bodies[1:]
     assert len(channel.bodies) == 2
-    assert [b"token-1" in sent for sent in server.asked] == [True, False, False]
+    assert [b"token-1" in sent for sent in server.requests] == [True, False, False]
     server.close()
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_a_replacement_for_another_host_is_not_sent(library: Library) -> None:
     """If the vendor has moved meanwhile, its refusal is the answer."""
-    server = Server(says(answer(status="401 No")))
+    server = Server(sends(answer(status="401 No")))
     tokens = iter([("token-1", server.url), ("token-2", "https://elsewhere.example")])
 
     def issue() -> dict[str, Any]:
@@ -450,7 +450,7 @@ def test_a_replacement_for_another_host_is_not_sent(library: Library) -> None:
     assert (
         Caller(library, IssuingChannel(issue).access()).send("GET", f"{server.url}/x").status == 401
     )
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
     server.close()
 
 
@@ -460,15 +460,15 @@ def test_a_refused_response_is_in_the_history_of_requests(fake_vntana: FakeVntan
     world.get()
     world.fake.revoke()
     with requests.Session() as session:
-        said = session.get(world.url, auth=world.access.auth(), timeout=PATIENCE_SECONDS)
-    assert [one.status_code for one in said.history] == [403]
+        response = session.get(world.url, auth=world.access.auth(), timeout=PATIENCE_SECONDS)
+    assert [one.status_code for one in response.history] == [403]
     token = world.access.answer().headers["X-AUTH-TOKEN"]
-    assert said.request.headers["X-AUTH-TOKEN"] == token
+    assert response.request.headers["X-AUTH-TOKEN"] == token
 
 
 def test_a_refusal_of_another_host_is_not_reported(world: World) -> None:
     """The other host did not get the token."""
-    server = Server(says(answer(status="401 No")))
+    server = Server(sends(answer(status="401 No")))
     redirect(world, server.url)
     assert world.caller.send("GET", world.url).status == 401
     assert world.reported == []
@@ -478,11 +478,11 @@ def test_a_refusal_of_another_host_is_not_reported(world: World) -> None:
 def test_a_refusal_after_a_redirect_back_from_another_host_is_not_reported(world: World) -> None:
     """That request may be unsigned, so that its refusal is not about the token."""
     back = answer(b"", f"Location: {world.url}", status="302 Found")
-    server = Server(says(back))
+    server = Server(sends(back))
     redirect(world, server.url)
     assert world.get() in (200, 403)
     assert world.reported == []
-    assert b"x-auth-token" not in server.asked[0].lower()
+    assert b"x-auth-token" not in server.requests[0].lower()
     server.close()
 
 
@@ -494,14 +494,14 @@ def test_a_request_through_a_forward_proxy_keeps_its_token(
 
     The second attempt uses the proxy too.
     """
-    proxy = Server(says())
-    said = [
+    proxy = Server(sends())
+    responses = [
         answer(status="401 No"),
         answer(b"hello"),
         answer(b"", "Location: http://elsewhere.example/x", status="302 Found"),
         answer(b""),
     ]
-    proxy.behaviour = lambda taken: taken.sendall(said.pop(0))
+    proxy.behaviour = lambda taken: taken.sendall(responses.pop(0))
     for name in ("HTTP_PROXY", "http_proxy"):
         monkeypatch.setenv(name, proxy.url)
     for name in ("NO_PROXY", "no_proxy"):
@@ -514,9 +514,9 @@ def test_a_request_through_a_forward_proxy_keeps_its_token(
     first, second = (one.headers["X-AUTH-TOKEN"].encode() for one in (refused, access.answer()))
     ours = b"GET http://vendor.example:8080/v1/products "
     ways = (ours, first), (ours, second), (ours, second), (b"GET http://elsewhere.example/x ", b"")
-    for asked, (line, token) in zip(proxy.asked, ways, strict=True):
-        assert asked.startswith(line)
-        assert [one for one in (first, second) if one in asked] == [token] * bool(token)
+    for request, (line, token) in zip(proxy.requests, ways, strict=True):
+        assert request.startswith(line)
+        assert [one for one in (first, second) if one in request] == [token] * bool(token)
     proxy.close()
 
 
@@ -589,19 +589,19 @@ def test_the_token_is_removed_from_http1_and_http2_requests_to_another_host(vers
 
 def test_trace_and_timeout_extensions_of_the_caller_are_kept(fake_vntana: FakeVntana) -> None:
     """The guard of the token is added to them."""
-    heard: dict[str, Any] = {}
+    events: dict[str, Any] = {}
 
     def hear(event: str, info: dict[str, Any]) -> None:
-        heard[event] = info.get("request")
+        events[event] = info.get("request")
 
     async def hear_async(event: str, info: dict[str, Any]) -> None:
         hear(event, info)
 
     ways: tuple[tuple[Library, Any], ...] = (("httpx", hear), ("async httpx", hear_async))
     for library, trace in ways:
-        heard.clear()
+        events.clear()
         world = World(fake_vntana, library)
         extensions = {"trace": trace, "timeout": {"connect": 7, "read": PATIENCE_SECONDS}}
         world.caller.send("GET", world.url, extensions=extensions)
-        sent = heard["http11.send_request_headers.started"]
+        sent = events["http11.send_request_headers.started"]
         assert sent.extensions["timeout"]["connect"] == 7

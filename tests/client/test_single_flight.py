@@ -66,13 +66,13 @@ def test_concurrent_callers_share_one_call() -> None:
 
 
 @pytest.mark.parametrize(
-    ("raised", "told"),
+    ("raised", "result"),
     [
         (InvalidRequest("no"), "invalid_request: no"),
         (SystemExit(), "unreachable: the thread that asked the broker was ended"),
     ],
 )
-def test_all_callers_of_a_shared_call_get_its_error(raised: BaseException, told: str) -> None:
+def test_all_callers_of_a_shared_call_get_its_error(raised: BaseException, result: str) -> None:
     """SystemExit in the thread of the call is an Unreachable for its callers."""
     calls: SingleFlight[int] = SingleFlight()
     call = Call(raised)
@@ -81,7 +81,7 @@ def test_all_callers_of_a_shared_call_get_its_error(raised: BaseException, told:
     for _ in range(2):
         with pytest.raises(BrokerError) as caught:
             result_of(shared_call).outcome()
-        assert str(caught.value) == told
+        assert str(caught.value) == result
 
 
 def test_an_outcome_is_not_cached() -> None:

@@ -26,7 +26,7 @@ from tests.certificates import certificate
 from tests.client.callers import NO_TLS
 from tests.client.channels import IssuingChannel
 from tests.client.systems import refused
-from tests.servers import Server, answer, drips, says, tunnels
+from tests.servers import Server, answer, drips, sends, tunnels
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS
 from token_broker_client import Broker, Unreachable, identity, transport
 from token_broker_client.cache import Cache
@@ -60,13 +60,13 @@ def reach(
 @pytest.fixture
 def server() -> Iterator[Server]:
     """A server that sends nothing until a test sets its behaviour."""
-    served = Server(says())
+    served = Server(sends())
     yield served
     served.close()
 
 
 HANGS = {
-    "says nothing": says(),
+    "says nothing": sends(),
     "drips its head": drips(b"HTTP/1.1 200 OK\r\nX: ", b"x"),
     "drips its body": drips(HEAD, b" "),
     "drips chunks": drips(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
@@ -91,10 +91,10 @@ def test_a_call_after_the_deadline_sends_nothing(reach: Reach, server: Server) -
     channel = reach(server.url)
     with pytest.raises(Unreachable):
         channel.call(COMMAND, Deadline.after(0))
-    assert server.asked == []
+    assert server.requests == []
 
 
-@pytest.mark.parametrize("behaviour", [says(), drips(b"", b"\x16\x03\x03")], ids=["hangs", "drips"])
+@pytest.mark.parametrize("behaviour", [sends(), drips(b"", b"\x16\x03\x03")], ids=["hang", "drip"])
 def test_a_tls_handshake_ends_at_the_deadline(
     behaviour: Any, session: boto3.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,18 +125,18 @@ def test_each_socket_operation_gets_the_remaining_time(
     kind: Any, operation: str, most: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The timeout is set before each one; if no time is left, nothing is read or sent."""
-    socket, heard = kind.__new__(kind), []
-    monkeypatch.setattr(kind, "settimeout", lambda _, seconds: heard.append(seconds))
-    monkeypatch.setattr(kind.__base__, operation, lambda _, *given: heard.append(given))
+    socket, timeouts = kind.__new__(kind), []
+    monkeypatch.setattr(kind, "settimeout", lambda _, seconds: timeouts.append(seconds))
+    monkeypatch.setattr(kind.__base__, operation, lambda _, *given: timeouts.append(given))
     for left in (20.0, 3.0):
         transport._deadline.set(Deadline(left, lambda: 0.0))
         getattr(socket, operation)(b"given")
-        assert heard == [min(left, most or left), (b"given",)]
-        heard.clear()
+        assert timeouts == [min(left, most or left), (b"given",)]
+        timeouts.clear()
     transport._deadline.set(Deadline(0, lambda: 0.0))
     with pytest.raises(TimeoutError, match="timed out"):
         getattr(socket, operation)(b"given")
-    assert heard == []
+    assert timeouts == []
 
 
 @pytest.mark.parametrize("has_proxy", [False, True], ids=["direct", "through a proxy"])
@@ -155,16 +155,16 @@ def test_a_call_over_tls_ends_at_its_deadline(
     channel = Broker.from_url(url, region="eu-west-1", session=session)._channel
     with pytest.raises(Unreachable, match="SSLError"):
         channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS))
-    assert server.asked == []
+    assert server.requests == []
     monkeypatch.setenv("AWS_CA_BUNDLE", str(pem))
     began = time.monotonic()
     with pytest.raises(Unreachable):
         channel.call(COMMAND, Deadline.after(3))
     assert time.monotonic() - began < SOON_SECONDS
-    assert server.asked
-    server.behaviour = says(answer(b'{"forgotten": 7}'))
+    assert server.requests
+    server.behaviour = sends(answer(b'{"forgotten": 7}'))
     assert channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS)) == {"forgotten": 7}
-    assert bool(proxy.asked) is has_proxy
+    assert bool(proxy.requests) is has_proxy
     proxy.close()
     server.close()
 
@@ -186,7 +186,7 @@ def test_certificate_authorities_are_found_as_by_boto3(
     other, _ = certificate(tmp_path / "other")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem, private)
-    server = Server(says(answer(b'{"forgotten": 7}')), tls=context)
+    server = Server(sends(answer(b'{"forgotten": 7}')), tls=context)
     config = tmp_path / "config"
     config.write_text(f"[default]\nca_bundle = {pem}\n[profile plain]\nregion = eu-west-1\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
@@ -212,7 +212,7 @@ def test_certificate_authorities_are_found_as_by_boto3(
         with pytest.raises(Unreachable, match="SSLError, as its certificate is not") as caught:
             forgotten(plain)
         assert not caught.value.retryable  # it will be the same at the next try
-    for file, words in (
+    for file, message in (
         (other, "SSLError, as its certificate is not trusted: see AWS_CA_BUNDLE and ca_bundle"),
         (
             tmp_path / "no",
@@ -222,7 +222,7 @@ def test_certificate_authorities_are_found_as_by_boto3(
         monkeypatch.setenv("AWS_CA_BUNDLE", str(file))
         with pytest.raises(Unreachable) as caught:
             forgotten(trusting)
-        assert caught.value.detail.endswith(f": {words}")
+        assert caught.value.detail.endswith(f": {message}")
         assert not caught.value.retryable
     monkeypatch.setenv("AWS_CA_BUNDLE", str(pem))
     assert forgotten(plain) == {"forgotten": 7}
@@ -238,14 +238,14 @@ def test_a_truncated_answer_is_retryable(reach: Reach, server: Server, whole: by
     channel = reach(server.url)
     for sent in (whole, whole.replace(b"200 OK", b"403 No")):
         for end in range(sent.index(b"}") + 1):
-            server.behaviour = says(sent[:end], end=True)
+            server.behaviour = sends(sent[:end], end=True)
             with pytest.raises(Unreachable) as caught:
                 channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS))
             assert caught.value.retryable, sent[:end]
     for complete in (whole, b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n{}"):
         # The end is announced: a connection that closes unannounced may be used again just before.
         last = complete.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
-        server.behaviour = says(last, end=True)
+        server.behaviour = sends(last, end=True)
         assert channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS)) == {}
 
 
@@ -260,28 +260,28 @@ def test_an_answer_above_the_largest_size_is_refused(reach: Reach, server: Serve
         ((answer(b" " * (LARGEST_BYTES + 1)),), True),
         ((endless, b" " * (LARGEST_BYTES + (1 << 20))), False),
     ):
-        server.behaviour = says(*parts, end=is_over)
+        server.behaviour = sends(*parts, end=is_over)
         with pytest.raises(Unreachable) as caught:
             channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS))
         assert not caught.value.retryable
-    server.behaviour = says(answer(b'{"forgotten": 7}'.ljust(LARGEST_BYTES)))
+    server.behaviour = sends(answer(b'{"forgotten": 7}'.ljust(LARGEST_BYTES)))
     assert channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS)) == {"forgotten": 7}
 
 
 def test_a_compressed_answer_is_not_decompressed(reach: Reach, server: Server) -> None:
     """A few bytes may expand to any number; so no compression is requested."""
-    server.behaviour = says(answer(b'{"forgotten": 7}', "Content-Encoding: gzip"))
+    server.behaviour = sends(answer(b'{"forgotten": 7}', "Content-Encoding: gzip"))
     assert reach(server.url).call(COMMAND, Deadline.after(PATIENCE_SECONDS)) == {"forgotten": 7}
-    assert b"accept-encoding: identity" in server.asked[0].lower()
+    assert b"accept-encoding: identity" in server.requests[0].lower()
 
 
 def test_a_request_has_the_user_agent_of_the_client(session: boto3.Session, server: Server) -> None:
     """And only the headers of content and signature."""
-    server.behaviour = says(answer(b"{}"))
+    server.behaviour = sends(answer(b"{}"))
     Broker.from_url(server.url, region="eu-west-1", session=session)._channel.call(
         COMMAND, Deadline.after(PATIENCE_SECONDS)
     )
-    _, *lines = server.asked[0].decode().partition("\r\n\r\n")[0].lower().split("\r\n")
+    _, *lines = server.requests[0].decode().partition("\r\n\r\n")[0].lower().split("\r\n")
     sent = dict(line.split(": ", 1) for line in lines)
     assert sent.pop("user-agent") == "token-broker-client"
     assert (sent.pop("accept"), sent.pop("accept-encoding")) == ("*/*", "identity")
@@ -290,18 +290,18 @@ def test_a_request_has_the_user_agent_of_the_client(session: boto3.Session, serv
 
 
 def test_cookies_are_not_kept(reach: Reach, server: Server) -> None:
-    server.behaviour = says(answer(b"{}", "Set-Cookie: a=b; Path=/"))
+    server.behaviour = sends(answer(b"{}", "Set-Cookie: a=b; Path=/"))
     channel = reach(server.url)
     for _ in range(2):
         channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS))
-    assert b"cookie" not in server.asked[1].lower()
+    assert b"cookie" not in server.requests[1].lower()
 
 
 def test_a_connection_idle_for_three_seconds_is_not_reused(
     reach: Reach, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It may be dead, and only the deadline would show that."""
-    server.behaviour = says(answer(b"{}"))
+    server.behaviour = sends(answer(b"{}"))
     channel, now = reach(server.url), [time.monotonic()]
     monkeypatch.setattr(transport, "monotonic", lambda: now[0])
     now[0] += 100
@@ -340,7 +340,7 @@ def test_a_call_through_a_slow_proxy_ends_at_its_deadline(
     with pytest.raises(Unreachable):
         channel.call(COMMAND, Deadline.after(1))
     assert time.monotonic() - began < SOON_SECONDS
-    assert proxy.asked[0].startswith(b"CONNECT api.example:443 ")
+    assert proxy.requests[0].startswith(b"CONNECT api.example:443 ")
     proxy.close()
 
 
@@ -373,13 +373,13 @@ def test_a_hanging_call_does_not_keep_the_process_alive() -> None:
 
 def test_an_invalid_proxy_address_is_not_retried(session: boto3.Session) -> None:
     """Only temporary errors are retried."""
-    asked = Broker.from_url("http://127.0.0.1:9", session=session)._channel
+    channel = Broker.from_url("http://127.0.0.1:9", session=session)._channel
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HTTP_PROXY", "http://a..b:1")
         patch.delenv("NO_PROXY", raising=False)
         patch.delenv("no_proxy", raising=False)
         with pytest.raises(Unreachable) as caught:
-            asked.call(COMMAND, Deadline.after(PATIENCE_SECONDS))
+            channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS))
     assert not caught.value.retryable
 
 
@@ -387,7 +387,7 @@ FORK = """
 import gc, os, signal, sys, threading, time
 import boto3
 from tests.client.channels import document
-from tests.servers import Server, answer, says
+from tests.servers import Server, answer, sends
 from token_broker_client import Broker, functions, identity, refusals, transport
 from token_broker_client.deadline import Patience
 
@@ -402,7 +402,7 @@ class Channel:
             time.sleep(600)
         return document(connection=command.connection, fingerprint=str(os.getpid()))
 
-server = Server(says(answer(b'{"forgotten": 1}')))
+server = Server(sends(answer(b'{"forgotten": 1}')))
 session = boto3.Session("local", "local")
 api = Broker.from_url(server.url, region="eu-west-1", session=session, patience=60)
 api.forget("vntana", "acme")

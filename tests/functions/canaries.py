@@ -9,9 +9,9 @@ LEAST = 8
 """Characters of a secret's beginning that count as the secret."""
 
 
-def traces(secrets: Iterable[str], said: bytes) -> list[str]:
-    """Return the first characters of each of *secrets* that *said* contains in any encoding."""
-    return [secret[:4] for secret in secrets if any(form in said for form in forms(secret))]
+def traces(secrets: Iterable[str], output: bytes) -> list[str]:
+    """Return the first characters of each of *secrets* that *output* contains in any encoding."""
+    return [secret[:4] for secret in secrets if any(form in output for form in forms(secret))]
 
 
 def forms(secret: str) -> Iterator[bytes]:

@@ -15,7 +15,7 @@ from token_broker.cache import CachedToken
 from token_broker.errors import BrokerError, NotConfigured, UpstreamUnavailable
 from token_broker.exchange import Request, Response
 from token_broker.item import Item
-from token_broker.refresh import attempt
+from token_broker.refresh import upstream_message
 from token_broker.refresh.attempt import ExchangeAttempt
 from token_broker.refresh.outcome import Outcome
 from token_broker.secrets_manager import Secrets
@@ -38,7 +38,7 @@ class Leak:
     fault: str = "html"
 
 
-def sending(say: Callable[[Request, Response], object]) -> Plant:
+def sending(output: Callable[[Request, Response], object]) -> Plant:
     """Return a leak in the processing of a request and its response."""
 
     def plant(patch: pytest.MonkeyPatch) -> None:
@@ -46,7 +46,7 @@ def sending(say: Callable[[Request, Response], object]) -> Plant:
 
         def send(self: Transport, request: Request, seconds: float) -> Response:
             response = original(self, request, seconds)
-            say(request, response)
+            output(request, response)
             return response
 
         patch.setattr(Transport, "send", send)
@@ -207,7 +207,7 @@ def unmasked(patch: pytest.MonkeyPatch) -> None:
     def message(response: Response, *_: object) -> str:
         return str(response.json()["message"])
 
-    patch.setattr(attempt, "upstream_message", message)
+    patch.setattr(upstream_message, "upstream_message", message)
 
 
 def written(text: str) -> None:

@@ -30,7 +30,7 @@ class Log:
     first: Mapping[str, Any]
     second: Mapping[str, Any]
 
-    def asked(self, query: str) -> list[Mapping[str, Any]]:
+    def run(self, query: str) -> list[Mapping[str, Any]]:
         """Return the rows of a page's *query*, with this day's names in place of its examples."""
         query = query.replace("acme", self.connection)
         query = query.replace(EXAMPLES["fingerprint"], self.first["fingerprint"])
@@ -38,7 +38,7 @@ class Log:
 
     def columns(self, title: str, *names: str) -> list[tuple[Any, ...]]:
         """Return some columns of the rows of the query below the heading *title*."""
-        return [tuple(row.get(name) for name in names) for row in self.asked(QUERIES[title])]
+        return [tuple(row.get(name) for name in names) for row in self.run(QUERIES[title])]
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_query_lists_the_events_of_one_request(log: Log) -> None:
 
 @pytest.mark.parametrize("query", [query for _, query in OPERATIONS], ids=range(len(OPERATIONS)))
 def test_each_query_of_the_runbook_finds_lines(log: Log, query: str) -> None:
-    assert log.asked(query)
+    assert log.run(query)
 
 
 def test_each_audit_line_has_the_members_that_the_page_lists(log: Log) -> None:

@@ -184,9 +184,9 @@ def test_a_cached_token_is_handed_out_while_the_table_is_unavailable(world: Worl
 
 def test_an_item_copied_to_another_connection_is_not_used(world: World) -> None:
     """Its sealed token does not open there; an exchange follows."""
-    mine, other = world.connect("vendorlink"), world.connect("vendorlink")
-    world.call("vendorlink", mine)
-    stolen = world.item("vendorlink", mine) | {"connection": {"S": f"vendorlink#{other}"}}
+    own, other = world.connect("vendorlink"), world.connect("vendorlink")
+    world.call("vendorlink", own)
+    stolen = world.item("vendorlink", own) | {"connection": {"S": f"vendorlink#{other}"}}
     client("dynamodb").put_item(TableName=TABLE, Item=stolen)
     answer = world.call("vendorlink", other)
     assert (answer["source"], answer["generation"]) == ("exchange", 2)
@@ -204,9 +204,9 @@ def test_an_unexpected_exception_is_logged_without_its_message(
     world.use("editor", send=broken)
     response = world.http("editor", connection)
     assert_problem(response, "internal", 500)
-    said = capsys.readouterr().out
-    assert "KeyError" in said
-    assert "canary" not in said + json.dumps(response)
+    output = capsys.readouterr().out
+    assert "KeyError" in output
+    assert "canary" not in output + json.dumps(response)
 
 
 def test_slow_and_stale_hits_are_counted(world: World, capsys: pytest.CaptureFixture[str]) -> None:
@@ -236,10 +236,10 @@ def test_problem_and_log_quote_the_vendors_message(
 ) -> None:
     """Values of the secret are masked; a call during the back-off gets the message again."""
     connection = world.connect("vendorlink", username="demo.user")
-    said = json.dumps({"message": "API use is switched off for demo.user", "trace": "0815"})
-    world.vendorlink.fail("answer", times=None, status=403, body=said)
+    body = json.dumps({"message": "API use is switched off for demo.user", "trace": "0815"})
+    world.vendorlink.fail("answer", times=None, status=403, body=body)
     problems = [world.http("vendorlink", connection)["body"] for _ in range(2)]
     assert [one["code"] for one in problems] == ["credential_rejected", "credential_latched"]
-    for told in (problems, logged(capsys, "failure")):
-        shown = [one["upstream_message"] for one in told]
+    for entries in (problems, logged(capsys, "failure")):
+        shown = [one["upstream_message"] for one in entries]
         assert shown == ["API use is switched off for ***"] * 2

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fuzz.targets.callers import Silent, idle
+from fuzz.targets.callers import CheckedTelemetry, isolated
 from token_broker.flows import every
 from token_broker_local.functions import LambdaContext
 
@@ -63,7 +63,7 @@ def test_any_http_event_gets_a_response_without_an_internal_error(
     event: dict[str, Any], flow: str
 ) -> None:
     """The response says `invalid_request`, or that the table cannot be read."""
-    service = idle(FLOWS[flow], Silent(flow))
+    service = isolated(FLOWS[flow], CheckedTelemetry(flow))
     if "requestContext" not in event:
         with pytest.raises(Exception, match=r"urn:token-broker:"):
             service(event, LambdaContext("token-broker"))
@@ -81,7 +81,7 @@ def test_any_http_event_gets_a_response_without_an_internal_error(
 @given(event=DIRECT | CHANGED, flow=st.sampled_from(list(FLOWS)))
 def test_any_direct_payload_raises_a_documented_error(event: Any, flow: str) -> None:
     """The message is the problem, as JSON."""
-    service = idle(FLOWS[flow], Silent(flow))
+    service = isolated(FLOWS[flow], CheckedTelemetry(flow))
     with pytest.raises(Exception, match=r"urn:token-broker:") as raised:
         service(event, LambdaContext("token-broker"))
     assert type(raised.value).__name__ in {"InvalidRequest", "StoreUnavailable"}

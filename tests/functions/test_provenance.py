@@ -22,13 +22,13 @@ SECOND = {"personal_access_token": "second-key/with+signs=="}
 def with_second_user(world: World, **roles: str) -> Account:
     """Let another user be a member of the same organizations, but for the *roles* given."""
     first = world.vntana.accounts[0]
-    places = [
+    organizations = [
         Organization(
             one.slug, roles.get(one.slug, MEMBER), list(one.workspaces), "ACTIVE", "", one.uuid
         )
         for one in first.organizations
     ]
-    second = Account("second@example.com", "p", SECOND["personal_access_token"], places)
+    second = Account("second@example.com", "p", SECOND["personal_access_token"], organizations)
     world.vntana.accounts.append(second)
     return second
 

@@ -125,8 +125,8 @@ def test_an_event_has_the_members_of_its_example(
     So the dashboard lists it, but for the tokens that are replaced.
     """
     connection = WAYS[event](world)
-    told = [*world.announced, *(("Token Replaced", each) for each in world.replaced)]
-    detail = [each for what, each in told if what == event][-1]
+    events = [*world.announced, *(("Token Replaced", each) for each in world.replaced)]
+    detail = [each for what, each in events if what == event][-1]
     example = EXAMPLES[event]
     assert {name: shape(value) for name, value in detail.items()} == {
         name: shape(value) for name, value in example.items()
@@ -167,11 +167,14 @@ def test_an_exchange_announces_the_new_token(world: World, flow: str) -> None:
     connection = world.connect(flow)
     first = world.call(flow, connection)
     world.advance(10)
-    world.aws.asked.clear()
+    world.aws.calls.clear()
     second = world.call(flow, connection, force=True)
-    assert world.aws.asked["UpdateItem"] == len(["acquire", "commit"])
-    *_, told = world.replaced
-    assert (told["replaces"], told["fingerprint"]) == (first["fingerprint"], second["fingerprint"])
-    assert told["generation"] == second["generation"]
+    assert world.aws.calls["UpdateItem"] == len(["acquire", "commit"])
+    *_, event = world.replaced
+    assert (event["replaces"], event["fingerprint"]) == (
+        first["fingerprint"],
+        second["fingerprint"],
+    )
+    assert event["generation"] == second["generation"]
     tokens = list(second["headers"].values())
     assert not any(token.removeprefix("Bearer ") in repr(world.replaced) for token in tokens)

@@ -11,7 +11,7 @@ from tests.subjects import FLOWS, clear_refusal, proof, renewal_step
 LOGIN_STEPS = {flow: proof(flow).step for flow in FLOWS}
 
 
-def asked(user: object, **more: Any) -> dict[str, Any]:
+def fields(user: object, **more: Any) -> dict[str, Any]:
     return {"parameters": {"userId": str(user), **more}}
 
 
@@ -26,14 +26,14 @@ def picky(world: World) -> World:
 def test_rejected_parameters_do_not_affect_other_callers(picky: World) -> None:
     """I17: once the key was accepted, a 403 is attributed to the parameters."""
     connection = picky.connect("editor", parameters={})
-    assert picky.call("editor", connection, **asked(1, file="a"))["source"] == "exchange"
-    for body in (asked(2), asked(3), asked(4), asked(5)):
+    assert picky.call("editor", connection, **fields(1, file="a"))["source"] == "exchange"
+    for body in (fields(2), fields(3), fields(4), fields(5)):
         assert_problem(picky.http("editor", connection, body), "upstream_refused", 502)
     sent = len(picky.steps("editor"))
-    forced = asked(2) | {"force": True}
+    forced = fields(2) | {"force": True}
     assert_problem(picky.http("editor", connection, forced), "upstream_refused", 502)
     assert len(picky.steps("editor")) == sent
-    assert picky.call("editor", connection, **asked(6, file="a"))["source"] == "exchange"
+    assert picky.call("editor", connection, **fields(6, file="a"))["source"] == "exchange"
     assert picky.announced == []
 
 

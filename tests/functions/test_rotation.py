@@ -35,7 +35,7 @@ def called(**detail: Any) -> dict[str, Any]:
     return {"source": "aws.secretsmanager", "detail-type": named, "detail": detail}
 
 
-def tell(world: World, event: Mapping[str, Any]) -> Any:
+def handle(world: World, event: Mapping[str, Any]) -> Any:
     return world.service("vntana")(event, context("vntana"))
 
 
@@ -61,7 +61,7 @@ def test_an_event_renews_each_token_of_the_connection(world: World, kind: str) -
     event = label_updated(connection, version)
     if kind == "call":
         event = called(requestParameters={"secretId": path(connection)})
-    assert tell(world, event) == {"started": 3}
+    assert handle(world, event) == {"started": 3}
     items = world.service("vntana").deps.store.list(f"vntana#{connection}")
     kinds = {item.variant: item.kind for item in items}
     started = [kinds[payload["variant"]] for payload in world.invoked]
@@ -78,11 +78,11 @@ def test_repeated_and_reordered_events_cause_one_rotation(world: World) -> None:
     world.put_secret("vntana", connection, world.secret("vntana") | STUDIO)
     event = label_updated(connection, version_of(world, connection))
     for _ in range(2):
-        tell(world, event)
+        handle(world, event)
     world.carry_out("vntana")
     steps = list(world.vntana.log.steps)
-    assert tell(world, called(requestParameters={"secretId": path(connection)})) == {"started": 0}
-    tell(world, event)
+    assert handle(world, called(requestParameters={"secretId": path(connection)})) == {"started": 0}
+    handle(world, event)
     assert world.carry_out("vntana") == []
     assert world.vntana.log.steps == steps
 
@@ -102,16 +102,16 @@ def test_a_rotation_interrupted_by_aws_fails_so_that_lambda_retries_it(
     world.put_secret("vntana", connection, world.secret("vntana") | STUDIO)
     event = label_updated(connection, version_of(world, connection))
     if when == "a renewal":
-        tell(world, event)
+        handle(world, event)
     events = [event] if when == "the event" else world.invoked[:]
     world.invoked.clear()
     world.aws.broken[operation] = ("400 Bad", "ThrottlingException")
     for one in events:
         with pytest.raises(Exception, match="store_unavailable"):
-            tell(world, one)
+            handle(world, one)
     world.aws.broken.clear()
     for one in events:
-        tell(world, one)
+        handle(world, one)
     world.carry_out("vntana")
     assert versions_kept(world, connection) == {version_of(world, connection)}
 
@@ -140,5 +140,5 @@ def test_an_event_rotates_only_the_connection_that_it_names(
         world.put_secret("vntana", connection, world.secret("vntana"))
         world.call("vntana", connection)
         world.put_secret("vntana", connection, world.secret("vntana"))
-    tell(world, event)
+    handle(world, event)
     assert {payload["connection"] for payload in world.invoked} == {rotated}

@@ -20,8 +20,8 @@ def put(item: Mapping[str, Any]) -> None:
 
 def place_of(item: Mapping[str, Any]) -> dict[str, str]:
     """Return the encryption context of the token in *item*."""
-    place = {name: item[name]["S"] for name in ("connection", "variant")}
-    return place | {"table": TABLE, "generation": item["generation"]["N"]}
+    names = {name: item[name]["S"] for name in ("connection", "variant")}
+    return names | {"table": TABLE, "generation": item["generation"]["N"]}
 
 
 def read_again(world: World, connection: str, flow: str = "vendorlink") -> dict[str, Any]:
@@ -32,21 +32,21 @@ def read_again(world: World, connection: str, flow: str = "vendorlink") -> dict[
 
 def assert_told(capsys: pytest.CaptureFixture[str], *attributes: str, secret: str = "") -> None:
     """Assert that the corruption was logged and counted once, without the corrupt value."""
-    said = capsys.readouterr().out
-    lines = [json.loads(line) for line in said.splitlines()]
-    (told,) = [line for line in lines if line.get("event") == "damaged"]
-    assert set(told["attributes"]) == set(attributes)
-    assert told["Damaged"] == [1.0]
-    assert told["_aws"]["CloudWatchMetrics"][0]["Metrics"] == [{"Name": "Damaged", "Unit": "Count"}]
-    assert not secret or secret not in said
+    output = capsys.readouterr().out
+    lines = [json.loads(line) for line in output.splitlines()]
+    (line,) = [one for one in lines if one.get("event") == "damaged"]
+    assert set(line["attributes"]) == set(attributes)
+    assert line["Damaged"] == [1.0]
+    assert line["_aws"]["CloudWatchMetrics"][0]["Metrics"] == [{"Name": "Damaged", "Unit": "Count"}]
+    assert not secret or secret not in output
 
 
 def sealed_again(item: Mapping[str, Any], **changes: str) -> dict[str, Any]:
     """Return *item* with its token sealed again, for another encryption context."""
     kms = client("kms")
-    place = place_of(item)
-    clear = kms.decrypt(CiphertextBlob=item["token"]["B"], EncryptionContext=place)["Plaintext"]
-    encrypted = kms.encrypt(KeyId=KEY_ALIAS, Plaintext=clear, EncryptionContext=place | changes)
+    context = place_of(item)
+    clear = kms.decrypt(CiphertextBlob=item["token"]["B"], EncryptionContext=context)["Plaintext"]
+    encrypted = kms.encrypt(KeyId=KEY_ALIAS, Plaintext=clear, EncryptionContext=context | changes)
     return {**item, "token": {"B": encrypted["CiphertextBlob"]}}
 
 

@@ -33,8 +33,8 @@ class Silence:
 
     name: str
     flow: str
-    asked: tuple[tuple[str, ...], ...]
-    told: str = "store_unavailable"
+    calls: tuple[tuple[str, ...], ...]
+    result: str = "store_unavailable"
     body: dict[str, Any] = field(default_factory=dict)
     is_kept: bool = False
     """Whether a token is kept, which is read again now."""
@@ -50,7 +50,7 @@ CASES = [
         "both items on a hit",
         "editor",
         (("BatchGetItem",),),
-        told="memory",
+        result="memory",
         is_kept=True,
         is_remembered=True,
     ),
@@ -59,9 +59,9 @@ CASES = [
     Silence(
         "lease of a forced one", "editor", (("UpdateItem",),), body={"force": True}, is_kept=True
     ),
-    Silence("seal in the commit", "vendorlink", (("Encrypt",),), told="exchange"),
-    Silence("commit", "vendorlink", (COMMIT,), told="exchange"),
-    Silence("whole commit", "vendorlink", (("Encrypt",), COMMIT), told="exchange"),
+    Silence("seal in the commit", "vendorlink", (("Encrypt",),), result="exchange"),
+    Silence("commit", "vendorlink", (COMMIT,), result="exchange"),
+    Silence("whole commit", "vendorlink", (("Encrypt",), COMMIT), result="exchange"),
     Silence("seal in a nested commit", "vntana", (("Encrypt",),)),
 ]
 
@@ -144,11 +144,11 @@ def test_an_unresponsive_aws_service_is_an_error_before_the_deadline(
     clock = Clock(lambda: world.now, time.now, time.sleep)
     service.use(replace(service.deps, clock=clock))
     time.seconds = 0.0
-    time.silent = [(operation, [p.encode() for p in parts]) for operation, *parts in case.asked]
+    time.silent = [(operation, [p.encode() for p in parts]) for operation, *parts in case.calls]
     event = proxy_event(case.flow, connection, case.body)
     response = service(event, Context("broker", timeout=SECONDS, time=time))
     body = json.loads(response["body"])
-    assert (body.get("code") or body["source"]) == case.told
+    assert (body.get("code") or body["source"]) == case.result
     assert time.seconds < SECONDS
 
 

@@ -26,7 +26,7 @@ class Watch:
     def __init__(self, world: World, flow: str) -> None:
         self.world = world
         self.flow = flow
-        self.said: list[str] = []
+        self.outputs: list[str] = []
         self.tokens: set[str] = set()
         self.fingerprint = ""
         self._calls = 0
@@ -48,7 +48,7 @@ class Watch:
         try:
             self._keep({"body": self.world.call(self.flow, self.connection, **payload | body)})
         except Exception as error:  # noqa: BLE001 (whatever a caller sees of it)
-            self.said.extend(chain(error))
+            self.outputs.extend(chain(error))
 
     def rotate(self, tail: str = "") -> None:
         """Set a new version of the secret, wrong at its end if there is a *tail*."""
@@ -60,10 +60,10 @@ class Watch:
     def found(self, *written: str) -> list[str]:
         """Return the beginnings of the secrets that are in *written* or anywhere else."""
         passwords = [*CANARIES[self.flow].values(), SESSION]
-        everything = "\n".join([*self.said, *written, *self._stored(), *self._shown(*written)])
+        everything = "\n".join([*self.outputs, *written, *self._stored(), *self._shown(*written)])
         at_vendor = self._control()
-        told = traces([*passwords, *self.tokens], everything.encode())
-        return told + traces(passwords[-2:-1], at_vendor.encode())
+        leaked = traces([*passwords, *self.tokens], everything.encode())
+        return leaked + traces(passwords[-2:-1], at_vendor.encode())
 
     def _keep(self, response: dict[str, Any]) -> None:
         body = response["body"]
@@ -72,7 +72,7 @@ class Watch:
         for name in ("url", "parameters"):  # with the token in it, and what a token stands for
             body.pop(name, None)
         self.fingerprint = body.get("fingerprint", self.fingerprint)
-        self.said.append(json.dumps(response))
+        self.outputs.append(json.dumps(response))
 
     def _stored(self) -> list[str]:
         """Return the table's raw items, and the events on the bus."""

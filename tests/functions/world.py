@@ -53,13 +53,13 @@ class Counted:
 
     def __init__(self, application: "WSGIApplication") -> None:
         self._application = application
-        self.asked: Counter[str] = Counter()
+        self.calls: Counter[str] = Counter()
         self.broken: dict[str, tuple[str, str]] = {}
 
     def __call__(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
         """Answer one request, or fail it."""
         operation = str(environ.get("HTTP_X_AMZ_TARGET", "")).rpartition(".")[2]
-        self.asked[operation] += 1
+        self.calls[operation] += 1
         if operation not in self.broken:
             return self._application(environ, start)
         status, code = self.broken[operation]
@@ -219,16 +219,16 @@ class World:
         """Return how often the vendor of *flow* was sent the credentials, to be proven."""
         return self.fakes[flow].log.counts[proof(flow).step]
 
-    def read_of(self, flow: str, connection: str, said: Mapping[str, Any] = {}) -> str:
-        """Return the operation that reads all of a call that *said* this: the gate as well."""
-        is_gate = requested_key(flow, said) == ONLY
+    def read_of(self, flow: str, connection: str, body: Mapping[str, Any] = {}) -> str:
+        """Return the operation that reads all of a call that *body* this: the gate as well."""
+        is_gate = requested_key(flow, body) == ONLY
         return (
-            "GetItem" if is_gate and not self.is_alias(flow, connection, said) else "BatchGetItem"
+            "GetItem" if is_gate and not self.is_alias(flow, connection, body) else "BatchGetItem"
         )
 
-    def is_alias(self, flow: str, connection: str, said: Mapping[str, Any] = {}) -> bool:
-        """Say whether what a call asks for that *said* this leads to another item."""
-        return "target" in self.item(flow, connection, requested_key(flow, said))
+    def is_alias(self, flow: str, connection: str, body: Mapping[str, Any] = {}) -> bool:
+        """Say whether what a call asks for that *body* this leads to another item."""
+        return "target" in self.item(flow, connection, requested_key(flow, body))
 
 
 def logged(capsys: "pytest.CaptureFixture[str]", event: str | None = None) -> list[dict[str, Any]]:
@@ -237,9 +237,9 @@ def logged(capsys: "pytest.CaptureFixture[str]", event: str | None = None) -> li
     return [line for line in lines if event in (None, line.get("event"))]
 
 
-def requested_key(flow: str, said: Mapping[str, Any]) -> str:
-    """Return the key of what a call asks for that *said* this."""
-    return FLOWS[flow].requested(Document(dict(said), InvalidRequest)).key
+def requested_key(flow: str, body: Mapping[str, Any]) -> str:
+    """Return the key of what a call asks for that *body* this."""
+    return FLOWS[flow].requested(Document(dict(body), InvalidRequest)).key
 
 
 def proxy_event(

@@ -26,8 +26,8 @@ from token_broker_local.environment import settings
 ROOT = Path(__file__).parents[2]
 BUILT = ROOT / ".aws-sam" / "build" / "template.yaml"
 LOCAL = BUILT.with_name("local.yaml")
-PLACES = Addresses(int(os.environ.get("PORT", "18080")))
-API_PORT = PLACES.port + 10
+ADDRESSES = Addresses(int(os.environ.get("PORT", "18080")))
+API_PORT = ADDRESSES.port + 10
 PATIENCE = 300
 """Seconds until an answer: the first call makes an image."""
 
@@ -53,8 +53,8 @@ def write_template() -> None:
     """Write the built template with the local system's addresses, and the bridge to them."""
     template = yaml.safe_load(BUILT.read_text())
     function = template["Globals"]["Function"]
-    mine = {name: value for name, value in settings(PLACES).items() if is_told(name)}
-    function["Environment"]["Variables"] |= mine | {"BRIDGED_PORT": str(PLACES.port)}
+    own = {name: value for name, value in settings(ADDRESSES).items() if is_told(name)}
+    function["Environment"]["Variables"] |= own | {"BRIDGED_PORT": str(ADDRESSES.port)}
     function["Handler"] = "loopback.handler"
     LOCAL.write_text(yaml.safe_dump(template, sort_keys=False))
     for flow in FLOWS:
@@ -75,13 +75,14 @@ def function_name(flow: str) -> str:
 def local_system() -> Iterator[None]:
     """Have the system of `make run` on ports of its own, for containers too."""
     command = [sys.executable, "-m", "token_broker_local"]
-    environment = os.environ | {"PORT": str(PLACES.port)}
+    environment = os.environ | {"PORT": str(ADDRESSES.port)}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as system:
         assert system.stdout
         if not any(line.startswith("ready") for line in system.stdout):
             raise SystemExit("the local system does not start; it has said why")
         bridges = [
-            bridge((EVERYWHERE, port + OUTSIDE), ("127.0.0.1", port)) for port in ports(PLACES.port)
+            bridge((EVERYWHERE, port + OUTSIDE), ("127.0.0.1", port))
+            for port in ports(ADDRESSES.port)
         ]
         try:
             yield
@@ -110,7 +111,7 @@ def common() -> list[str]:
 
 def environment() -> Mapping[str, str]:
     """Return this process's environment with the local system's credentials, for SAM to pass on."""
-    given = {name: value for name, value in settings(PLACES).items() if not is_told(name)}
+    given = {name: value for name, value in settings(ADDRESSES).items() if not is_told(name)}
     return os.environ | given
 
 
@@ -146,8 +147,8 @@ def requested(flow: str) -> bool:
     began = time.monotonic()
     url = f"http://127.0.0.1:{API_PORT}/v1/{flow}/demo/token"
     answer = requests.post(url, json=body, timeout=PATIENCE)
-    told = {"statusCode": answer.status_code, "body": answer.text}
-    show(f"POST /v1/{flow}/demo/token", told, time.monotonic() - began)
+    response = {"statusCode": answer.status_code, "body": answer.text}
+    show(f"POST /v1/{flow}/demo/token", response, time.monotonic() - began)
     return answer.ok
 
 

@@ -19,10 +19,9 @@ from tests.ports import free_ports
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_descriptors import every as descriptors
 from token_broker_local.addresses import REGION
+from token_broker_operations import skeleton
 from token_broker_operations.__main__ import NESTED, WRITTEN
 from token_broker_operations.parts import MADE
-from token_broker_operations.skeleton import Refused
-from token_broker_operations.skeleton import main as skeleton
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/adding-a-flow.md").read_text()
@@ -60,10 +59,10 @@ def environment(copy: Path) -> dict[str, str]:
     return dict(os.environ) | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def ran(copy: Path, *words: str) -> str:
+def ran(copy: Path, *arguments: str) -> str:
     """Run Python in *copy*, assert that it succeeds, and return its output."""
     done = subprocess.run(
-        [sys.executable, *words],
+        [sys.executable, *arguments],
         cwd=copy,
         env=environment(copy),
         capture_output=True,
@@ -100,8 +99,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )
 def test_a_name_that_is_invalid_or_taken_is_refused(name: str, why: str, tmp_path: Path) -> None:
     """Before anything is written."""
-    with pytest.raises(Refused, match=why):
-        skeleton(name, tmp_path)
+    with pytest.raises(skeleton.Refused, match=why):
+        skeleton.main(name, tmp_path)
     assert not [*tmp_path.iterdir()]
 
 
@@ -112,8 +111,8 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     mine.parent.mkdir(parents=True)
     mine.write_text("mine")
     before = files(tmp_path)
-    with pytest.raises(Refused, match="is there already"):
-        skeleton(NAME, tmp_path)
+    with pytest.raises(skeleton.Refused, match="is there already"):
+        skeleton.main(NAME, tmp_path)
     assert files(tmp_path) == before
 
 
@@ -143,11 +142,21 @@ def test_code_of_the_page_and_generated_code_pass_the_linter(copy: Path) -> None
     ran(copy, "-m", "ruff", "format", "--no-cache", "--check", "--quiet", *own, *made)
 
 
+@pytest.mark.parametrize("name", ["aa", "z" * 20])
+def test_a_skeleton_passes_the_linter_under_any_name(tmp_path: Path, name: str) -> None:
+    """The order of imports and the length of lines depend on it."""
+    shutil.copytree(ROOT / "events", tmp_path / "events")
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    skeleton.main(name, tmp_path)
+    ran(tmp_path, "-m", "ruff", "check", "--no-cache", "--quiet", "--ignore=INP001", ".")
+    ran(tmp_path, "-m", "ruff", "format", "--no-cache", "--check", "--quiet", ".")
+
+
 @pytest.mark.slow
 def test_the_new_flow_passes_its_tests_and_the_template_rules(copy: Path) -> None:
     """Its function, role, routes, policies and aliases satisfy the rules."""
-    said = ran(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", CHOSEN, *TESTS)
-    assert re.search(r"\n\d\d+ passed", said), said
+    output = ran(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", CHOSEN, *TESTS)
+    assert re.search(r"\n\d\d+ passed", output), output
 
 
 @pytest.mark.slow
@@ -161,18 +170,18 @@ def test_no_seed_of_the_simulation_breaks_an_invariant_with_the_new_flow(copy: P
 @pytest.fixture
 def broker(copy: Path) -> Iterator[str]:
     """Return the address of the local system of *copy*."""
-    places = free_ports()
+    addresses = free_ports()
     with subprocess.Popen(
         [sys.executable, "-m", "token_broker_local"],
         cwd=copy,
-        env=environment(copy) | {"PORT": str(places.port)},
+        env=environment(copy) | {"PORT": str(addresses.port)},
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
         assert process.stdout is not None
         try:
             assert any(line.startswith("ready") for line in process.stdout)
-            yield places.url("gateway")
+            yield addresses.url("gateway")
         finally:
             process.kill()
 
@@ -180,7 +189,7 @@ def broker(copy: Path) -> Iterator[str]:
 @pytest.mark.slow
 def test_the_local_system_hands_out_tokens_of_the_new_flow(broker: str) -> None:
     """Over HTTP, to a signing caller: a token for each scope, or the vendor's refusal."""
-    read, write, other = (asked(broker, scope) for scope in ("read", "write", "other"))
+    read, write, other = (get_token(broker, scope) for scope in ("read", "write", "other"))
     assert read.status_code == write.status_code == 200, read.text
     assert read.json()["flow"] == NAME
     assert read.json()["headers"]["Authorization"].startswith("Bearer ")
@@ -190,7 +199,7 @@ def test_the_local_system_hands_out_tokens_of_the_new_flow(broker: str) -> None:
     assert other.json()["upstream_status"] == 400
 
 
-def asked(broker: str, scope: str) -> requests.Response:
+def get_token(broker: str, scope: str) -> requests.Response:
     """Send a signed call for a token."""
     url, body = f"{broker}/v1/{NAME}/demo/token", json.dumps({"scope": scope})
     request = AWSRequest("POST", url, {"content-type": "application/json"}, body)

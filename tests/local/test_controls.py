@@ -13,7 +13,7 @@ from token_broker_fakes.fake import Fake
 from token_broker_local import controls, routes
 from token_broker_local.addresses import FLOWS
 from token_broker_local.controls import ACTIONS, RESPONSE_MEMBERS, STATE_MEMBERS, Controls
-from token_broker_local.dashboard import CALL, FILES, LARGEST_COMMAND, SWITCH, Dashboard
+from token_broker_local.dashboard import CALL, FILES, MAX_COMMAND_BYTES, SWITCH, Dashboard
 from token_broker_local.gateway import Gateway
 from token_broker_local.messages import HttpRequest, HttpResponse
 from token_broker_local.metrics import Metrics
@@ -26,7 +26,7 @@ NOWHERE = "http://127.0.0.1:1"
 OWN = {"Host": HOST, "Origin": f"http://{HOST}", "Content-Type": JSON}
 """The headers by which the page itself posts."""
 OUTAGE = {"kind": "status", "status": 503, "times": None}
-ORDER = {"flow": FLOW, "switch": {"faults": [OUTAGE]}}
+COMMAND = {"flow": FLOW, "switch": {"faults": [OUTAGE]}}
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def fake(served: Fake[Any]) -> Fake[Any]:
 
 def posted(
     fake: Fake[Any],
-    order: object = ORDER,
+    command: object = COMMAND,
     headers: Mapping[str, str] = OWN,
     *more: tuple[str, str],
     method: str = "POST",
@@ -52,7 +52,7 @@ def posted(
 ) -> HttpResponse:
     """Return the response to a POST of the page, while the fake of the first flow is served."""
     page = Dashboard(Metrics(), list, controls=Controls(NOWHERE, {FLOW: fake.url}))
-    body = order if isinstance(order, bytes) else json.dumps(order).encode()
+    body = command if isinstance(command, bytes) else json.dumps(command).encode()
     sent = HttpRequest(method, path, "", [*headers.items(), *more], body)
     return Gateway({}, dashboard=page).answer(sent)
 
@@ -69,9 +69,9 @@ def test_a_request_of_the_page_switches_a_fake(fake: Fake[Any], headers: Mapping
     """From each origin of this machine that serves the page."""
     assert posted(fake, headers={**OWN, **headers}).status == 200
     assert [fault.status for fault in fake.faults.set] == [503]
-    assert posted(fake, {"flow": FLOW, "switch": {}, "afresh": "no"}).status == 200
+    assert posted(fake, {"flow": FLOW, "switch": {}, "reset": "no"}).status == 200
     assert fake.faults.set
-    assert posted(fake, {"flow": FLOW, "switch": {}, "afresh": True}).status == 200
+    assert posted(fake, {"flow": FLOW, "switch": {}, "reset": True}).status == 200
     assert not fake.faults.set
 
 
@@ -118,7 +118,7 @@ def test_a_request_of_another_origin_is_refused(
 def test_a_repeated_header_is_refused(fake: Fake[Any], more: tuple[str, str]) -> None:
     """It is ambiguous."""
     headers = OWN | {"Sec-Fetch-Site": "same-origin"}
-    assert posted(fake, ORDER, headers, more).status == 403
+    assert posted(fake, COMMAND, headers, more).status == 403
     assert not fake.faults.set
 
 
@@ -133,10 +133,10 @@ def test_only_post_changes_something(fake: Fake[Any], path: str, method: str) ->
 
 
 @pytest.mark.parametrize(
-    ("path", "order"),
+    ("path", "command"),
     [
-        *((path, order) for path in (CALL, SWITCH) for order in (b"", b"[1]", b"{", b"{}")),
-        (SWITCH, json.dumps(ORDER).encode() + b" " * LARGEST_COMMAND),
+        *((path, command) for path in (CALL, SWITCH) for command in (b"", b"[1]", b"{", b"{}")),
+        (SWITCH, json.dumps(COMMAND).encode() + b" " * MAX_COMMAND_BYTES),
         (SWITCH, {"flow": "nobody", "switch": {}}),
         (SWITCH, {"flow": [], "switch": {}}),
         (SWITCH, {"flow": FLOW, "switch": []}),
@@ -147,27 +147,27 @@ def test_only_post_changes_something(fake: Fake[Any], path: str, method: str) ->
         (CALL, {"flow": FLOW, "action": "token"}),
     ],
 )
-def test_an_invalid_command_is_refused(fake: Fake[Any], path: str, order: Any) -> None:
+def test_an_invalid_command_is_refused(fake: Fake[Any], path: str, command: Any) -> None:
     """Before any request to the API."""
-    assert posted(fake, order, path=path).status == 400
+    assert posted(fake, command, path=path).status == 400
     assert not fake.faults.set
 
 
 def test_the_error_of_the_fake_is_passed_on(fake: Fake[Any]) -> None:
     """With the status and the message of its control endpoint."""
-    told = json.loads(posted(fake, {"flow": FLOW, "switch": {"modes": {"x": 1}}}).body)
-    assert told["status"] == 400
-    assert "there is no mode 'x'" in told["error"]
+    result = json.loads(posted(fake, {"flow": FLOW, "switch": {"modes": {"x": 1}}}).body)
+    assert result["status"] == 400
+    assert "there is no mode 'x'" in result["error"]
 
 
 def test_an_unreachable_api_is_a_502(fake: Fake[Any]) -> None:
-    order = {"flow": FLOW, "connection": "demo", "action": "token"}
-    assert posted(fake, order, path=CALL).status == 502
+    command = {"flow": FLOW, "connection": "demo", "action": "token"}
+    assert posted(fake, command, path=CALL).status == 502
 
 
 def test_an_unreachable_fake_is_listed_with_its_error(fake: Fake[Any]) -> None:
     """The other fakes are listed with their switches alone."""
-    gone, there = Controls(NOWHERE, {"gone": NOWHERE, FLOW: fake.url}).vendors()
+    gone, there = Controls(NOWHERE, {"gone": NOWHERE, FLOW: fake.url}).states()
     assert gone.keys() == {"flow", "error"}
     assert there.keys() == {"flow", "kinds", *STATE_MEMBERS}
 
@@ -176,9 +176,9 @@ def test_without_controls_the_page_is_read_only() -> None:
     """As for a deployed system."""
     page = Dashboard(Metrics(), list)
     for path in (CALL, SWITCH):
-        sent = HttpRequest("POST", path, "", [*OWN.items()], json.dumps(ORDER).encode())
+        sent = HttpRequest("POST", path, "", [*OWN.items()], json.dumps(COMMAND).encode())
         assert Gateway({}, dashboard=page).answer(sent).status == 405
-    assert (page.content(None)["offered"], page.content(None)["vendors"]) == ({}, [])
+    assert (page.content(None)["actions"], page.content(None)["fakes"]) == ({}, [])
 
 
 def test_each_flow_offers_the_actions_that_have_a_route(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,15 +190,15 @@ def test_each_flow_offers_the_actions_that_have_a_route(monkeypatch: pytest.Monk
     checks = [one for one in routes.ROUTES if one.resource.endswith("/check")]
     rest = [one for one in routes.ROUTES if one.flow != FLOW or one not in checks]
     monkeypatch.setattr(controls, "ROUTES", rest)
-    offered = Controls(NOWHERE, {}).actions()
-    assert {flow for flow in CHECKED if "check" not in offered[flow]} == {FLOW}
+    actions = Controls(NOWHERE, {}).actions()
+    assert {flow for flow in CHECKED if "check" not in actions[flow]} == {FLOW}
 
 
 def test_a_response_is_shown_without_its_token() -> None:
     """Only listed members are shown."""
     assert not {"headers", "url", "base_url", "context"} & {*RESPONSE_MEMBERS}
-    said = {"headers": {"Authorization": "Bearer t0ken"}, "url": "x?token=t0ken", "generation": 1}
-    assert controls.selected(said, RESPONSE_MEMBERS) == {"generation": 1}
+    body = {"headers": {"Authorization": "Bearer t0ken"}, "url": "x?token=t0ken", "generation": 1}
+    assert controls.selected(body, RESPONSE_MEMBERS) == {"generation": 1}
     assert controls.selected(["t0ken"], RESPONSE_MEMBERS) == {}
 
 

@@ -25,13 +25,13 @@ from tests.waiting import PATIENCE_SECONDS, wait_until
 from token_broker.telemetry import Line
 from token_broker_local import states
 from token_broker_local.addresses import FLOWS, Addresses, function_name, secret_name
-from token_broker_local.announcements import LONGEST, MOST, SENTENCES, Announcements
 from token_broker_local.controls import RESPONSE_MEMBERS, Controls
 from token_broker_local.dashboard import CALL, FILES, PATH, SWITCH, Dashboard
+from token_broker_local.event_log import MAX_CHARACTERS, MAX_EVENTS, SENTENCES, EventLog
 from token_broker_local.functions import Function
 from token_broker_local.gateway import Gateway
 from token_broker_local.messages import GatewayError, HttpRequest, HttpResponse
-from token_broker_local.metrics import MOST_SERIES, OTHERS, POINTS, SECONDS, Metrics, percentile
+from token_broker_local.metrics import MAX_SERIES, OTHERS, POINTS, SECONDS, Metrics, percentile
 from token_broker_local.states import States, connections, state
 from token_broker_operations.dashboard import CHARTS, LISTED_EVENTS, Chart
 
@@ -105,8 +105,8 @@ def test_a_metric_is_counted_by_its_dimension(figures: Metrics) -> None:
 def test_a_metric_without_a_dimension_is_counted_by_flow(figures: Metrics) -> None:
     """Cold starts, waits and latches."""
     figures.record(counted("ColdStart", flow="editor").text(0))
-    [told] = figures.series_of(Chart("", "ColdStart"))
-    assert told["name"] == "editor"
+    [series] = figures.series_of(Chart("", "ColdStart"))
+    assert series["name"] == "editor"
 
 
 def test_a_second_set_of_dimensions_is_not_counted_twice(figures: Metrics) -> None:
@@ -114,8 +114,8 @@ def test_a_second_set_of_dimensions_is_not_counted_twice(figures: Metrics) -> No
     line = counted("Failure", flow="editor", code="internal")
     line.add_dimensions(service="token-broker", code="internal")
     figures.record(line.text(0))
-    [told] = figures.series_of(Chart("", "Failure"))
-    assert (told["name"], told["all"]["Sum"]) == ("internal", 1)
+    [series] = figures.series_of(Chart("", "Failure"))
+    assert (series["name"], series["all"]["Sum"]) == ("internal", 1)
 
 
 def test_points_cover_their_seconds_and_old_points_are_dropped(
@@ -125,9 +125,9 @@ def test_points_cover_their_seconds_and_old_points_are_dropped(
     figures.record(hand_out())
     clock.now += SECONDS
     figures.record(hand_out() + hand_out())
-    [told] = figures.series_of(HAND_OUTS)
-    assert len(told["points"]["Sum"]) == POINTS
-    assert told["points"]["Sum"][-3:] == [None, 1, 2]
+    [series] = figures.series_of(HAND_OUTS)
+    assert len(series["points"]["Sum"]) == POINTS
+    assert series["points"]["Sum"][-3:] == [None, 1, 2]
     clock.now += SECONDS * (POINTS - 1)
     assert sums(figures) == {"memory": 2}
     clock.now += SECONDS
@@ -138,18 +138,18 @@ def test_percentiles_are_right_within_a_few_percent(figures: Metrics) -> None:
     """Those of CloudWatch are estimates, too."""
     for milliseconds in range(1, 1001):
         figures.record(hand_out(milliseconds))
-    [told] = figures.series_of(Chart("", "Duration", ("p50", "p99", "Maximum")))
-    assert told["all"]["p50"] == pytest.approx(500, rel=0.03)
-    assert told["all"]["p99"] == pytest.approx(990, rel=0.03)
-    assert told["all"]["Maximum"] == 1000
+    [series] = figures.series_of(Chart("", "Duration", ("p50", "p99", "Maximum")))
+    assert series["all"]["p50"] == pytest.approx(500, rel=0.03)
+    assert series["all"]["p99"] == pytest.approx(990, rel=0.03)
+    assert series["all"]["Maximum"] == 1000
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 7.0])
 def test_a_percentile_never_exceeds_the_largest_value(figures: Metrics, value: float) -> None:
     """Also of a single value."""
     figures.record(hand_out(value))
-    [told] = figures.series_of(Chart("", "Duration", ("p99",)))
-    assert told["all"]["p99"] == pytest.approx(value, rel=0.03)
+    [series] = figures.series_of(Chart("", "Duration", ("p99",)))
+    assert series["all"]["p99"] == pytest.approx(value, rel=0.03)
     assert percentile({0: 1}, 0.5, value) <= value
 
 
@@ -160,15 +160,15 @@ def test_a_percentile_of_few_values_is_one_that_so_many_do_not_exceed() -> None:
 
 def test_the_number_of_series_and_points_is_bounded(figures: Metrics, clock: Clock) -> None:
     """Further series are counted together."""
-    for number in range(MOST_SERIES * 2):
+    for number in range(MAX_SERIES * 2):
         figures.record(hand_out(source=f"source {number}"))
         clock.now += 0.01
-    assert len(figures._kept) <= MOST_SERIES + 2
+    assert len(figures._tallies) <= MAX_SERIES + 2
     assert sums(figures)[OTHERS] > 1
     for _ in range(POINTS * 3):
         clock.now += SECONDS
         figures.record(hand_out(source="source 1"))
-    assert max(len(kept) for kept in figures._kept.values()) <= POINTS
+    assert max(len(kept) for kept in figures._tallies.values()) <= POINTS
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_a_line_without_a_metric_is_ignored(figures: Metrics, line: str) -> None
 # Who may look
 
 
-def asked(
+def get(
     path: str = PATH, method: str = "GET", hosts: tuple[str, ...] = ("127.0.0.1:8080",)
 ) -> HttpResponse:
     gateway = Gateway({}, dashboard=Dashboard(Metrics(), list))
@@ -205,10 +205,10 @@ def asked(
     return gateway.answer(HttpRequest(method, path, query, [("Host", host) for host in hosts]))
 
 
-@pytest.mark.parametrize("path", [*FILES, f"{PATH}/figures"])
+@pytest.mark.parametrize("path", [*FILES, f"{PATH}/data"])
 def test_the_page_needs_no_signature_and_loads_nothing_from_other_hosts(path: str) -> None:
     """Each file has the content security policy."""
-    answer = asked(path)
+    answer = get(path)
     headers = dict(answer.headers)
     assert (answer.status, bool(answer.body)) == (200, True)
     assert headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self';")
@@ -220,7 +220,7 @@ def test_the_page_needs_no_signature_and_loads_nothing_from_other_hosts(path: st
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost:1", "LOCALHOST", "[::1]:8080"])
 def test_each_host_name_of_loopback_is_accepted(host: str) -> None:
-    assert asked(hosts=(host,)).status == 200
+    assert get(hosts=(host,)).status == 200
 
 
 @pytest.mark.parametrize(
@@ -237,27 +237,27 @@ def test_each_host_name_of_loopback_is_accepted(host: str) -> None:
         ("127.0.0.1", "evil.example"),
     ],
 )
-@pytest.mark.parametrize("path", [*FILES, f"{PATH}/figures"])
+@pytest.mark.parametrize("path", [*FILES, f"{PATH}/data"])
 def test_another_host_name_is_refused(path: str, hosts: tuple[str, ...]) -> None:
     """DNS rebinding: a page whose host name resolves to this machine reads nothing."""
-    assert asked(path, hosts=hosts).status == 403
+    assert get(path, hosts=hosts).status == 403
 
 
 @pytest.mark.parametrize("method", ["POST", "HEAD", "PUT", "DELETE", "OPTIONS", "X"])
 def test_methods_other_than_get_are_refused(method: str) -> None:
-    assert asked(method=method).status == 405
+    assert get(method=method).status == 405
 
 
 @pytest.mark.parametrize("path", [f"{PATH}/", f"{PATH}/dashboard.py", f"{PATH}/../gateway.py"])
 def test_other_paths_below_the_page_are_not_found(path: str) -> None:
-    assert asked(path).status == 404
+    assert get(path).status == 404
 
 
 @pytest.mark.parametrize("path", ["/_dashboards", "/v1/_dashboard", "/"])
 def test_all_other_paths_are_served_by_the_gateway(path: str) -> None:
     """It asks for a signature."""
-    assert asked(path).status == 403
-    assert json.loads(asked(path).body)["message"] == "Missing Authentication Token"
+    assert get(path).status == 403
+    assert json.loads(get(path).body)["message"] == "Missing Authentication Token"
 
 
 # States
@@ -339,9 +339,9 @@ def test_a_failed_status_call_is_shown_by_the_name_of_its_error() -> None:
         raise LookupError(f"{event} {context} s3cret")
 
     lines: list[str] = []
-    told = state(Function(function_name("vntana"), handler, report=lines.append), "vntana", "demo")
-    assert told["error"] == "LookupError"
-    assert "s3cret" not in json.dumps(told)
+    entry = state(Function(function_name("vntana"), handler, report=lines.append), "vntana", "demo")
+    assert entry["error"] == "LookupError"
+    assert "s3cret" not in json.dumps(entry)
     assert lines == []
 
 
@@ -349,8 +349,8 @@ def test_a_slow_status_call_is_shown_by_the_name_of_its_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The other connections are shown all the same, up to a number."""
-    monkeypatch.setattr(states, "PATIENCE", 0.05)
-    monkeypatch.setattr(states, "MOST_CONNECTIONS", 2)
+    monkeypatch.setattr(states, "TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(states, "MAX_CONNECTIONS", 2)
     is_over = threading.Event()
 
     def handler(event: Any, _: Any) -> Any:
@@ -370,24 +370,24 @@ def test_a_slow_status_call_is_shown_by_the_name_of_its_error(
 
 def test_events_are_described_newest_first(clock: Clock) -> None:
     """Of one flow or of all, of a bounded number; other lines of the log are ignored."""
-    announcements = Announcements(clock)
+    log = EventLog(clock)
     lines: list[dict[str, Any]] = [
         {"event": "held", "flow": "vntana", "connection": "a", "by": "jane", "reason": "{drill}"},
         {"event": "hand-out", "flow": "vntana", "connection": "a", "caller": "jane"},
         {"event": "replaced", "flow": "editor", "connection": "b", "generation": 1, "token": "s3c"},
     ]
-    announcements.record("\n".join([*map(json.dumps, lines), "[1]", "{", "no line"]))
-    assert [(one["flow"], one["connection"], one["words"]) for one in announcements.latest()] == [
+    log.record("\n".join([*map(json.dumps, lines), "[1]", "{", "no line"]))
+    assert [(one["flow"], one["connection"], one["text"]) for one in log.latest()] == [
         ("editor", "b", "new token none, generation 1; it replaces none"),
         ("vntana", "a", "jane holds it: {drill}"),
     ]
-    assert [one["event"] for one in announcements.latest("vntana")] == ["held"]
-    assert announcements.latest()[0]["at"] == clock.now
-    announcements.record(json.dumps({**lines[0], "reason": "long " * 1_000}))
-    assert len(announcements.latest()[0]["words"]) <= LONGEST
-    for _ in range(MOST):
-        announcements.record(json.dumps(lines[2]))
-    assert {one["event"] for one in announcements.latest()} == {"replaced"}
+    assert [one["event"] for one in log.latest("vntana")] == ["held"]
+    assert log.latest()[0]["at"] == clock.now
+    log.record(json.dumps({**lines[0], "reason": "long " * 1_000}))
+    assert len(log.latest()[0]["text"]) <= MAX_CHARACTERS
+    for _ in range(MAX_EVENTS):
+        log.record(json.dumps(lines[2]))
+    assert {one["event"] for one in log.latest()} == {"replaced"}
 
 
 def test_each_event_of_the_bus_has_a_description() -> None:
@@ -401,7 +401,7 @@ def test_each_event_of_the_bus_has_a_description() -> None:
 
 
 @pytest.fixture(scope="module")
-def places() -> Iterator[Addresses]:
+def local() -> Iterator[Addresses]:
     """The local system in a process of its own."""
     with system() as chosen:
         yield chosen
@@ -414,96 +414,94 @@ def browsed() -> Iterator[Addresses]:
         yield chosen
 
 
-def called(places: Addresses, method: str, path: str, *, sign: bool = True) -> Any:
-    return sent(places, method, path, headers=dict(signed(method, path).headers) if sign else {})
+def called(local: Addresses, method: str, path: str, *, sign: bool = True) -> Any:
+    return sent(local, method, path, headers=dict(signed(method, path).headers) if sign else {})
 
 
-def sent(places: Addresses, method: str, path: str, **more: Any) -> Any:
+def sent(local: Addresses, method: str, path: str, **more: Any) -> Any:
     """Send the gateway a request, and return its answer."""
-    with closing(HTTPConnection("127.0.0.1", places.port, PATIENCE_SECONDS)) as connection:
+    with closing(HTTPConnection("127.0.0.1", local.port, PATIENCE_SECONDS)) as connection:
         connection.request(method, path, **more)
         return json.loads(connection.getresponse().read())
 
 
-def test_the_page_shows_calls_and_states_without_tokens(places: Addresses) -> None:
+def test_the_page_shows_calls_and_states_without_tokens(local: Addresses) -> None:
     """From the lines and the status answers of the functions."""
-    answers = [
-        called(places, "POST", f"/v1/{flow}/demo/token") for flow in ("vntana", "vendorlink")
-    ]
-    assert called(places, "POST", "/v1/vntana/demo/token")["source"] == "memory"
-    called(places, "POST", "/v1/vntana/nobody/token")
-    told = called(places, "GET", f"{PATH}/figures", sign=False)
+    answers = [called(local, "POST", f"/v1/{flow}/demo/token") for flow in ("vntana", "vendorlink")]
+    assert called(local, "POST", "/v1/vntana/demo/token")["source"] == "memory"
+    called(local, "POST", "/v1/vntana/nobody/token")
+    data = called(local, "GET", f"{PATH}/data", sign=False)
     charts = {
-        one["metric"]: {each["name"]: each for each in one["series"]} for one in told["charts"]
+        one["metric"]: {each["name"]: each for each in one["series"]} for one in data["charts"]
     }
     assert charts["HandOut"]["exchange"]["all"] == {"Sum": 2}
     assert charts["HandOut"]["memory"]["all"] == {"Sum": 1}
     assert charts["Failure"]["unknown_connection"]["all"] == {"Sum": 1}
     assert charts["UpstreamDuration"]
     assert {*charts["ColdStart"]} <= {*FLOWS}
-    assert [one["flow"] for one in told["connections"]] == [*FLOWS]
-    [variant] = told["connections"][0]["variants"]
+    assert [one["flow"] for one in data["connections"]] == [*FLOWS]
+    [variant] = data["connections"][0]["variants"]
     assert (variant["fingerprint"], variant["state"]) == (answers[0]["fingerprint"], "fresh")
     for answer in answers:
         for value in answer["headers"].values():
-            assert value.removeprefix("Bearer ") not in json.dumps(told)
-    assert "demo-key" not in json.dumps(told)
+            assert value.removeprefix("Bearer ") not in json.dumps(data)
+    assert "demo-key" not in json.dumps(data)
 
 
-def done(places: Addresses, path: str, **order: Any) -> Any:
+def done(local: Addresses, path: str, **command: Any) -> Any:
     """Return the response to an action of the page."""
-    headers = {"Origin": places.url("gateway"), "Content-Type": "application/json"}
-    return sent(places, "POST", path, body=json.dumps(order), headers=headers)
+    headers = {"Origin": local.url("gateway"), "Content-Type": "application/json"}
+    return sent(local, "POST", path, body=json.dumps(command), headers=headers)
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_the_page_can_cause_a_latch_an_outage_and_a_recovery(places: Addresses, flow: str) -> None:
+def test_the_page_can_cause_a_latch_an_outage_and_a_recovery(local: Addresses, flow: str) -> None:
     """For each flow: its fake refuses, then is down, then works; no token is shown."""
 
-    def told(action: str, **more: str) -> Any:
-        answer = done(places, CALL, flow=flow, connection="demo", action=action, **more)
+    def act(action: str, **more: str) -> Any:
+        answer = done(local, CALL, flow=flow, connection="demo", action=action, **more)
         assert {*answer} <= {*RESPONSE_MEMBERS}
         return answer
 
     def fails(kind: str, **details: Any) -> None:
         fault = {"kind": kind, "times": None, **details}
-        done(places, SWITCH, flow=flow, switch={"faults": [fault]})
+        done(local, SWITCH, flow=flow, switch={"faults": [fault]})
 
     def figures() -> Any:
-        return called(places, "GET", f"{PATH}/figures?flow={flow}", sign=False)
+        return called(local, "GET", f"{PATH}/data?flow={flow}", sign=False)
 
     def state() -> Any:
         return next(one for one in figures()["connections"] if one["connection"] == "demo")
 
-    assert told("token")["status"] == 200
-    assert flow not in CHECKED or told("check")["ok"] is True
+    assert act("token")["status"] == 200
+    assert flow not in CHECKED or act("check")["ok"] is True
     assert len({one["fingerprint"] for one in state()["variants"]} - {None}) == 1
-    assert told("hold")["code"] == "invalid_request"  # no reason
-    assert told("hold", reason="a drill")["held"]["reason"] == "a drill"
+    assert act("hold")["code"] == "invalid_request"  # no reason
+    assert act("hold", reason="a drill")["held"]["reason"] == "a drill"
     assert state()["held"]["reason"] == "a drill"
-    assert told("token")["code"] == "connection_held"
-    assert told("lift", reason="left over from the hold")["held"] is None
-    assert told("token", reason="left over from the hold")["status"] == 200
+    assert act("token")["code"] == "connection_held"
+    assert act("lift", reason="left over from the hold")["held"] is None
+    assert act("token", reason="left over from the hold")["status"] == 200
     fails("answer", step=proof(flow).step, **clear_refusal(flow))
-    told("forget")
-    assert told("token")["code"] == "credential_rejected"
-    assert told("token")["code"] == "credential_latched"
+    act("forget")
+    assert act("token")["code"] == "credential_rejected"
+    assert act("token")["code"] == "credential_latched"
     assert any(variant["latched"] for variant in state()["variants"])
     fails("status", status=503)
-    told("forget")
-    assert told("token")["code"] == "upstream_unavailable"
-    done(places, SWITCH, flow=flow, switch={}, afresh=True)
-    told("forget")
-    assert told("token")["source"] == "exchange"
+    act("forget")
+    assert act("token")["code"] == "upstream_unavailable"
+    done(local, SWITCH, flow=flow, switch={}, reset=True)
+    act("forget")
+    assert act("token")["source"] == "exchange"
     assert not any(variant["latched"] for variant in state()["variants"])
-    news = [one for one in figures()["news"] if one["connection"] == "demo"]
-    assert {one["flow"] for one in news} == {flow}
-    happened = [one["event"] for one in reversed(news)]
+    events = [one for one in figures()["events"] if one["connection"] == "demo"]
+    assert {one["flow"] for one in events} == {flow}
+    happened = [one["event"] for one in reversed(events)]
     assert [each for each in happened if each != "replaced"] == [
         *("held", "lifted", "latched", "recovered")
     ]
     assert happened[-1] == "replaced"
-    assert any(one["words"].endswith("holds it: a drill") for one in news)
+    assert any(one["text"].endswith("holds it: a drill") for one in events)
 
 
 @pytest.mark.slow
@@ -535,14 +533,14 @@ def test_a_browser_shows_the_page(browsed: Addresses, tmp_path: Path) -> None:
 HIDDEN = """
 document.querySelectorAll("details").forEach((one) => { one.open = true; }),
 [...document.querySelectorAll(`.pill, #states td, .tile, figure, #states button, #fakes button,
-  #fakes select, #fakes input, #states input, #news li`)].filter((one) => {
+  #fakes select, #fakes input, #states input, #events li`)].filter((one) => {
   const box = one.getBoundingClientRect();
   const card = one.closest("section").getBoundingClientRect();
   const isFolded = getComputedStyle(one).display === "none";
   return !isFolded && (box.width < 4 || box.right > card.right + 1 || box.left < card.left - 1);
 }).length + 1000 * (document.documentElement?.scrollWidth > innerWidth)
   + 1000 * !document.querySelector(".pill.latched") + 1000 * !document.querySelector(".pill.held")
-  + 1000 * !document.querySelector("#fakes select") + 1000 * !document.querySelector("#news li")
+  + 1000 * !document.querySelector("#fakes select") + 1000 * !document.querySelector("#events li")
 """
 """How many things are not wholly visible; no badge at all counts as well."""
 
@@ -604,45 +602,47 @@ def test_buttons_of_the_page_work_in_a_browser(browsed: Addresses, tmp_path: Pat
         click("#fakes", "refuse")
         shows("document.querySelector('#fakes .pill.fails')")
         click("#states", "forget")
-        shows("document.querySelector('#states .said').textContent.startsWith('forget: 200')")
+        shows("document.querySelector('#states .output').textContent.startsWith('forget: 200')")
         click("#states", "token")
         shows("document.querySelector('#states tbody:first-of-type .pill.latched')")
-        shows("document.querySelector('#states .said').textContent.includes('credential_rejected')")
+        shows(
+            "document.querySelector('#states .output').textContent.includes('credential_rejected')"
+        )
         click("#states", "hold")
-        shows("document.querySelector('#states .said').textContent.includes('write a reason')")
+        shows("document.querySelector('#states .output').textContent.includes('write a reason')")
         value("document.querySelector('#states [data-name=reason]').value = 'a drill'")
         click("#states", "hold")
         shows("document.querySelector('#states tbody:first-of-type .pill.held')")
-        shows("document.querySelector('#news li').textContent.endsWith('holds it: a drill')")
+        shows("document.querySelector('#events li').textContent.endsWith('holds it: a drill')")
         click("#states", "lift")
         shows("!document.querySelector('#states tbody:first-of-type .pill.held')")
         click("#fakes", "works")
         shows("!document.querySelector('#fakes .pill.fails')")
         click("#states", "forget")
-        shows("document.querySelector('#states .said').textContent.startsWith('forget: 200')")
+        shows("document.querySelector('#states .output').textContent.startsWith('forget: 200')")
         value("document.querySelector('#states [data-name=token]').focus()")
         click("#states", "token")
         shows("document.querySelector('#states tbody:first-of-type .pill.fresh')")
-        value("seen = last.now")
-        shows("last.now > seen + 2")
+        value("before = last.now")
+        shows("last.now > before + 2")
         assert value("document.activeElement.dataset.name") == "token"
 
 
 @contextmanager
 def browser(folder: Path, width: int) -> Iterator[Callable[..., Any]]:
     """Run a browser; yield a function that calls a method of its DevTools protocol."""
-    (theirs, mine), (heard, said) = os.pipe(), os.pipe()
+    (read, send), (receive, write) = os.pipe(), os.pipe()
     options = [*BROWSER, f"--user-data-dir={folder}", "--remote-debugging-pipe"]
     process = subprocess.Popen(
-        [sys.executable, "-c", AS_THREE_AND_FOUR, str(theirs), str(said), CHROMIUM or "", *options],
-        pass_fds=(theirs, said),
+        [sys.executable, "-c", AS_THREE_AND_FOUR, str(read), str(write), CHROMIUM or "", *options],
+        pass_fds=(read, write),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    os.close(theirs)
-    os.close(said)
+    os.close(read)
+    os.close(write)
     session: dict[str, str] = {}
-    with process, os.fdopen(heard, "rb") as lines, os.fdopen(mine, "wb", 0) as commands:
+    with process, os.fdopen(receive, "rb") as lines, os.fdopen(send, "wb", 0) as commands:
 
         def carry_out(method: str, **params: Any) -> Any:
             message = {"id": 1, "method": method, "params": params} | session

@@ -22,9 +22,9 @@ def called(
 
 def test_the_context_has_the_attributes_of_lambdas_context() -> None:
     """Libraries such as Powertools read several of them."""
-    seen: list[LambdaContext] = []
-    called(lambda _, context: seen.append(context))
-    (context,) = seen
+    contexts: list[LambdaContext] = []
+    called(lambda _, context: contexts.append(context))
+    (context,) = contexts
     assert context.function_name == "token-broker-vntana"
     assert context.function_version == "$LATEST"
     assert context.invoked_function_arn == (

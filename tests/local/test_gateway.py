@@ -174,9 +174,9 @@ def test_the_event_names_the_caller() -> None:
 def test_the_event_has_the_time_as_text_and_as_milliseconds() -> None:
     before = datetime.now(UTC).replace(microsecond=0)
     context = event_of(signed())["requestContext"]
-    told = datetime.strptime(context["requestTime"], "%d/%b/%Y:%H:%M:%S %z")
-    assert told.timestamp() == context["requestTimeEpoch"] // 1000
-    assert before <= told <= datetime.now(UTC)
+    requested_at = datetime.strptime(context["requestTime"], "%d/%b/%Y:%H:%M:%S %z")
+    assert requested_at.timestamp() == context["requestTimeEpoch"] // 1000
+    assert before <= requested_at <= datetime.now(UTC)
 
 
 def test_the_event_has_neither_signature_nor_headers_of_the_connection() -> None:
@@ -314,7 +314,7 @@ def test_an_exception_of_the_function_is_a_502() -> None:
 
 
 @pytest.mark.parametrize(
-    ("limits", "status", "words"),
+    ("limits", "status", "text"),
     [
         (["timeout"], 502, "Internal server error"),
         (["patience"], 504, "Endpoint request timed out"),
@@ -322,14 +322,14 @@ def test_an_exception_of_the_function_is_a_502() -> None:
     ],
 )
 def test_a_function_beyond_its_timeout_is_a_502_or_504(
-    limits: list[str], status: int, words: str
+    limits: list[str], status: int, text: str
 ) -> None:
     """502 where Lambda's timeout ends it, 504 where that of API Gateway does before."""
     is_over = threading.Event()
     late = gateway(lambda *_: is_over.wait(PATIENCE_SECONDS), **dict.fromkeys(limits, 0.05))
     answer = late.answer(signed())
     is_over.set()
-    assert (answer.status, message(answer)) == (status, words)
+    assert (answer.status, message(answer)) == (status, text)
 
 
 def test_an_event_larger_than_lambdas_limit_is_a_413() -> None:

@@ -27,7 +27,7 @@ REPLACED = {"event": "replaced", "kind": "login", "generation": 2, "fingerprint"
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "phrase"),
     [
         (HAND_OUT, "hand-out: generation 0, fingerprint f00d, from memory, slow"),
         (REPLACED, "new token: generation 2, fingerprint f00d, expires_at 2026-11-22T09:34:07Z"),
@@ -52,10 +52,10 @@ REPLACED = {"event": "replaced", "kind": "login", "generation": 2, "fingerprint"
         ("not as\x1b[2J it is", "not as\\x1b[2J it is"),
     ],
 )
-def test_a_log_line_is_described_without_repeating_the_call(line: Any, said: str | None) -> None:
+def test_a_log_line_is_described_without_repeating_the_call(line: Any, phrase: str | None) -> None:
     """The line begins with the call, its status and its duration."""
     written = line if isinstance(line, str) else json.dumps(line)
-    assert [*phrases(f"{written}\n")] == ([f"| {said}"] if said else [])
+    assert [*phrases(f"{written}\n")] == ([f"| {phrase}"] if phrase else [])
 
 
 def test_the_name_of_a_connection_does_not_fill_the_log() -> None:

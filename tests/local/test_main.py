@@ -54,8 +54,8 @@ def wait_for_handlers(pid: int) -> None:
 
 def ended(process: "subprocess.Popen[str]") -> tuple[int, str]:
     """Return exit code and stderr of a process that ends at once."""
-    _, said = process.communicate(timeout=SOON_SECONDS)
-    return process.returncode, said
+    _, output = process.communicate(timeout=SOON_SECONDS)
+    return process.returncode, output
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
@@ -70,8 +70,8 @@ def test_an_interrupt_during_the_start_ends_the_process_at_once(
         time.sleep(seconds)
         spent = spent_by(process.pid)
         process.send_signal(signum)
-        code, said = ended(process)
-    assert "Traceback" not in said
+        code, output = ended(process)
+    assert "Traceback" not in output
     assert code == 0
     assert spent_by_ended() - before - spent < MOST_SPENT
 
@@ -83,11 +83,11 @@ def test_the_error_names_a_taken_port() -> None:
         taken = stack.enter_context(socket.socket())
         taken.bind(("127.0.0.1", port + 2))
         taken.listen()
-        code, said = ended(stack.enter_context(started(port)))
+        code, output = ended(stack.enter_context(started(port)))
     assert code == 1
-    assert f"Port {port + 2}, for the fake of VNTANA: Address already in use." in said
-    assert "PORT=8080 make run" in said
-    assert "Traceback" not in said
+    assert f"Port {port + 2}, for the fake of VNTANA: Address already in use." in output
+    assert "PORT=8080 make run" in output
+    assert "Traceback" not in output
 
 
 def test_the_error_names_every_taken_port() -> None:
@@ -117,9 +117,9 @@ def test_an_invalid_port_is_refused(port: str) -> None:
 @pytest.mark.parametrize(("text", "port"), [(None, 8080), ("", 8080), ("9000", 9000)])
 def test_the_environment_variable_sets_the_first_port(text: str | None, port: int) -> None:
     """8080 by default; the other ports follow."""
-    places = ports.chosen(text)
-    assert [*places.ports] == ["gateway", "services", *FLOWS]
-    assert [*places.ports.values()] == [port + n for n in range(len(FLOWS) + 2)]
+    addresses = ports.chosen(text)
+    assert [*addresses.ports] == ["gateway", "services", *FLOWS]
+    assert [*addresses.ports.values()] == [port + n for n in range(len(FLOWS) + 2)]
 
 
 def test_aws_settings_of_a_real_account_are_replaced() -> None:

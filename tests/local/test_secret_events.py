@@ -18,22 +18,22 @@ from token_broker_local.functions import Function
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-Told: TypeAlias = "queue.Queue[tuple[str, Any]]"
+Events: TypeAlias = "queue.Queue[tuple[str, Any]]"
 SECRET = "s3cret-value"
 
 
 @pytest.fixture
-def told() -> Told:
+def events() -> Events:
     """The events of the functions, in order, each with the function's name."""
     return queue.Queue()
 
 
 @pytest.fixture
-def secrets(told: Told) -> Iterator["SecretsManagerClient"]:
+def secrets(events: Events) -> Iterator["SecretsManagerClient"]:
     """Secrets Manager in front of functions that write down their events."""
 
     def handler(event: Any, context: Any) -> None:
-        told.put((context.function_name, event))
+        events.put((context.function_name, event))
 
     functions = {flow: Function(function_name(flow), handler) for flow in FLOWS}
     with mock_aws(), services.serving(0, secret_events.router(functions)) as port:
@@ -71,14 +71,14 @@ def put_by_arn(client: "SecretsManagerClient", name: str) -> object:
     ],
 )
 def test_a_change_of_a_secret_sends_its_events_to_the_function(
-    secrets: "SecretsManagerClient", told: Told, flow: str, change: Change, operation: str
+    secrets: "SecretsManagerClient", events: Events, flow: str, change: Change, operation: str
 ) -> None:
     """Secrets Manager's event and CloudTrail's record, to the function of the flow."""
     name = secret_name(flow, "acme")
     arn = secrets.create_secret(Name=name, SecretString="{}")["ARN"]
     change(secrets, name)
-    events = [told.get(timeout=PATIENCE_SECONDS) for _ in range(2)]
-    (function, event), own = sorted(events, key=lambda one: str(one[1]["detail-type"]))
+    changes = [events.get(timeout=PATIENCE_SECONDS) for _ in range(2)]
+    (function, event), own = sorted(changes, key=lambda one: str(one[1]["detail-type"]))
     assert own[0] == function == function_name(flow)
     assert own[1]["detail-type"] == "Secret Label Updated"
     assert own[1]["resources"] == [arn]
@@ -93,17 +93,19 @@ def test_a_change_of_a_secret_sends_its_events_to_the_function(
     assert event["detail"]["requestParameters"]["secretId"] in (name, arn)
     assert event["detail"]["responseElements"]["arn"] == arn
     assert SECRET not in json.dumps(event)
-    assert told.empty()
+    assert events.empty()
 
 
-def test_a_label_that_moves_sends_its_event(secrets: "SecretsManagerClient", told: Told) -> None:
+def test_a_label_that_moves_sends_its_event(
+    secrets: "SecretsManagerClient", events: Events
+) -> None:
     """A pending version is in CloudTrail's record alone, without its value, until then."""
     name = secret_name("vntana", "acme")
     old = secrets.create_secret(Name=name, SecretString="{}")["VersionId"]
     new = secrets.put_secret_value(
         SecretId=name, SecretBinary=SECRET.encode(), VersionStages=["AWSPENDING"]
     )["VersionId"]
-    _, put = told.get(timeout=PATIENCE_SECONDS)
+    _, put = events.get(timeout=PATIENCE_SECONDS)
     assert put["detail"]["eventName"] == "PutSecretValue"
     assert {"SecretBinary", "secretBinary"}.isdisjoint(put["detail"]["requestParameters"])
     secrets.update_secret_version_stage(
@@ -112,14 +114,14 @@ def test_a_label_that_moves_sends_its_event(secrets: "SecretsManagerClient", tol
         MoveToVersionId=new,
         RemoveFromVersionId=old,
     )
-    details = [told.get(timeout=PATIENCE_SECONDS)[1]["detail"] for _ in range(2)]
+    details = [events.get(timeout=PATIENCE_SECONDS)[1]["detail"] for _ in range(2)]
     assert {each.get("versionId") for each in details} == {new, None}
     assert {each.get("eventName") for each in details} == {"UpdateSecretVersionStage", None}
-    assert told.empty()
+    assert events.empty()
 
 
 def test_other_operations_on_secrets_send_no_event(
-    secrets: "SecretsManagerClient", told: Told
+    secrets: "SecretsManagerClient", events: Events
 ) -> None:
     """Reads, creations, failures, and secrets that belong to no connection."""
     name = secret_name("vntana", "acme")
@@ -130,6 +132,6 @@ def test_other_operations_on_secrets_send_no_event(
     with pytest.raises(ClientError):
         put(secrets, secret_name("vntana", "nobody"))
     update(secrets, name)
-    kinds = {told.get(timeout=PATIENCE_SECONDS)[1]["detail-type"] for _ in range(2)}
+    kinds = {events.get(timeout=PATIENCE_SECONDS)[1]["detail-type"] for _ in range(2)}
     assert kinds == {"Secret Label Updated", "AWS API Call via CloudTrail"}
-    assert told.empty()
+    assert events.empty()

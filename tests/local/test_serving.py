@@ -81,7 +81,7 @@ def test_a_chunked_body_is_read(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize(
-    ("head", "status", "words"),
+    ("head", "status", "message"),
     [
         (b"Content-Length: 10485761", b"413", b"HTTP content length exceeded 10485760 bytes."),
         (b"Content-Length: " + b"9" * 5000, b"413", b"HTTP content length exceeded"),
@@ -92,13 +92,13 @@ def test_a_chunked_body_is_read(serve: Serve) -> None:
 )
 @pytest.mark.parametrize("chunk", [b"zz", b"-5", b"0x5", b"1_0", b""])
 def test_a_body_of_invalid_length_is_refused(
-    serve: Serve, head: bytes, status: bytes, words: bytes, chunk: bytes
+    serve: Serve, head: bytes, status: bytes, message: bytes, chunk: bytes
 ) -> None:
     """The connection is closed, as the next request cannot be found in it."""
     text = b"POST /v1/vntana/demo/token HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n\r\n" + chunk
     answer = spoken(serve(echo), text + b"\r\n")
     assert answer.startswith(b"HTTP/1.1 " + status)
-    assert words in answer
+    assert message in answer
     assert b"\r\nConnection: close\r\n" in answer
 
 

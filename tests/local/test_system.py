@@ -42,12 +42,12 @@ numbers = count(1)
 class Running:
     """The local system in a separate process, and its output."""
 
-    def __init__(self, places: Addresses) -> None:
-        self.places = places
+    def __init__(self, addresses: Addresses) -> None:
+        self.addresses = addresses
         begun = time.monotonic()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "token_broker_local"],
-            env=os.environ | {"PORT": str(places.port)},
+            env=os.environ | {"PORT": str(addresses.port)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -57,21 +57,21 @@ class Running:
         self.took = time.monotonic() - begun
         self.spent = spent_by(self.process.pid)
         assert self.banner, self.process.communicate()
-        self.said: list[str] = []
+        self.lines: list[str] = []
         self.reader = threading.Thread(target=self.read)
         self.reader.start()
 
     def read(self) -> None:
         """Store the lines on stderr."""
         assert self.process.stderr is not None
-        self.said.extend(self.process.stderr)
+        self.lines.extend(self.process.stderr)
 
     def heard(self) -> int:
         """Return the number of lines, once those of all calls so far have arrived."""
         name = f"nobody-{next(numbers)}"
         self.call("POST", f"/v1/vntana/{name}/token")
-        wait_until(lambda: any(name in line for line in self.said))
-        return len(self.said)
+        wait_until(lambda: any(name in line for line in self.lines))
+        return len(self.lines)
 
     def end(self, signum: signal.Signals) -> tuple[int, float]:
         """End it; return its exit code, and how many seconds that took."""
@@ -89,18 +89,19 @@ class Running:
         """Return status and body of a signed request's answer."""
         content = json.dumps(body).encode() if body is not None else b""
         request = signed(method, path, content)
-        with closing(HTTPConnection("127.0.0.1", self.places.port, PATIENCE_SECONDS)) as connection:
+        port = self.addresses.port
+        with closing(HTTPConnection("127.0.0.1", port, PATIENCE_SECONDS)) as connection:
             connection.request(method, path, content, dict(request.headers))
             response = connection.getresponse()
             return response.status, json.loads(response.read())
 
     def client(self, service: Any) -> Any:
         """Return boto3's client for one of the services."""
-        place = "gateway" if service == "lambda" else "services"
+        name = "gateway" if service == "lambda" else "services"
         return boto3.client(
             service,
             region_name="eu-west-1",
-            endpoint_url=self.places.url(place),
+            endpoint_url=self.addresses.url(name),
             aws_access_key_id="local",
             aws_secret_access_key="local",
         )
@@ -135,9 +136,9 @@ def test_the_system_is_ready_soon_and_the_last_line_says_so(running: Running) ->
     subprocess.run(MOTO, check=True)
     moto = spent_by_ended() - before
     assert running.spent < STARTS_BY_MOTO * moto or running.spent == math.inf
-    assert f"Dashboard: {running.places.url('gateway')}{PATH}\n" in running.banner
-    for place in running.places.ports:
-        assert running.places.url(place) in "".join(running.banner)
+    assert f"Dashboard: {running.addresses.url('gateway')}{PATH}\n" in running.banner
+    for name in running.addresses.ports:
+        assert running.addresses.url(name) in "".join(running.banner)
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
@@ -207,7 +208,7 @@ def test_a_changed_secret_renews_the_tokens(
         version = secrets.put_secret_value(SecretId=name, SecretString=document)["VersionId"]
         wait_until(lambda: status_of(running, "rotating")["secret_version"] == version)
         wait_until(lambda: status_of(running, "rotating")["variants"][0]["generation"] == 2)
-        wait_until(lambda: any("told of PutSecretValue" in line for line in running.said))
+        wait_until(lambda: any("received PutSecretValue" in line for line in running.lines))
 
 
 def status_of(running: Running, connection: str) -> Any:
@@ -219,7 +220,7 @@ def test_the_log_has_a_line_for_each_call_and_no_secret(
 ) -> None:
     """With a description of the result."""
     canary = "s3cret-c4nary"
-    document = {"email": "a@b.c", "password": canary, "base_url": running.places.url("vntana")}
+    document = {"email": "a@b.c", "password": canary, "base_url": running.addresses.url("vntana")}
     name = secret_name("vntana", "wrong")
     secrets.create_secret(Name=name, SecretString=json.dumps(document))
     before = running.heard()
@@ -227,7 +228,7 @@ def test_the_log_has_a_line_for_each_call_and_no_secret(
     _, again = running.call("POST", "/v1/vntana/wrong/token")
     _, token = running.call("POST", "/v1/vntana/demo/token")
     after = running.heard()
-    lines = [line for line in running.said[before:after] if " POST " in line]
+    lines = [line for line in running.lines[before:after] if " POST " in line]
     assert (first["code"], again["code"]) == ("credential_rejected", "credential_latched")
     assert " POST /v1/vntana/wrong/token 502 " in lines[0]
     assert "credential_rejected" in lines[0]
@@ -235,7 +236,7 @@ def test_the_log_has_a_line_for_each_call_and_no_secret(
     assert " POST /v1/vntana/demo/token 200 " in lines[2]
     assert token["fingerprint"] in lines[2]
     assert len(lines) == 4, "the last one is of who listened"
-    everything = "".join([*running.said, *running.banner])
+    everything = "".join([*running.lines, *running.banner])
     assert canary not in everything
     assert token["headers"]["X-AUTH-TOKEN"].removeprefix("Bearer ") not in everything
 
@@ -246,9 +247,9 @@ def test_log_lines_of_concurrent_callers_do_not_mix(running: Running) -> None:
     with ThreadPoolExecutor(16) as pool:
         calls = [pool.submit(running.call, "POST", "/v1/vntana/nobody/token") for _ in range(64)]
     assert {call.result()[0] for call in calls} == {404}
-    wait_until(lambda: len(running.said) >= before + 64)
+    wait_until(lambda: len(running.lines) >= before + 64)
     line = re.compile(r"\d\d:\d\d:\d\d POST /v1/vntana/nobody/token 404 \d+ ms \| .*unknown.*\n")
-    assert all(line.fullmatch(one) for one in running.said[before:])
+    assert all(line.fullmatch(one) for one in running.lines[before:])
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
@@ -256,7 +257,7 @@ def test_a_signal_ends_the_system_at_once(signum: signal.Signals) -> None:
     """Also with an idle connection and a waiting request to a vendor."""
     other = Running(free_ports())
     with closing(
-        HTTPConnection("127.0.0.1", other.places.ports["vntana"], PATIENCE_SECONDS)
+        HTTPConnection("127.0.0.1", other.addresses.ports["vntana"], PATIENCE_SECONDS)
     ) as vendor:
         slow = {"faults": [{"kind": "delay", "seconds": 300}]}
         assert controlled(vendor, "PATCH", slow)["faults"]
@@ -266,7 +267,7 @@ def test_a_signal_ends_the_system_at_once(signum: signal.Signals) -> None:
         code, took = other.end(signum)
         caller.join()
     assert (code, took < SOON_SECONDS) == (0, True)
-    assert not any("Traceback" in line for line in other.said)
+    assert not any("Traceback" in line for line in other.lines)
 
 
 def controlled(vendor: HTTPConnection, method: str, body: object = None) -> Any:

@@ -71,8 +71,8 @@ class Plan:
         Raises `ValueError` if none is.
         """
         paths = set(_matched(self.mutate)) - set(_matched(self.leave_out))
-        asked = f"/{name.strip('/').removesuffix('.py')}/" if name else "/"
-        found = sorted(path for path in paths if asked in f"/{path.removesuffix('.py')}/")
+        chosen = f"/{name.strip('/').removesuffix('.py')}/" if name else "/"
+        found = sorted(path for path in paths if chosen in f"/{path.removesuffix('.py')}/")
         if not found:
             raise ValueError(f"no module or folder is called {name!r}")
         return found

@@ -105,14 +105,14 @@ class Equivalents:
 
     def reason(self, mutant: Mutant) -> str:
         """Return why a mutant is equivalent, or an empty string."""
-        said = (mutant.was, mutant.becomes)
-        for key in ((mutant.path, mutant.within, *said), (EVERY, EVERY, *said)):
+        change = (mutant.was, mutant.becomes)
+        for key in ((mutant.path, mutant.within, *change), (EVERY, EVERY, *change)):
             if reason := self.reasons.get(key, ""):
                 self.used.add(key)
                 return reason
         for text in self._texts:
             patterns = (text["raises"], SPOILT)
-            if mutant.path.startswith(text["within"]) and all(map(re.fullmatch, patterns, said)):
+            if mutant.path.startswith(text["within"]) and all(map(re.fullmatch, patterns, change)):
                 return text["because"]
         return ""
 

@@ -174,12 +174,12 @@ def run_seeds(stage: Stage) -> str:
 
 def failing(tests: Sequence[str]) -> str:
     """Return the first of *tests* that fails without a mutant; runs in a new process."""
-    answer, theirs = get_context("fork").Pipe(duplex=False)
+    answer, child_end = get_context("fork").Pipe(duplex=False)
     process = get_context("fork").Process(
-        target=_child, args=(Stage(tuple(tests), seconds=BASELINE_SECONDS), "", None, theirs)
+        target=_child, args=(Stage(tuple(tests), seconds=BASELINE_SECONDS), "", None, child_end)
     )
     process.start()
-    theirs.close()
+    child_end.close()
     process.join()
     return str(answer.recv())
 
@@ -245,12 +245,12 @@ class Pool:
 
     def _start(self, mutant: Mutant, stages: list[Stage]) -> None:
         context = get_context("fork")
-        answer, theirs = context.Pipe(duplex=False)
+        answer, child_end = context.Pipe(duplex=False)
         stage, *later = stages
         name = self.module_name(mutant.path)
-        process = context.Process(target=_child, args=(stage, name, mutant, theirs))
+        process = context.Process(target=_child, args=(stage, name, mutant, child_end))
         process.start()
-        theirs.close()
+        child_end.close()
         ends = time.monotonic() + 2 * (GRACE_SECONDS + SLOWER * stage.seconds)
         self._running.append(_Running(mutant, stage, later, process, answer, ends))
 

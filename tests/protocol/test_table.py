@@ -89,8 +89,8 @@ def test_an_unused_placeholder_is_an_error(dynamodb: DynamoDBClient) -> None:
     request = write | {"Key": KEY, "ReturnValues": "ALL_NEW"}
 
     ours = outcome(lambda: Table().update(request))
-    theirs = outcome(lambda: dynamodb.update_item(TableName="table", **request))
-    assert ours == theirs == "ValidationException"
+    expected = outcome(lambda: dynamodb.update_item(TableName="table", **request))
+    assert ours == expected == "ValidationException"
 
 
 def outcome(act: Any) -> Any:

@@ -48,7 +48,7 @@ def test_concurrent_callers_after_the_expiry_cause_one_exchange(
     world.advance(90_000)
     fake = world.fakes[flow]
     before = len(fake.log)
-    steps = [request.step for request, _ in talk(flow).said]
+    steps = [request.step for request, _ in talk(flow).log]
     fake.fail("delay", times=None, seconds=1.0, step=steps[-1] if len(steps) > 1 else None)
     job = Job(flow, {"connection": connection}, dict(os.environ), world.ahead, THREADS)
     got = race_of([job] * PROCESSES)

@@ -32,13 +32,13 @@ FORBIDDEN_ITEM_ACTIONS = ("PutItem", "DeleteItem", "Scan", "BatchWriteItem", "De
 SECRET_ACTIONS = ("GetSecretValue", "DescribeSecret")
 CHANGES = {"PutSecretValue", "UpdateSecret", "DeleteSecret"}
 SERVICES = (f"logs.{REGION}.amazonaws.com", "dynamodb.amazonaws.com")
-"""The services that the key's policy names; what the second may, has a rule of its own."""
+"""The services in the key's policy; DynamoDB has a rule of its own."""
 
-OF_A_CALLER = ("Encrypt", "Decrypt", "ReEncryptFrom", "ReEncryptTo", "GenerateDataKey")
-"""What DynamoDB does with the key on behalf of those that use the table."""
+ACTIONS_FOR_CALLERS = ("Encrypt", "Decrypt", "ReEncryptFrom", "ReEncryptTo", "GenerateDataKey")
+"""The actions of DynamoDB on the key on behalf of the table's users."""
 
 WITHOUT_RESOURCE = {"Traces", "NetworkInterfaces", "Names"}
-"""Statements about services that know no resources."""
+"""Statements about actions without resource-level permissions."""
 
 
 def secret(path: str) -> str:
@@ -46,54 +46,59 @@ def secret(path: str) -> str:
     return f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{path}-AbCdEf"
 
 
+def verb(is_required: bool) -> str:
+    """Return what a policy does wrong, by whether it is required to allow something."""
+    return "does not allow" if is_required else "allows"
+
+
 def own_secrets_only(stack: Template) -> Iterator[str]:
     """A function reads its own flow's secrets of its own stage, and changes none."""
     for flow in FLOWS:
-        mine = secret(f"token-broker/prod/{flow}/acme")
-        strange = [secret(f"token-broker/prod/{other}/acme") for other in others(flow)]
-        strange += [
+        own = secret(f"token-broker/prod/{flow}/acme")
+        foreign = [secret(f"token-broker/prod/{other}/acme") for other in others(flow)]
+        foreign += [
             secret(f"token-broker/{path}/acme") for path in (f"dev/{flow}", f"prod/{flow}2")
         ]
-        strange += [secret("payroll")]
+        foreign += [secret("payroll")]
         for action in SECRET_ACTIONS:
-            if not may(stack, flow, f"secretsmanager:{action}", mine):
+            if not may(stack, flow, f"secretsmanager:{action}", own):
                 yield f"{flow} cannot {action} its own secret"
             yield from (
                 f"{flow} can {action} {each}"
-                for each in strange
+                for each in foreign
                 if may(stack, flow, f"secretsmanager:{action}", each)
             )
         for action in CHANGES:
-            if may(stack, flow, f"secretsmanager:{action}", mine):
+            if may(stack, flow, f"secretsmanager:{action}", own):
                 yield f"{flow} can {action}"
 
 
 def own_items_only(stack: Template) -> Iterator[str]:
     """A function reaches items whose partition is its flow's; it deletes and replaces none."""
     for flow in FLOWS:
-        mine, strange = [f"{flow}#acme"], [f"{others(flow)[0]}#acme"]
+        own, foreign = [f"{flow}#acme"], [f"{others(flow)[0]}#acme"]
         for action in ITEM_ACTIONS:
-            if not may(stack, flow, f"dynamodb:{action}", TABLE_ARN, keys=mine):
+            if not may(stack, flow, f"dynamodb:{action}", TABLE_ARN, keys=own):
                 yield f"{flow} cannot {action} its own items"
-            for keys in (strange, mine + strange, ["acme"], [f"{flow}2#acme"]):
+            for keys in (foreign, own + foreign, ["acme"], [f"{flow}2#acme"]):
                 if may(stack, flow, f"dynamodb:{action}", TABLE_ARN, keys=keys):
                     yield f"{flow} can {action} {keys}"
             if may(stack, flow, f"dynamodb:{action}", TABLE_ARN):
-                yield f"{flow} can {action} with no key said"
+                yield f"{flow} can {action} without a partition key"
         for action in FORBIDDEN_ITEM_ACTIONS:
-            if may(stack, flow, f"dynamodb:{action}", TABLE_ARN, keys=mine):
+            if may(stack, flow, f"dynamodb:{action}", TABLE_ARN, keys=own):
                 yield f"{flow} can {action}"
 
 
 def own_tokens_only(stack: Template) -> Iterator[str]:
     """A function encrypts and decrypts under its own flow's context of this table alone."""
     for flow in FLOWS:
-        mine = encrypted(flow)
+        own = encrypted(flow)
         wrong = {"none": {}, "another table": encrypted(flow, "token-broker-dev")}
         wrong |= {other: encrypted(other) for other in others(flow)}
-        wrong |= {f"no {key}": {k: v for k, v in mine.items() if k != key} for key in mine}
+        wrong |= {f"no {key}": {k: v for k, v in own.items() if k != key} for key in own}
         for action in ("kms:Encrypt", "kms:Decrypt"):
-            if not all(opinions(stack, flow, action, mine)):
+            if not all(opinions(stack, flow, action, own)):
                 yield f"{flow} cannot {action} its own tokens"
             for name, context in wrong.items():
                 if any(opinions(stack, flow, action, context)):
@@ -101,7 +106,7 @@ def own_tokens_only(stack: Template) -> Iterator[str]:
 
 
 def functions_use_the_key_for_this_table_only(stack: Template) -> Iterator[str]:
-    """DynamoDB may open this table, and no other, for the functions."""
+    """DynamoDB may decrypt this table, and no other, for the functions."""
     for flow in FLOWS:
         context = {
             "kms:ViaService": f"dynamodb.{REGION}.amazonaws.com",
@@ -109,23 +114,23 @@ def functions_use_the_key_for_this_table_only(stack: Template) -> Iterator[str]:
             "kms:EncryptionContext:aws:dynamodb:tableName": TABLE,
         }
         if not all(opinions(stack, flow, "kms:Decrypt", context)):
-            yield f"DynamoDB cannot open the table for {flow}"
+            yield f"DynamoDB cannot decrypt the table for {flow}"
         context["kms:EncryptionContext:aws:dynamodb:tableName"] = "other"
         if any(opinions(stack, flow, "kms:Decrypt", context)):
-            yield f"DynamoDB can open another table for {flow}"
+            yield f"DynamoDB can decrypt another table for {flow}"
 
 
 def dynamodb_may_use_the_key(stack: Template) -> Iterator[str]:
-    """For a key of the customer's: its use on behalf of callers, and by itself a look at it.
+    """It uses a customer managed key on behalf of callers, and by itself only describes it.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
     """
-    through = {
+    via_dynamodb = {
         "kms:ViaService": f"dynamodb.{REGION}.amazonaws.com",
         "kms:CallerAccount": ACCOUNT,
     }
-    for action in (*OF_A_CALLER, "DescribeKey", "CreateGrant"):
-        if not allows(key_policy(stack), Ask(f"kms:{action}", KEY_ARN, through)):
+    for action in (*ACTIONS_FOR_CALLERS, "DescribeKey", "CreateGrant"):
+        if not allows(key_policy(stack), Ask(f"kms:{action}", KEY_ARN, via_dynamodb)):
             yield f"no caller may {action} through DynamoDB"
     by_itself = [
         each
@@ -135,7 +140,7 @@ def dynamodb_may_use_the_key(stack: Template) -> Iterator[str]:
     for action in ("DescribeKey", "GetKeyPolicy", "GetKeyRotationStatus", "ListGrants"):
         if not allows(by_itself, Ask(f"kms:{action}", KEY_ARN)):
             yield f"DynamoDB may not {action}"
-    for action in (*OF_A_CALLER, "CreateGrant", "PutKeyPolicy", "ScheduleKeyDeletion"):
+    for action in (*ACTIONS_FOR_CALLERS, "CreateGrant", "PutKeyPolicy", "ScheduleKeyDeletion"):
         if allows(by_itself, Ask(f"kms:{action}", KEY_ARN)):
             yield f"DynamoDB may {action} by itself"
 
@@ -143,9 +148,9 @@ def dynamodb_may_use_the_key(stack: Template) -> Iterator[str]:
 def operators_see_no_secret(stack: Template) -> Iterator[str]:
     """The policy Operate allows states and names, and no content of secrets or tokens."""
     given = granted(stack, "Operate")
-    mine = secret("token-broker/prod/vntana/acme")
+    own = secret("token-broker/prod/vntana/acme")
     for action, resource in (
-        *((f"secretsmanager:{action}", mine) for action in CHANGES | {"GetSecretValue"}),
+        *((f"secretsmanager:{action}", own) for action in CHANGES | {"GetSecretValue"}),
         *((f"dynamodb:{action}", TABLE_ARN) for action in (*ITEM_ACTIONS, "Scan")),
         *((f"kms:{action}", KEY_ARN) for action in ("Decrypt", "Encrypt", "CreateGrant")),
         ("execute-api:Invoke", f"{API}/POST/v1/vntana/acme/token"),
@@ -168,7 +173,7 @@ def probe_gives_no_token(stack: Template) -> Iterator[str]:
         ):
             resource = f"{API}/{route.format(flow)}"
             if allows(given, Ask("execute-api:Invoke", resource)) is not is_right:
-                yield f"Probe is wrong about {resource}"
+                yield f"Probe {verb(is_right)} {resource}"
             rest = granted(stack, "Operate") + granted(stack, f"Call{flow.capitalize()}")
             if is_right and allows(rest, Ask("execute-api:Invoke", resource)):
                 yield f"another policy allows {resource}"
@@ -179,11 +184,11 @@ def callers_may_look_up_the_api(stack: Template) -> Iterator[str]:
     for name in ("Operate", "Hold", "Probe"):
         given = granted(stack, name)
         if not allows(given, Ask("cloudformation:DescribeStacks", STACK_ARN)):
-            yield f"{name} does not tell where the API is"
+            yield f"{name} may not describe the stack, which has the API's URL"
 
 
 def the_hold_policy_allows_hold_and_lift_only(stack: Template) -> Iterator[str]:
-    """Hold is to hold and to lift, and for no other route."""
+    """Hold allows the hold routes, and no other route."""
     given = granted(stack, "Hold")
     for route, is_right in (
         ("PUT/v1/vntana/acme/hold", True),
@@ -193,7 +198,7 @@ def the_hold_policy_allows_hold_and_lift_only(stack: Template) -> Iterator[str]:
         ("GET/v1/vntana/acme", False),
     ):
         if allows(given, Ask("execute-api:Invoke", f"{API}/{route}")) is not is_right:
-            yield f"Hold is wrong about {route}"
+            yield f"Hold {verb(is_right)} {route}"
 
 
 def connect_is_for_this_stage(stack: Template) -> Iterator[str]:
@@ -206,50 +211,50 @@ def connect_is_for_this_stage(stack: Template) -> Iterator[str]:
             ("payroll", False),
         ):
             if allows(given, Ask(f"secretsmanager:{action}", secret(path))) is not is_right:
-                yield f"{action} is wrong about {path}"
+                yield f"Connect {verb(is_right)} {action} of {path}"
     if allows(given, Ask("secretsmanager:DeleteSecret", secret("token-broker/prod/vntana/acme"))):
-        yield "a connection may be deleted"
+        yield "Connect allows to delete a secret"
 
 
 def roles_work_in_their_own_function_only(stack: Template) -> Iterator[str]:
     """A role passed to another function reads no secret, item or token, and puts no event."""
     for flow in FLOWS:
-        elsewhere = by_code("x")
+        another_function = by_code("x")
         for action, resource, context in (
             ("secretsmanager:GetSecretValue", secret(f"token-broker/prod/{flow}/acme"), {}),
             ("dynamodb:GetItem", TABLE_ARN, {"keys": [f"{flow}#acme"]}),
             ("kms:Decrypt", KEY_ARN, encrypted(flow)),
             ("events:PutEvents", BUS_ARN, {"events:source": "token-broker"}),
         ):
-            if may(stack, flow, action, resource, **context, **elsewhere):
+            if may(stack, flow, action, resource, **context, **another_function):
                 yield f"another function may {action} as {flow}"
 
 
 def the_key_policy_excludes_administrators(stack: Template) -> Iterator[str]:
     """The key policy does not let administrators use the key, whatever their own policies allow."""
-    everybody = [{"Effect": "Allow", "Action": "*", "Resource": "*"}]
+    all_actions = [{"Effect": "Allow", "Action": "*", "Resource": "*"}]
     administrator = {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/Admin"}
     actions = ("Decrypt", "Encrypt", "CreateGrant", "GenerateDataKey", "ReEncryptFrom")
     for action in actions:
         for context in ({}, encrypted("vntana")):
             ask = Ask(f"kms:{action}", KEY_ARN, administrator | context)
-            if allows(everybody, ask) and allows(key_policy(stack), ask):
+            if allows(all_actions, ask) and allows(key_policy(stack), ask):
                 yield f"an administrator can {action}"
-    # The key's policy ties it even where a role's own would let it do anything.
+    # The key policy restricts a role even if the role's policy allows any action.
     for flow in FLOWS:
         for context in ({}, encrypted(others(flow)[0]), encrypted(flow, "token-broker-dev")):
             ask = Ask("kms:Decrypt", KEY_ARN, {"aws:PrincipalArn": role_arn(flow)} | context)
             if allows(key_policy(stack), ask):
-                yield f"the key lets {flow} decrypt under {context}"
+                yield f"the key policy lets {flow} decrypt with the context {context}"
 
 
 def logs_use_the_key_for_this_stage(stack: Template) -> Iterator[str]:
-    """The one service that may use the key by itself does so for the stage's own logs."""
+    """CloudWatch Logs may use the key for the stage's logs only."""
     statements = stack["TokenKey"]["Properties"]["KeyPolicy"]["Statement"]
     named = [each for each in statements if "Service" in each["Principal"]]
     for statement in named:
         if statement["Principal"]["Service"] not in SERVICES:
-            yield f"the key is for {statement['Principal']}"
+            yield f"the key policy allows {statement['Principal']}"
     prefix = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/"
     for group, is_right in (
         ("lambda/token-broker-prod-vntana", True),
@@ -259,9 +264,9 @@ def logs_use_the_key_for_this_stage(stack: Template) -> Iterator[str]:
     ):
         context = {"kms:EncryptionContext:aws:logs:arn": prefix + group}
         if allows(named, Ask("kms:Decrypt", KEY_ARN, context)) is not is_right:
-            yield f"the key is wrong about the log {group}"
+            yield f"the key policy {verb(is_right)} the log group {group}"
     if allows(named, Ask("kms:Decrypt", KEY_ARN)):
-        yield "the key is for any log"
+        yield "the key policy allows any log group"
 
 
 def no_wildcards(stack: Template) -> Iterator[str]:
@@ -273,7 +278,7 @@ def no_wildcards(stack: Template) -> Iterator[str]:
             if "*" in action:
                 yield f"{name} allows {action}"
         if "*" in many(statement["Resource"]) and statement.get("Sid") not in WITHOUT_RESOURCE:
-            yield f"{name} allows {statement['Action']} on everything"
+            yield f"{name} allows {statement['Action']} on any resource"
 
 
 def functions_invoke_only_themselves(stack: Template) -> Iterator[str]:
@@ -284,7 +289,7 @@ def functions_invoke_only_themselves(stack: Template) -> Iterator[str]:
                 arn = function_arn(target) + suffix
                 is_allowed = may(stack, flow, "lambda:InvokeFunction", arn)
                 if is_allowed is not (target == flow):
-                    yield f"{flow} invoking {target}{suffix} is wrong"
+                    yield f"the role of {flow} {verb(target == flow)} to invoke {target}{suffix}"
 
 
 def own_log_only(stack: Template) -> Iterator[str]:
@@ -295,7 +300,7 @@ def own_log_only(stack: Template) -> Iterator[str]:
             arn = f"arn:aws:logs:{REGION}:{ACCOUNT}:{log}"
             is_allowed = may(stack, flow, "logs:PutLogEvents", arn)
             if is_allowed is not (target == flow):
-                yield f"{flow} writing the log of {target} is wrong"
+                yield f"the role of {flow} {verb(target == flow)} the log of {target}"
 
 
 def functions_put_only_their_own_events(stack: Template) -> Iterator[str]:
@@ -308,7 +313,7 @@ def functions_put_only_their_own_events(stack: Template) -> Iterator[str]:
     ):
         context = {"events:source": source}
         if may(stack, "vntana", "events:PutEvents", bus + name, **context) is not is_right:
-            yield f"events from {source} on {name} are wrong"
+            yield f"the role {verb(is_right)} events of {source} on {name}"
 
 
 def trusted_by_lambda_only(stack: Template) -> Iterator[str]:
@@ -326,4 +331,4 @@ def services_invoke_for_this_stack_only(stack: Template) -> Iterator[str]:
     """The services that may invoke a function may do so for this API and these rules alone."""
     for name, permission in of_type(stack, "Lambda::Permission").items():
         if "SourceArn" not in permission:
-            yield f"{name} lets all of {permission['Principal']} invoke"
+            yield f"{name} lets any {permission['Principal']} invoke"

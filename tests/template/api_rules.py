@@ -15,7 +15,7 @@ from token_broker.flows.vendor import OPTIONAL
 from token_broker_operations import flows
 
 SECRETS = "aws.secretsmanager"
-SPOKEN = ("header", "query", "body", "authorizer.token", 'identity.apikey"')
+REQUEST_DATA = ("header", "query", "body", "authorizer.token", 'identity.apikey"')
 """What of a request is never logged."""
 
 
@@ -41,11 +41,11 @@ def routes_equal_the_code(stack: Template) -> Iterator[str]:
     """The API has the routes that the code answers, each led to its flow's function."""
     found = {(method, path): operation for method, path, operation in operations(stack)}
     for route in found.keys() ^ expected_routes():
-        yield f"{route} is only on one side"
+        yield f"{route} is in the API or in the code only"
     for (_, path), operation in found.items():
         function = f"<{path.split('/')[2].capitalize()}FunctionAliaslive>"
         if function not in operation["x-amazon-apigateway-integration"]["uri"]:
-            yield f"{path} does not lead to {function}"
+            yield f"{path} does not invoke {function}"
 
 
 def routes_require_a_signature(stack: Template) -> Iterator[str]:
@@ -59,9 +59,9 @@ def routes_require_a_signature(stack: Template) -> Iterator[str]:
         # API Gateway asks for all of these, a team's key too; OpenAPI would have it be one of them.
         named = {name for each in operation.get("security", []) for name in each}
         if "awsSigv4" not in map(kinds.get, named) or not named <= {"AWS_IAM", "api_key"}:
-            yield f"{method} {path} asks for no signature"
+            yield f"{method} {path} requires no signature"
         if "credentials" in operation["x-amazon-apigateway-integration"]:
-            yield f"{method} {path} invokes as the caller"
+            yield f"{method} {path} invokes with the caller's credentials"
 
 
 def the_api_policy_allows_no_caller(stack: Template) -> Iterator[str]:
@@ -70,7 +70,7 @@ def the_api_policy_allows_no_caller(stack: Template) -> Iterator[str]:
     for statement in policy["Statement"]:
         named = text(statement["Principal"])
         if statement["Effect"] == "Allow" and (":root" not in named or "*" in named):
-            yield f"the API's policy lets {named} in"
+            yield f"the API's policy allows {named}"
 
 
 def request_data_is_not_logged(stack: Template) -> Iterator[str]:
@@ -80,14 +80,14 @@ def request_data_is_not_logged(stack: Template) -> Iterator[str]:
         if any(s["DataTraceEnabled"] or s["LoggingLevel"] != "OFF" for s in settings):
             yield "API Gateway logs bodies"
         if any(s["CachingEnabled"] for s in settings):
-            yield "API Gateway keeps answers"
+            yield "API Gateway caches responses"
         if not all(s.get("ThrottlingRateLimit") for s in settings):
-            yield "nothing limits callers"
+            yield "callers are not throttled"
         form = stage.get("AccessLogSetting", {}).get("Format")
         if form is None:
             yield "there are no access logs"
-        elif any(word in form.lower() for word in SPOKEN):
-            yield "access logs hold what was said"
+        elif any(word in form.lower() for word in REQUEST_DATA):
+            yield "access logs have request data"
 
 
 def caller_policies_allow_their_connection_only(stack: Template) -> Iterator[str]:
@@ -107,20 +107,21 @@ def caller_policies_allow_their_connection_only(stack: Template) -> Iterator[str
             ):
                 ask = Ask("execute-api:Invoke", f"{base}/{path}", context)
                 if allows(given, ask) is not is_right:
-                    yield f"Call{flow}{suffix} with {context} is wrong about {path}"
+                    verb = "does not allow" if is_right else "allows"
+                    yield f"Call{flow}{suffix} with {context} {verb} {path}"
 
 
 NAMES = ("PutSecretValue", "UpdateSecret", "UpdateSecretVersionStage", "RotationSucceeded")
-"""Calls that give a secret a new value, as CloudTrail tells of them."""
+"""Calls that give a secret a new value, as CloudTrail records them."""
 
 
 def call_of(flow: str, name: str = "PutSecretValue", stage: str = "prod") -> dict[str, Any]:
     """Return EventBridge's event of a CloudTrail record of a call on a secret."""
     path = f"token-broker/{stage}/{flow}/acme"
     is_rotation = name == "RotationSucceeded"
-    told = {"additionalEventData": {"SecretId": secret_arn(path)}} if is_rotation else {}
-    asked = {} if is_rotation else {"requestParameters": {"secretId": path}}
-    detail = {"eventSource": "secretsmanager.amazonaws.com", "eventName": name} | told | asked
+    rotation = {"additionalEventData": {"SecretId": secret_arn(path)}} if is_rotation else {}
+    request = {} if is_rotation else {"requestParameters": {"secretId": path}}
+    detail = {"eventSource": "secretsmanager.amazonaws.com", "eventName": name} | rotation | request
     return {"source": SECRETS, "detail-type": "AWS API Call", "detail": detail}
 
 
@@ -143,7 +144,7 @@ def secret_arn(path: str) -> str:
     return f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{path}-AbCdEf"
 
 
-def is_told(stack: Template, flow: str, event: dict[str, Any]) -> bool:
+def is_invoked(stack: Template, flow: str, event: dict[str, Any]) -> bool:
     """Say whether a rule invokes the function of *flow* for *event*."""
     rules = of_type(stack, "Events::Rule").values()
     return any(
@@ -159,8 +160,8 @@ def changed_secrets_invoke_the_function(stack: Template) -> Iterator[str]:
     for flow in FLOWS:
         other = others(flow)[0]
         for event in (moved(flow), *(call_of(flow, name) for name in NAMES)):
-            if not is_told(stack, flow, event):
-                yield f"{flow} is not told of {event['detail']}"
+            if not is_invoked(stack, flow, event):
+                yield f"{flow} does not get the event {event['detail']}"
         for event in (
             moved(other),
             moved(flow, label="blue"),
@@ -170,5 +171,5 @@ def changed_secrets_invoke_the_function(stack: Template) -> Iterator[str]:
             call_of(flow, "GetSecretValue"),
             call_of(flow, stage="dev"),
         ):
-            if is_told(stack, flow, event):
-                yield f"{flow} is told of {event['detail']}"
+            if is_invoked(stack, flow, event):
+                yield f"{flow} gets the event {event['detail']}"

@@ -8,12 +8,12 @@ from tests.template.subjects import FLOWS, KEY_ARN, TABLE, of_type, text
 from token_broker_operations.signals import BURNS, LEAST_BAD, OBJECTIVES, SIGNALS, codes
 
 SERVICE = "token-broker-prod"
-"""The dimension by which the stages are told apart."""
+"""The dimension that distinguishes the stages."""
 
-OURS = {"<CrashAlarm>"} | {
+ROLLBACK_ALARMS = {"<CrashAlarm>"} | {
     f"<Failure{signal.name}Alarm>" for signal in SIGNALS if signal.whose == "ours"
 }
-"""The alarms that take a deployment back."""
+"""The alarms that roll a deployment back."""
 
 CRASHES = (
     "INIT_REPORT Init Duration: 140.53 ms\tPhase: init\tStatus: error\tError Type: Runtime.Unknown",
@@ -27,14 +27,14 @@ CRASHES = (
     "REPORT RequestId: 1\tDuration: 9.81 ms\tStatus: error\tError Type: Runtime.OutOfMemory",
     "2026-01-01T00:00:00.000Z 1 Task timed out after 20.00 seconds",
 )
-"""What Lambda writes into a function's log of a version that does not start, or not end."""
+"""Lines of Lambda in the log of a function that crashes or times out."""
 
 NO_CRASHES = (
     "INIT_START Runtime Version: python:3.13.v50\tRuntime Version ARN: arn:aws:lambda:x::runtime:y",
     "REPORT RequestId: 1\tDuration: 9.81 ms\tBilled Duration: 10 ms\tMax Memory Used: 90 MB",
     '[ERROR] CredentialRejected: {"code": "credential_rejected"}',
 )
-"""What it writes of one that works, and of a failure that a direct invocation is told of."""
+"""Lines of a function that works, and of an error that a direct invocation gets."""
 
 VARIABLES = {
     "EVENT_BUS_NAME": "token-broker-prod",
@@ -53,17 +53,17 @@ VARIABLES = {
 
 
 def the_table_is_encrypted_and_protected(stack: Template) -> Iterator[str]:
-    """The table is encrypted, recoverable, protected, paid by use, and swept by its TTL."""
+    """The table is encrypted, recoverable, protected, paid by use, and expires by its TTL."""
     table = stack["TokenTable"]
     properties = table["Properties"]
-    wanted = {
+    required = {
         "BillingMode": "PAY_PER_REQUEST",
         "DeletionProtectionEnabled": True,
         "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
         "SSESpecification": {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": KEY_ARN},
         "TimeToLiveSpecification": {"AttributeName": "ttl", "Enabled": True},
     }
-    for name, value in wanted.items():
+    for name, value in required.items():
         if properties.get(name) != value:
             yield f"the table's {name} is {properties.get(name)}"
     yield from stays("TokenTable", table)
@@ -72,7 +72,7 @@ def the_table_is_encrypted_and_protected(stack: Template) -> Iterator[str]:
 def the_key_is_rotated_and_retained(stack: Template) -> Iterator[str]:
     """The key is rotated; it is not deleted with the stack, and not soon if somebody deletes it."""
     if stack["TokenKey"]["Properties"].get("PendingWindowInDays") != 30:
-        yield "the key may be gone before anybody notices"
+        yield "the key is deleted in less than 30 days"
     if stack["TokenKey"]["Properties"].get("EnableKeyRotation") is not True:
         yield "the key is not rotated"
     yield from stays("TokenKey", stack["TokenKey"])
@@ -87,7 +87,7 @@ def logs_are_encrypted_and_expire(stack: Template) -> Iterator[str]:
             yield f"{flow} has no log"
     for name, log in logs.items():
         if int(log.get("RetentionInDays", 0)) < 1:
-            yield f"{name} is kept for ever"
+            yield f"{name} never expires"
         if log.get("KmsKeyId") != KEY_ARN:
             yield f"{name} is not encrypted by the key"
         yield from stays(name, stack[name])
@@ -100,15 +100,15 @@ def client_layers_are_retained(stack: Template) -> Iterator[str]:
             continue
         policy = "Retain" if name.startswith("TokenBrokerClientLayer") else "Delete"
         if resource.get("DeletionPolicy") != policy:
-            yield f"the {name} of before is not treated with {policy}"
+            yield f"the old version of {name} does not have the deletion policy {policy}"
 
 
 def stays(name: str, resource: Template) -> Iterator[str]:
     """A resource outlives its stack, and its replacement."""
     if resource.get("DeletionPolicy") != "RetainExceptOnCreate":
-        yield f"{name} goes with the stack"
+        yield f"{name} is deleted with the stack"
     if resource.get("UpdateReplacePolicy") != "Retain":
-        yield f"{name} goes when it is replaced"
+        yield f"{name} is deleted when it is replaced"
 
 
 def failures_alarm(stack: Template) -> Iterator[str]:
@@ -125,7 +125,7 @@ def failures_alarm(stack: Template) -> Iterator[str]:
     for name, alarm in {**of_type(stack, "CloudWatch::Alarm"), **composite}.items():
         is_part = f'ALARM("{alarm["AlarmName"]}")' in rules
         if not is_part and alarm.get("AlarmActions") != ["arn:topic"]:
-            yield f"{name} tells nobody"
+            yield f"{name} notifies no topic"
 
 
 def budgets_alarm(stack: Template) -> Iterator[str]:
@@ -134,7 +134,7 @@ def budgets_alarm(stack: Template) -> Iterator[str]:
     Few calls are no measure: the long window rings from a number of bad ones, the short from one.
     """
     windows = {each["AlarmName"]: each for each in of_type(stack, "CloudWatch::Alarm").values()}
-    told = {
+    members = {
         each["AlarmName"].removeprefix("token-broker-prod-"): re.findall(
             r'ALARM\("([^"]+)"\)', each["AlarmRule"].replace(" AND ", "")
         )
@@ -144,22 +144,22 @@ def budgets_alarm(stack: Template) -> Iterator[str]:
     for objective in OBJECTIVES:
         for burn in BURNS:
             name = f"{objective.name}_{burn.name}"
-            found = [windows[each] for each in told.get(name, []) if each in windows]
+            found = [windows[each] for each in members.get(name, []) if each in windows]
             seconds = sorted(of["Period"] for each in found for of, _ in sums(each).values())
             if seconds != sorted((burn.long_seconds, burn.short_seconds) * 2):
-                yield f"{name} watches {seconds}"
+                yield f"{name} has the periods {seconds}"
             if any(each["Threshold"] != round(burn.rate * objective.budget, 6) for each in found):
-                yield f"{name} rings at another rate"
+                yield f"{name} has another threshold than its burn rate"
             for each in found:
                 window = min(of["Period"] for of, _ in sums(each).values())
                 least = LEAST_BAD if window == burn.long_seconds else 1
                 if not each["Metrics"][0]["Expression"].startswith(f"IF(FILL(bad, 0) >= {least}, "):
-                    yield f"{name} rings at another number of bad calls"
+                    yield f"{name} has another minimum of bad calls"
                 if {metric for _, metric in sums(each).values()} != {
                     (objective.bad, SERVICE),
                     (objective.counted, SERVICE),
                 }:
-                    yield f"{name} counts something else"
+                    yield f"{name} has other metrics"
 
 
 def sums(alarm: Template) -> dict[str, tuple[Template, tuple[str, ...]]]:
@@ -180,11 +180,11 @@ def sums(alarm: Template) -> dict[str, tuple[Template, tuple[str, ...]]]:
 def corrupt_items_alarm(stack: Template) -> Iterator[str]:
     """An alarm counts corrupt items of all flows."""
     if {"service": SERVICE} not in watched(stack, "Damaged"):
-        yield "damaged items have no alarm"
+        yield "corrupt items have no alarm"
 
 
 def watched(stack: Template, metric: str) -> list[dict[str, str]]:
-    """Return under which dimensions alarms watch a metric of the broker's."""
+    """Return the dimensions of the alarms on a metric of the broker."""
     return [
         {each["Name"]: each["Value"] for each in alarm["Dimensions"]}
         for alarm in of_type(stack, "CloudWatch::Alarm").values()
@@ -192,18 +192,18 @@ def watched(stack: Template, metric: str) -> list[dict[str, str]]:
     ]
 
 
-AT_MOST = {"crash": 0, "damaged": 0, "check": 0, "throttled": 10} | {
+MAX_THRESHOLDS = {"crash": 0, "damaged": 0, "check": 0, "throttled": 10} | {
     signal.code: 100 if signal.whose == "caller" else 3 for signal in SIGNALS
 }
-"""Above how many an alarm rings. A budget's has a share as its threshold."""
+"""The highest threshold of each alarm, except a budget's, which is a share."""
 
-LONGEST_PERIOD = 300
-"""Seconds over which an alarm counts that is no window of a budget's."""
+MAX_PERIOD_SECONDS = 300
+"""The longest period in seconds of an alarm, except a budget's windows."""
 
-MOST_PERIODS = {"throttled": 2} | {signal.code: 3 for signal in SIGNALS if signal.whose == "caller"}
+MAX_PERIODS = {"throttled": 2} | {signal.code: 3 for signal in SIGNALS if signal.whose == "caller"}
 """In how many periods in a row there must be too many, where one does not suffice."""
 
-CANARY_PERIOD = 60
+CANARY_PERIOD_SECONDS = 60
 """The same of an alarm that takes a deployment back: a canary takes five minutes."""
 
 
@@ -216,20 +216,20 @@ def alarms_count_what_is_written(stack: Template) -> Iterator[str]:
     for name, alarm in of_type(stack, "CloudWatch::Alarm").items():
         parts = [each["MetricStat"] for each in alarm.get("Metrics", []) if "MetricStat" in each]
         if {alarm.get("Statistic", "Sum"), *(part["Stat"] for part in parts)} != {"Sum"}:
-            yield f"{name} does not count"
+            yield f"{name} is not a sum"
         if alarm["TreatMissingData"] != "notBreaching":
-            yield f"{name} rings when nothing happens"
+            yield f"{name} rings without data"
         about = alarm["AlarmName"].removeprefix(f"{SERVICE}-")
-        if alarm["Threshold"] > AT_MOST.get(about, alarm["Threshold"]):
-            yield f"{name} rings late"
+        if alarm["Threshold"] > MAX_THRESHOLDS.get(about, alarm["Threshold"]):
+            yield f"{name} has a threshold that is too high"
         periods = [alarm.get("Period", 0), *(part["Period"] for part in parts)]
-        longest = CANARY_PERIOD if f"<{name}>" in OURS else LONGEST_PERIOD
-        if about in AT_MOST and max(periods) > longest:
-            yield f"{name} looks at {max(periods)} s"
-        if alarm["EvaluationPeriods"] > MOST_PERIODS.get(about, 1):
+        longest = CANARY_PERIOD_SECONDS if f"<{name}>" in ROLLBACK_ALARMS else MAX_PERIOD_SECONDS
+        if about in MAX_THRESHOLDS and max(periods) > longest:
+            yield f"{name} has a period of {max(periods)} s"
+        if alarm["EvaluationPeriods"] > MAX_PERIODS.get(about, 1):
             yield f"{name} waits {alarm['EvaluationPeriods']} times"
         if about == "crash" and {alarm["MetricName"]} != counted:
-            yield f"{name} watches what no filter writes"
+            yield f"{name} watches a metric that no filter writes"
 
 
 def throttles_alarm(stack: Template) -> Iterator[str]:
@@ -251,7 +251,7 @@ def crashes_are_counted(stack: Template) -> Iterator[str]:
         terms = filters.get(f"<{flow.capitalize()}Logs>", [])
         for line in CRASHES + NO_CRASHES:
             if any(term in line for term in terms) is not (line in CRASHES):
-                yield f"{flow} is wrong about {line}"
+                yield f"the filter of {flow} classifies wrongly: {line}"
 
 
 def deployments_are_gradual_and_rolled_back(stack: Template) -> Iterator[str]:
@@ -260,8 +260,8 @@ def deployments_are_gradual_and_rolled_back(stack: Template) -> Iterator[str]:
     for flow in FLOWS:
         group = groups.get(f"{flow.capitalize()}FunctionDeploymentGroup", {})
         alarms = group.get("AlarmConfiguration", {}).get("Alarms", [])
-        if {alarm["Name"] for alarm in alarms} != OURS:
-            yield f"the deployment of {flow} heeds other alarms"
+        if {alarm["Name"] for alarm in alarms} != ROLLBACK_ALARMS:
+            yield f"the deployment of {flow} has other alarms"
         if "AllAtOnce" in text(group.get("DeploymentConfigName")):
             yield f"the deployment of {flow} is all at once"
 
@@ -271,11 +271,11 @@ def functions_have_the_required_settings(stack: Template) -> Iterator[str]:
     for flow in FLOWS:
         function = stack[f"{flow.capitalize()}Function"]["Properties"]
         if function["FunctionName"] != f"token-broker-prod-{flow}":
-            yield f"{flow} has another name than its policy says"
+            yield f"{flow} has another name than its policy has"
         if (function["Runtime"], function["Handler"]) != ("python3.13", "app.handler"):
-            yield f"{flow} is run otherwise"
+            yield f"{flow} has another runtime or handler"
         if not 15 <= int(function["Timeout"]) <= 28:
-            yield f"{flow} has {function['Timeout']} seconds, and API Gateway 29"
+            yield f"{flow} has a timeout of {function['Timeout']} s, and API Gateway 29"
         variables = function["Environment"]["Variables"]
         fixed = {name: value for name, value in VARIABLES.items() if value is not None}
         if variables.keys() != VARIABLES.keys() or not fixed.items() <= variables.items():
@@ -291,7 +291,7 @@ def failed_invocations_are_repeated_for_an_hour(stack: Template) -> Iterator[str
     configured = of_type(stack, "Lambda::EventInvokeConfig").values()
     aliases = of_type(stack, "Lambda::Alias")
     if len(configured) != len(aliases):
-        yield "some alias of a function repeats by default"
+        yield "an alias has no configuration of retries"
     for config in configured:
         if (config.get("MaximumRetryAttempts"), config["MaximumEventAgeInSeconds"]) != (2, 3600):
-            yield f"{config['FunctionName']} does not repeat, or for how long"
+            yield f"{config['FunctionName']} has other retries than 2 in an hour"

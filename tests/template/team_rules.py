@@ -18,21 +18,21 @@ def teams_invoke_as_themselves(stack: Template) -> Iterator[str]:
         invoke = ("Allow", "lambda:InvokeFunction", f"<{flow.capitalize()}Alias>")
         for statement in policy["Statement"]:
             if tuple(statement.get(each) for each in ("Effect", "Action", "Resource")) != invoke:
-                yield f"the team may {statement}"
+                yield f"the team's policy has {statement}"
 
 
 def teams_follow_the_canary(stack: Template) -> Iterator[str]:
-    """A team's alias gets the version that `live` has got, when `live` has got it."""
+    """A team's alias gets the version of `live`, after `live`."""
     nested = stack[TEAM]
     for flow in FLOWS:
         name = f"{flow.capitalize()}FunctionAliaslive"
         version = nested["Properties"]["Parameters"][f"{flow.capitalize()}Version"]
         if name not in nested.get("DependsOn", []):
-            yield f"the team's alias of {flow} does not wait"
+            yield f"the team's alias of {flow} does not depend on `live`"
         if version != stack[name]["Properties"]["FunctionVersion"]:
-            yield f"the team's alias of {flow} leads to {version}"
+            yield f"the team's alias of {flow} has the version {version}"
         if stack[f"{TEAM}.{flow.capitalize()}Alias"]["Properties"]["FunctionVersion"] != version:
-            yield f"the team's alias of {flow} leads elsewhere"
+            yield f"the team's alias of {flow} has another version than the parameter"
 
 
 def teams_have_limits(stack: Template) -> Iterator[str]:

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.functions.world import World
-from tests.servers import Server, answer, says
+from tests.servers import Server, answer, sends
 from tests.subjects import body, wrong_login
 from tests.template.iam import Statement, many
 from tests.template.rules import sound
@@ -53,29 +53,29 @@ def test_functions_are_allowed_exactly_the_actions_they_use(world: World) -> Non
     """Each flow's calls are allowed, and each allowed action is used by some flow."""
     done: set[str] = set()
     for flow in FLOWS:
-        world.aws.asked.clear()
+        world.aws.calls.clear()
         live(world, flow)
-        assert world.aws.asked.keys() - OWN <= allowed(flow)
-        done |= world.aws.asked.keys()
+        assert world.aws.calls.keys() - OWN <= allowed(flow)
+        done |= world.aws.calls.keys()
     assert done - OWN == allowed(FLOWS[0]) - UNSEEN
 
 
 def test_operators_are_allowed_exactly_the_actions_they_use(world: World) -> None:
     """The policies Operate and Connect together allow the calls of `token-broker`."""
-    world.aws.asked.clear()
-    api = Server(says(answer(b'{"flow": "vntana", "connection": "c", "variants": []}')))
+    world.aws.calls.clear()
+    api = Server(sends(answer(b'{"flow": "vntana", "connection": "c", "variants": []}')))
     at = ["--stage", STAGE, "--url", api.url, "--region", REGION]
-    for words, document in (
+    for kind, document in (
         (["connect", "vntana", "of-an-operator", "--file", "-", "--no-check"], "one"),
         (["connect", "vntana", "of-an-operator", "--file", "-", "--no-check"], "another"),
         (["connections"], None),
         (["doctor"], None),
     ):
         content = json.dumps(world.secret("vntana") | {"organization": document})
-        result = CliRunner().invoke(app, [*words, *at], input=content)
-        assert result.exit_code == 0 or words == ["doctor"], result.output
+        result = CliRunner().invoke(app, [*kind, *at], input=content)
+        assert result.exit_code == 0 or kind == ["doctor"], result.output
     api.close()
-    asked = {operation for operation in world.aws.asked if operation}
+    operations = {operation for operation in world.aws.calls if operation}
     policies = [sound()[name]["Properties"]["PolicyDocument"] for name in ("Operate", "Connect")]
     given = actions([each for policy in policies for each in policy["Statement"]])
-    assert asked == given - ASKED_OTHERWISE
+    assert operations == given - ASKED_OTHERWISE

@@ -58,10 +58,10 @@ def test_parameters_are_read_from_samconfig(overrides: str) -> None:
 @pytest.mark.parametrize("stage", ["dev", "prod", "anything"])
 def test_written_settings_are_read_back(text: str, stage: str) -> None:
     """Also JSON; other parts of the file stay as they are."""
-    said = Settings("eu-north-1", {"WarmEditor": '[{"connection": "x"}]', "AlarmTopicArn": ""})
-    once = settings.written(text, stage, said)
-    assert settings.kept(once, stage) == said
-    assert settings.written(once, stage, said) == once
+    options = Settings("eu-north-1", {"WarmEditor": '[{"connection": "x"}]', "AlarmTopicArn": ""})
+    once = settings.written(text, stage, options)
+    assert settings.kept(once, stage) == options
+    assert settings.written(once, stage, options) == once
     before, after = (tomllib.loads(each) for each in (text, once))
     for parsed in (before, after):
         for name in ("region", "parameter_overrides"):
@@ -72,17 +72,17 @@ def test_written_settings_are_read_back(text: str, stage: str) -> None:
 
 def test_region_and_alarm_topic_are_asked_for_once() -> None:
     """Stored answers are not asked for again."""
-    asked: list[str] = []
+    questions: list[str] = []
 
     def ask(question: str) -> str:
-        asked.append(question)
+        questions.append(question)
         return "" if "region" in question else "arn:topic"
 
     chosen = deploy.answered(Settings(None, {"LogLevel": "DEBUG"}), "eu-west-1", ask)
     assert chosen == Settings("eu-west-1", {"LogLevel": "DEBUG", "AlarmTopicArn": "arn:topic"})
-    assert len(asked) == 2
+    assert len(questions) == 2
     assert deploy.answered(chosen, "us-east-1", ask) == chosen
-    assert len(asked) == 2
+    assert len(questions) == 2
 
 
 def test_an_unknown_parameter_is_reported() -> None:
@@ -95,10 +95,10 @@ def test_an_unknown_parameter_is_reported() -> None:
 @pytest.mark.parametrize("stage", ["prod", "anything"])
 def test_every_stage_is_deployed_with_the_same_options(stage: str) -> None:
     """With the capabilities of a nested stack, without confirmation, with a separate S3 prefix."""
-    told = deploy.arguments(stage, "eu-west-1", {"Stage": stage}, confirm=False)
-    assert {"CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND", "--no-confirm-changeset"} <= set(told)
-    assert told[told.index("--s3-prefix") + 1] == f"token-broker-{stage}"
-    assert "--resolve-s3" in told
+    command = deploy.arguments(stage, "eu-west-1", {"Stage": stage}, confirm=False)
+    assert {"CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND", "--no-confirm-changeset"} <= set(command)
+    assert command[command.index("--s3-prefix") + 1] == f"token-broker-{stage}"
+    assert "--resolve-s3" in command
 
 
 @given(value=st.text())
@@ -124,9 +124,9 @@ class CloudFormation(Account):
         assert name == "token-broker-new"
         self.deployed = None
 
-    def sam(self, told: list[str]) -> int:
-        self.decoded_context.append(told)
-        is_protected = 'DeletionProtection="enabled"' in told
+    def sam(self, arguments: list[str]) -> int:
+        self.decoded_context.append(arguments)
+        is_protected = 'DeletionProtection="enabled"' in arguments
         status = self._failures.pop(0) if self._failures else 0
         if self.deployed is None:
             left = "ROLLBACK_FAILED" if is_protected else "ROLLBACK_COMPLETE"
@@ -138,8 +138,8 @@ class CloudFormation(Account):
 
     def protections(self) -> list[str]:
         """Return the deletion protection in each call of SAM."""
-        said = re.findall(r'DeletionProtection="(\w+)"', str(self.decoded_context))
-        return [str(each) for each in said]
+        protections = re.findall(r'DeletionProtection="(\w+)"', str(self.decoded_context))
+        return [str(each) for each in protections]
 
 
 def test_a_failed_creation_can_be_repeated() -> None:
@@ -198,7 +198,7 @@ def test_only_the_first_of_two_steps_is_confirmed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "wanted", "said"),
+    ("before", "wanted", "expected"),
     [
         (Deployed("ROLLBACK_FAILED", {}), {}, "ROLLBACK_FAILED"),
         (Deployed("UPDATE_IN_PROGRESS", {}), {}, "UPDATE_IN_PROGRESS"),
@@ -210,11 +210,11 @@ def test_only_the_first_of_two_steps_is_confirmed() -> None:
     ],
 )
 def test_a_deployment_that_would_fail_midway_is_refused(
-    before: Deployed, wanted: dict[str, str], said: str
+    before: Deployed, wanted: dict[str, str], expected: str
 ) -> None:
     """Before any change, with the solution in the message."""
     [problem] = deploy.problems(before, wanted)
-    assert said in problem
+    assert expected in problem
     assert list(deploy.problems(before._replace(status="UPDATE_COMPLETE"), {})) == []
     at_once = {"DeploymentType": "AllAtOnce"}
     assert list(deploy.problems(before._replace(status="UPDATE_COMPLETE"), wanted | at_once)) == []
@@ -378,8 +378,8 @@ def test_a_policy_that_is_still_attached_is_not_deleted(
     assert (tmp_path / "samconfig.toml").read_text() == CONFIG, "nothing refused is stored"
     monkeypatch.setenv("PARAMETERS", "Team1=orders Team2=billing")
     assert deploy.main(program, "old", "arm64") == 0
-    [told] = runs()
-    assert {'Team2="billing"', 'DeletionProtection="enabled"'} <= set(told)
+    [command] = runs()
+    assert {'Team2="billing"', 'DeletionProtection="enabled"'} <= set(command)
     assert settings.kept((tmp_path / "samconfig.toml").read_text(), "old").parameters == {
         "Team1": "orders",
         "Team2": "billing",

@@ -53,10 +53,10 @@ def shown(parameter: Template) -> str:
 @pytest.mark.parametrize("workflow", WORKFLOWS)
 def test_workflows_use_the_targets_of_the_makefile(workflow: str) -> None:
     """Except `gh release`."""
-    said = [step["run"] for step in steps(workflow) if "run" in step]
-    others = [line for line in said if not line.startswith("make ")]
-    assert {line.split()[1] for line in said if line.startswith("make ")} <= TARGETS
-    assert all(line.startswith("gh release ") for line in others)
+    commands = [step["run"] for step in steps(workflow) if "run" in step]
+    rest = [line for line in commands if not line.startswith("make ")]
+    assert {line.split()[1] for line in commands if line.startswith("make ")} <= TARGETS
+    assert all(line.startswith("gh release ") for line in rest)
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS)

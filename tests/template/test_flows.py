@@ -2,6 +2,7 @@
 
 import json
 from types import ModuleType
+from typing import Any
 
 import pytest
 import yaml
@@ -10,12 +11,15 @@ from openapi_spec_validator import validate
 from tests.template import access_rules, api_rules, resource_rules, subjects, team_rules
 from tests.template.documents import ROOT, Loader, Template
 from tests.template.rules import deployed, rules_of
-from token_broker_descriptors import Descriptor
-from token_broker_operations.__main__ import nested, written
+from token_broker_descriptors import TYPES, Descriptor, Field
+from token_broker_operations.__main__ import CLIENT, nested, written
 from token_broker_operations.flows import FLOWS, Flow
 
 SALES = Flow(
-    Descriptor("sales", 99, "Sales", "Sales", "Live tokens of a vendor that does not exist", ())
+    Descriptor(
+        *("sales", 99, "Sales", "Sales", "Live tokens of a vendor that does not exist", ()),
+        fields=tuple(Field(f"a_{kind}", "a field", {"type": kind}) for kind in TYPES),
+    )
 )
 MORE = (*FLOWS, SALES)
 RULES: tuple[ModuleType, ...] = (access_rules, api_rules, resource_rules, team_rules)
@@ -62,3 +66,11 @@ def test_the_openapi_document_includes_one_more_flow() -> None:
         "/v1/sales/{connection}/token",
     }
     assert document["components"]["schemas"]["Flow"]["enum"][-1] == "sales"
+
+
+def test_the_client_takes_fields_of_every_type() -> None:
+    """Its generated method names no type that the module does not import."""
+    path = f"{CLIENT}/broker.py"
+    names: dict[str, Any] = {"__name__": "broker"}
+    exec(written(path, (ROOT / path).read_text(), MORE), names)  # noqa: S102 (our own code)
+    assert {f"a_{kind}" for kind in TYPES} < names["Broker"].sales.__annotations__.keys()

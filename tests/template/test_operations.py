@@ -132,10 +132,10 @@ def test_the_documented_objectives_are_those_of_the_alarms(objective: Objective)
     assert float(row[1]) == pytest.approx(minutes, abs=0.5)
     for burn in BURNS:
         name = f"{objective.name}_{burn.name}"
-        [told] = re.findall(
+        [text] = re.findall(
             rf"(?m)^\| `{name}` \| ([\d.]+) % \| (\d+) h, (\d+) min \| (\d+) % \|$", page
         )
-        assert [float(each) for each in told] == pytest.approx(
+        assert [float(each) for each in text] == pytest.approx(
             [
                 burn.rate * objective.budget * 100,
                 burn.long_seconds / 3_600,
@@ -212,6 +212,6 @@ def test_the_cost_of_the_alarms_is_the_documented_one() -> None:
     }
     page = (ROOT / alarms.RUNBOOK).read_text()
     for name, (count, price) in counts.items():
-        [(told, cost)] = re.findall(rf"(?m)^\| {name} \|.*\| (\d+) \| ([\d.]+) \|$", page)
-        assert count == int(told)
+        [(text, cost)] = re.findall(rf"(?m)^\| {name} \|.*\| (\d+) \| ([\d.]+) \|$", page)
+        assert count == int(text)
         assert count * price == pytest.approx(float(cost))

@@ -197,8 +197,8 @@ def test_schedules_can_warm_and_check_connections(flow: str, parameter: str, eve
     """By direct invocations; without connections, a schedule is disabled."""
     calls = '[{"connection": "acme"}, {"connection": "globex"}]'
     warm, cold = (
-        with_(**{f"{parameter}{flow.capitalize()}": told})[f"{flow.capitalize()}Function{event}"]
-        for told in (calls, "")
+        with_(**{f"{parameter}{flow.capitalize()}": value})[f"{flow.capitalize()}Function{event}"]
+        for value in (calls, "")
     )
     [target] = warm["Properties"]["Targets"]
     assert warm["Properties"]["State"] == "ENABLED"
@@ -233,7 +233,7 @@ def test_a_parameter_for_a_policy_cannot_be_a_wildcard(
 
 
 @pytest.mark.parametrize(
-    ("parameters", "said"),
+    ("parameters", "message"),
     [
         ({"SnapStart": "enabled", "ProvisionedConcurrency": "1"}, "Lambda has SnapStart or"),
         ({"DomainName": "a.b"}, "DomainName needs"),
@@ -245,10 +245,10 @@ def test_a_parameter_for_a_policy_cannot_be_a_wildcard(
         ({"TeamKeys": "required"}, "TeamKeys needs"),
     ],
 )
-def test_incompatible_parameters_are_refused(parameters: dict[str, str], said: str) -> None:
+def test_incompatible_parameters_are_refused(parameters: dict[str, str], message: str) -> None:
     """By a rule with a message, before any change."""
     [refusal] = Stack(template(), parameters).refusals()
-    assert refusal.startswith(said)
+    assert refusal.startswith(message)
 
 
 def test_compatible_parameters_are_not_refused() -> None:
@@ -261,15 +261,15 @@ def test_compatible_parameters_are_not_refused() -> None:
 
 def test_api_keys_for_teams_can_be_required() -> None:
     """Without it, a signature is sufficient; the keys exist in any case."""
-    for told, schemes in (("", {"AWS_IAM"}), ("required", {"AWS_IAM", "api_key"})):
-        stack = with_(Team1="orders", TeamKeys=told)
-        asked = {
+    for value, schemes in (("", {"AWS_IAM"}), ("required", {"AWS_IAM", "api_key"})):
+        stack = with_(Team1="orders", TeamKeys=value)
+        routes = {
             name
             for _, _, operation in operations(stack)
             for each in operation["security"]
             for name in each
         }
-        assert asked == schemes
+        assert routes == schemes
         assert {"Team1Stack.Key", "Team1Stack.VntanaAlias"} <= stack.keys()
         assert "Team2Stack" not in stack
 

@@ -236,7 +236,7 @@ def test_each_route_of_the_api_leads_to_its_function(
 ) -> None:
     """The function is called by the test, as moto runs none."""
     enter(session, world, flow, "globex", monkeypatch)
-    service, seen = world.cold(flow), []
+    service, answers = world.cold(flow), []
     routes = sorted(route for route in expected_routes() if f"/{flow}/" in route[1])
     # In this order the hold that is put is lifted before a token is asked for.
     for method, path in sorted(routes, key=lambda route: (route[0] != "put", route)):
@@ -248,7 +248,7 @@ def test_each_route_of_the_api_leads_to_its_function(
         event = proxy_event(flow, "globex", body, method=method.upper(), rest=rest)
         response = service(event, LambdaContext(name))
         assert response["statusCode"] == 200, response
-        seen.append(sorted(json.loads(response["body"])))
-    assert len(seen) == 5 + len(every()[flow].vendor.abilities)
-    assert ["complete", "forgotten"] in seen
-    assert any("headers" in answer for answer in seen)
+        answers.append(sorted(json.loads(response["body"])))
+    assert len(answers) == 5 + len(every()[flow].vendor.abilities)
+    assert ["complete", "forgotten"] in answers
+    assert any("headers" in answer for answer in answers)

@@ -58,11 +58,11 @@ class MemoryDynamoDB:
 
     def batch_get_item(self, **request: Any) -> dict[str, Any]:
         """Return several items, in no order."""
-        asked = request["RequestItems"][TABLE_NAME]
+        keys = request["RequestItems"][TABLE_NAME]
         self.reads += 1
-        self.items_read += len(asked["Keys"])
-        assert asked["ConsistentRead"] is True
-        found = [self.table.get(place_of(key)) for key in asked["Keys"]]
+        self.items_read += len(keys["Keys"])
+        assert keys["ConsistentRead"] is True
+        found = [self.table.get(place_of(key)) for key in keys["Keys"]]
         return {"Responses": {TABLE_NAME: [dict(record) for record in reversed(found) if record]}}
 
     def query(self, **request: Any) -> dict[str, Any]:
@@ -136,7 +136,7 @@ class MemorySecrets:
 
     texts: dict[str, list[str | None]] = field(default_factory=dict)
     created_at: float = 1_800_000_000.9
-    asked: list[str] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
     late: bool = False
     """A replica that does not know the last version yet."""
 
@@ -147,7 +147,7 @@ class MemorySecrets:
 
     def get_secret_value(self, **request: Any) -> dict[str, Any]:
         """Return a version by its id, or by its stage."""
-        self.asked.append("get_secret_value")
+        self.calls.append("get_secret_value")
         stages = self._stages(request["SecretId"], "GetSecretValue")
         if self.late:
             stages.pop(f"v{len(stages)}", None)
@@ -167,7 +167,7 @@ class MemorySecrets:
 
     def describe_secret(self, **request: Any) -> dict[str, Any]:
         """Return the stages of the versions."""
-        self.asked.append("describe_secret")
+        self.calls.append("describe_secret")
         return {"VersionIdsToStages": self._stages(request["SecretId"], "DescribeSecret")}
 
     def _stages(self, name: str, operation: str) -> dict[str, Sequence[str]]:

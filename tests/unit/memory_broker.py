@@ -33,12 +33,12 @@ class Recorder(Telemetry):
     """Stores the emitted events, and writes nothing."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, dict[str, Any]]] = []
+        self.events: list[tuple[str, dict[str, Any]]] = []
         self.defects: list[tuple[Exception, str]] = []
 
     def emit(self, event: str, **facts: Any) -> None:
         """Keep an event."""
-        self.told.append((event, facts))
+        self.events.append((event, facts))
 
     def defect(self, error: Exception, request_id: str) -> None:
         """Keep a defect."""
@@ -46,7 +46,7 @@ class Recorder(Telemetry):
 
     def of(self, event: str) -> list[dict[str, Any]]:
         """Return the facts of each event of this name."""
-        return [facts for name, facts in self.told if name == event]
+        return [facts for name, facts in self.events if name == event]
 
 
 def around(owner: object, operation: str, change: Callable[..., Any]) -> None:
@@ -124,10 +124,10 @@ class MemoryBroker:
 
     def write(self, variant: str = "-", **attributes: Any) -> None:
         """Change attributes of a record of the table; None removes one."""
-        place = (f"{self.flow}#acme", variant)
-        record = dict(self.aws.table.records.get(place, {}))
-        record |= {"connection": {"S": place[0]}, "variant": {"S": place[1]}} | attributes
-        self.aws.table.records[place] = {n: value for n, value in record.items() if value}
+        key = (f"{self.flow}#acme", variant)
+        record = dict(self.aws.table.records.get(key, {}))
+        record |= {"connection": {"S": key[0]}, "variant": {"S": key[1]}} | attributes
+        self.aws.table.records[key] = {n: value for n, value in record.items() if value}
 
     def put(self, variant: str = "-", **values: Any) -> None:
         """Change attributes of a record of the table to plain values; None removes one."""
@@ -162,8 +162,8 @@ class MemoryBroker:
         )
 
     def _announce(self, what: str, detail: Mapping[str, Any]) -> bool:
-        told = self.replaced if what == "Token Replaced" else self.announced
-        told.append((what, detail))
+        events = self.replaced if what == "Token Replaced" else self.announced
+        events.append((what, detail))
         return True
 
     def _send(self, request: Request, seconds: float) -> Response:

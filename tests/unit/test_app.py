@@ -36,12 +36,12 @@ class Recording:
     """A client of AWS that stores its calls, and returns *answer*."""
 
     def __init__(self, answer: dict[str, Any] | None = {"FailedEntryCount": 0}) -> None:  # noqa: B006 (is not changed)
-        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.calls: list[tuple[str, dict[str, Any]]] = []
         self._answer = answer
 
     def __getattr__(self, operation: str) -> Any:
         def call(**parameters: Any) -> dict[str, Any]:
-            self.asked.append((operation, parameters))
+            self.calls.append((operation, parameters))
             if self._answer is None:
                 raise timeout()
             return self._answer
@@ -110,12 +110,12 @@ class Fast:
     """A fast client that always falls back to boto3, and stores its calls."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.calls: list[str] = []
         self.is_closed = False
 
     def call(self, operation: str, _: Mapping[str, Any]) -> None:
         """Store the call, and return None."""
-        self.asked.append(operation)
+        self.calls.append(operation)
 
     def close(self) -> None:
         """Keep that it was closed."""
@@ -159,16 +159,16 @@ def test_a_function_uses_the_resources_of_its_variables(
     assert {context["table"] for context in aws.kms.contexts} == {LEAST["TABLE_NAME"]}
     event = changed(aws.manager.put("vendorlink/acme", secret))
     assert function(event, Context()) == {"started": 1}
-    ((_, invocation),) = invoked.asked
+    ((_, invocation),) = invoked.calls
     assert json.loads(invocation["Payload"])["version"] == "v2"
-    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [line["fingerprint"] for line in told if line["event"] == "hand-out"] == [
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["fingerprint"] for line in lines if line["event"] == "hand-out"] == [
         answer["fingerprint"]
     ] * 2
-    assert {line["flow"] for line in told} == {"vendorlink"}
-    assert {"exchange", "replaced"} <= {line["event"] for line in told}
+    assert {line["flow"] for line in lines} == {"vendorlink"}
+    assert {"exchange", "replaced"} <= {line["event"] for line in lines}
     operations = {"get_item", "update_item", "get_secret_value", "encrypt", "decrypt", "invoke"}
-    assert operations & set(fast.asked) == (operations if has_fast else set())
+    assert operations & set(fast.calls) == (operations if has_fast else set())
 
 
 def changed(version: str) -> dict[str, Any]:
@@ -208,7 +208,7 @@ def test_a_function_invokes_itself_by_the_arn_of_its_invocation(
     function._remember_arn("arn:function:live")
     function.deps.invoke({"action": "renew"})
     invoke = {"FunctionName": "arn:function:live", "InvocationType": "Event"}
-    assert client.asked == [("invoke", invoke | {"Payload": b'{"action": "renew"}'})]
+    assert client.calls == [("invoke", invoke | {"Payload": b'{"action": "renew"}'})]
 
 
 @pytest.mark.parametrize("bus", [None, "", "events"])
@@ -224,22 +224,22 @@ def test_an_announcement_is_logged_and_put_on_a_configured_bus(
     monkeypatch: pytest.MonkeyPatch, bus: str | None, answer: Any, reason: str | None
 ) -> None:
     """A failure of the bus is returned, and raises nothing."""
-    client, said = Recording(answer), Recorder()
+    client, telemetry = Recording(answer), Recorder()
     monkeypatch.setattr(clients, "events", lambda: client)
     named = {} if bus is None else {"EVENT_BUS_NAME": bus}
-    deps = Environment(LEAST | named).deps(FLOW, said, "token-broker/")
+    deps = Environment(LEAST | named).deps(FLOW, telemetry, "token-broker/")
     detail = {"flow": "vendorlink", "connection": "acme", "secret_version": "v1"}
     is_lost = bool(bus and reason)
     assert deps.announce("Connection Latched", detail) is not is_lost
     lost = ("unannounced", {"what": "Connection Latched", "reason": reason})
-    assert said.told == [("latched", detail), *([lost] if is_lost else [])]
+    assert telemetry.events == [("latched", detail), *([lost] if is_lost else [])]
     entry = {
         "EventBusName": bus,
         "Source": "token-broker",
         "DetailType": "Connection Latched",
         "Detail": json.dumps(detail),
     }
-    assert client.asked == ([("put_events", {"Entries": [entry]})] if bus else [])
+    assert client.calls == ([("put_events", {"Entries": [entry]})] if bus else [])
 
 
 def test_only_configured_hosts_may_resolve_to_internal_addresses(

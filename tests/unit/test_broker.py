@@ -29,7 +29,7 @@ def broker_with_token(**known: Any) -> MemoryBroker:
     return broker
 
 
-def ask(broker: MemoryBroker, **request: Any) -> tuple[str, bool, int]:
+def call(broker: MemoryBroker, **request: Any) -> tuple[str, bool, int]:
     """Return source, staleness and generation of the answer."""
     deadline = broker.monotonic + 29
     answer = broker.service._broker.token("acme", TokenRequest(LOGIN, **request), deadline)
@@ -49,7 +49,7 @@ def remember(broker: MemoryBroker) -> CachedToken:
 
 def refusal(broker: MemoryBroker, **request: Any) -> BrokerError:
     with pytest.raises(BrokerError) as raised:
-        ask(broker, **request)
+        call(broker, **request)
     return raised.value
 
 
@@ -71,7 +71,7 @@ def test_a_token_is_handed_out_from_the_cache_for_a_minute(
 ) -> None:
     broker = broker_with_token()
     broker.now += age
-    assert ask(broker, **request_) == (source, False, 1)
+    assert call(broker, **request_) == (source, False, 1)
     assert broker.steps == ["login"]
 
 
@@ -81,7 +81,7 @@ def test_a_token_read_from_the_table_is_cached() -> None:
     sources = []
     for age in (0, 59, 60):
         broker.now = NOW + age
-        sources.append(ask(broker)[0])
+        sources.append(call(broker)[0])
     assert sources == ["table", "memory", "table"]
 
 
@@ -109,7 +109,7 @@ def test_a_token_whose_remaining_life_is_too_short_is_not_handed_out(
     else:
         broker.restart()
     source = "exchange" if generation == 2 else where
-    assert ask(broker, **request_)[::2] == (source, generation)
+    assert call(broker, **request_)[::2] == (source, generation)
 
 
 def test_an_uncertain_token_is_handed_out_from_neither_cache_nor_table() -> None:
@@ -117,14 +117,14 @@ def test_an_uncertain_token_is_handed_out_from_neither_cache_nor_table() -> None
     broker = broker_with_token()
     broker.put(lease_owner="dead", lease_until=NOW)
     remember(broker)
-    assert ask(broker) == ("exchange", False, 2)
+    assert call(broker) == ("exchange", False, 2)
 
 
 def test_a_min_ttl_above_the_lifetime_is_refused_before_an_exchange() -> None:
     broker = broker_with_token()
     error = refusal(broker, min_ttl=3600)
     assert type(error) is InvalidRequest
-    assert error.detail == "min_ttl: tokens of this upstream live 3600 seconds"
+    assert error.detail == "min_ttl: 3570 at most, as tokens of this upstream live 3600 seconds"
     assert broker.steps == ["login"]
 
 
@@ -176,7 +176,7 @@ def test_a_live_cached_token_is_handed_out_while_the_table_is_unavailable(
     broker.put(nudged_until=broker.now + 30)
     break_table(broker)
     if is_served:
-        assert ask(broker, **request_) == ("memory", False, 1)
+        assert call(broker, **request_) == ("memory", False, 1)
     else:
         assert type(refusal(broker, **request_)) is StoreUnavailable
     assert broker.steps == ["login"]
@@ -208,7 +208,7 @@ def test_the_old_token_is_handed_out_during_an_outage(
     broker.now = ENDS - left
     fail_vendor(broker)
     if is_served:
-        assert ask(broker, **request_) == ("table", True, 1)
+        assert call(broker, **request_) == ("table", True, 1)
     else:
         assert type(refusal(broker, **request_)) is UpstreamUnavailable
 
@@ -222,8 +222,8 @@ def test_a_token_reported_as_rejected_is_never_handed_out_again() -> None:
         assert type(refusal(broker, **request)) is UpstreamUnavailable
     broker.fake.heal()
     broker.now += 30
-    assert ask(broker, rejected=fingerprint) == ("exchange", False, 2)
-    assert ask(broker, rejected=fingerprint) == ("table", False, 2)
+    assert call(broker, rejected=fingerprint) == ("exchange", False, 2)
+    assert call(broker, rejected=fingerprint) == ("table", False, 2)
 
 
 @pytest.mark.parametrize("kind", kinds_of(BrokerError), ids=lambda kind: kind.code)
@@ -243,7 +243,7 @@ def test_a_failed_forced_call_gets_the_old_token_only_during_an_outage(
         if request and kind is not UpstreamUnavailable:
             assert type(refusal(broker, **request)) is kind
         else:
-            assert ask(broker, **request) == ("table", True, 1)
+            assert call(broker, **request) == ("table", True, 1)
 
 
 @pytest.mark.parametrize("fault", [{"status": 503}, {"status": 400, "body": "{}"}])
@@ -253,7 +253,7 @@ def test_an_uncertain_token_is_handed_out_if_the_exchange_fails(fault: dict[str,
     broker.put(lease_owner="dead", lease_until=NOW)
     fail_vendor(broker, **fault)
     broker.restart()
-    assert ask(broker) == ("table", True, 1)
+    assert call(broker) == ("table", True, 1)
 
 
 def test_a_failed_call_without_a_stored_token_reads_the_table_once() -> None:
@@ -271,20 +271,20 @@ def test_a_failed_call_without_a_stored_token_reads_the_table_once() -> None:
 def test_a_due_refresh_is_started_by_one_caller() -> None:
     broker = broker_with_token()
     broker.now = REFRESH - 1
-    assert ask(broker) == ("table", False, 1)
+    assert call(broker) == ("table", False, 1)
     assert broker.invoked == []
     broker.now = REFRESH
     for _ in range(3):
-        assert ask(broker)[1:] == (False, 1)
+        assert call(broker)[1:] == (False, 1)
     assert broker.invoked == [{"action": "renew", "connection": "acme", "variant": "-"}]
     assert broker.item().nudged_until == REFRESH + 30
     assert broker.telemetry.of("nudge") == [{"variant": "-"}]
     broker.now = REFRESH + 29
     broker.restart()
-    assert ask(broker) == ("table", False, 1)
+    assert call(broker) == ("table", False, 1)
     assert len(broker.invoked) == 1
     broker.now = REFRESH + 30
-    assert ask(broker)[1:] == (False, 1)
+    assert call(broker)[1:] == (False, 1)
     assert len(broker.invoked) == 2
 
 
@@ -295,7 +295,7 @@ def test_a_cached_token_that_is_due_is_read_again_before_a_refresh() -> None:
     broker.put(nudged_until=REFRESH + 30)
     broker.deps.cache.put("vendorlink#acme", "-", held)
     writes = broker.aws.dynamodb.writes
-    assert [ask(broker) for _ in range(2)] == [("table", False, 1), ("memory", False, 1)]
+    assert [call(broker) for _ in range(2)] == [("table", False, 1), ("memory", False, 1)]
     assert (broker.aws.dynamodb.writes, broker.invoked) == (writes, [])
 
 
@@ -305,7 +305,7 @@ def test_a_cached_token_that_is_rejected_in_the_table_is_not_handed_out() -> Non
     broker.now = REFRESH
     held = remember(broker)
     broker.put(rejected=held.item.fingerprint or "")
-    assert ask(broker) == ("exchange", False, 2)
+    assert call(broker) == ("exchange", False, 2)
 
 
 def test_a_caller_that_loses_the_claim_starts_no_refresh() -> None:
@@ -313,9 +313,9 @@ def test_a_caller_that_loses_the_claim_starts_no_refresh() -> None:
     broker = broker_with_token()
     broker.now = REFRESH
     broker.aws.dynamodb.before_write = lambda: broker.put(nudged_until=REFRESH + 30)
-    assert ask(broker) == ("table", False, 1)
+    assert call(broker) == ("table", False, 1)
     writes = broker.aws.dynamodb.writes
-    assert ask(broker) == ("memory", False, 1)
+    assert call(broker) == ("memory", False, 1)
     assert (broker.aws.dynamodb.writes, broker.invoked) == (writes, [])
 
 
@@ -323,7 +323,7 @@ def test_a_failure_to_start_a_refresh_fails_no_call() -> None:
     broker = broker_with_token()
     broker.now = REFRESH
     broker.aws.dynamodb.break_before = True
-    assert ask(broker)[1:] == (False, 1)
+    assert call(broker)[1:] == (False, 1)
     assert broker.telemetry.of("nudge") == [{"variant": "-", "code": "store_unavailable"}]
     assert broker.invoked == []
 
@@ -341,30 +341,30 @@ def test_no_refresh_is_started_while_it_runs_or_backs_off(attributes: dict[str, 
     broker = broker_with_token()
     broker.now = REFRESH
     broker.put(**attributes)
-    assert ask(broker) == ("table", True, 1)
+    assert call(broker) == ("table", True, 1)
     assert broker.invoked == []
     broker.now = ENDS - 1
     broker.restart()
-    assert ask(broker, min_ttl=0) == ("table", True, 1)
+    assert call(broker, min_ttl=0) == ("table", True, 1)
 
 
 # What cannot be read
 
 
 @pytest.mark.parametrize(
-    ("attributes", "told"),
+    ("attributes", "bad"),
     [
         ({"token": b"nonsense"}, ["token"]),
         ({"expires_at": "x"}, ["expires_at"]),
         ({"fence": "x", "failure": "x"}, ["fence", "failure"]),
     ],
 )
-def test_a_corrupt_item_is_logged_and_replaced(attributes: dict[str, Any], told: list[str]) -> None:
+def test_a_corrupt_item_is_logged_and_replaced(attributes: dict[str, Any], bad: list[str]) -> None:
     broker = broker_with_token()
     broker.put(**attributes)
     broker.restart()
-    assert ask(broker)[0] == "exchange"
-    assert broker.telemetry.of("damaged")[0] == {"variant": "-", "attributes": told}
+    assert call(broker)[0] == "exchange"
+    assert broker.telemetry.of("damaged")[0] == {"variant": "-", "attributes": bad}
 
 
 # Aliases

@@ -118,7 +118,7 @@ def test_an_invalid_member_is_named(reader: str, value: object) -> None:
 
 @pytest.mark.parametrize("members", [None, [], "text", 1, [["a", "b"]]])
 def test_anything_but_an_object_is_refused(members: object) -> None:
-    with pytest.raises(InvalidRequest, match=r"^it must be a JSON object$"):
+    with pytest.raises(InvalidRequest, match=r"^body: must be a JSON object$"):
         Document(members, InvalidRequest)
 
 

@@ -105,10 +105,10 @@ def test_routes_are_listed() -> None:
     }
     listed: set[tuple[str, str]] = set()
     for row in table("README.md", "route | does"):
-        said = [method.lower() for method in re.findall(r"\b[A-Z]+\b", row[0])]
+        verbs = [method.lower() for method in re.findall(r"\b[A-Z]+\b", row[0])]
         _, _, path = row[0].strip("`").rpartition(" ")
         named = {path.replace("<flow>", flow) for flow in flows}
-        listed |= {(method, path) for method in said for path in named}
+        listed |= {(method, path) for method in verbs for path in named}
 
     assert listed == known
 

@@ -76,7 +76,7 @@ def test_a_problem_has_the_details_of_the_upstream(kind: type[UpstreamError]) ->
 
 
 def test_a_rejection_is_certain_by_default() -> None:
-    found = [CredentialRejected("why", **said).is_certain for said in ({}, {"is_certain": False})]
+    found = [CredentialRejected("why", **given).is_certain for given in ({}, {"is_certain": False})]
     assert found == [True, False]
 
 

@@ -33,7 +33,11 @@ def http(**changes: Any) -> dict[str, Any]:
         ("POST", "/token", "token"),
         ("DELETE", "/token", "forget"),
         ("GET", "", "status"),
+        ("POST", "/check", "check"),
         ("POST", "/verify", "verify"),
+        ("POST", "/probe", "probe"),
+        ("PUT", "/hold", "hold"),
+        ("DELETE", "/hold", "lift"),
     ],
 )
 def test_each_route_has_its_action(method: str, rest: str, action: str) -> None:
@@ -128,7 +132,7 @@ def test_an_empty_body_has_no_fields(body: str | None) -> None:
         ({}, False, NO_TEXT),
         (7, False, NO_TEXT),
         (WANTS_NINE.ljust(262_145), False, NO_TEXT),
-        ("[]", False, "it must be a JSON object"),
+        ("[]", False, "body: must be a JSON object"),
     ],
 )
 def test_a_body_that_is_not_a_json_object_is_refused(
@@ -174,6 +178,31 @@ def test_the_caller_of_a_direct_invocation_is_its_alias(
     assert events.described(event, invoked)["caller"] == caller
 
 
+TOKEN = {"action": "token", "connection": "acme"}
+
+
+@pytest.mark.parametrize(
+    ("event", "shown"),
+    [
+        (http(), TOKEN),
+        (http(resource="/v1/x"), {"connection": "acme"}),
+        (http(pathParameters={"connection": "ACME"}), {"action": "token"}),
+        (http(pathParameters=None), {"action": "token"}),
+        ({"connection": "acme"}, TOKEN),
+        ({"connection": "acme", "action": "warm"}, TOKEN | {"action": "warm"}),
+        ({"connection": "a b", "action": "x"}, {}),
+        ({"connection": ["acme"], "action": ["token"]}, {}),
+        ({"source": "aws.secretsmanager", "detail": {}}, {"action": "rotate"}),
+    ],
+)
+def test_only_a_valid_action_and_a_valid_connection_are_logged(
+    event: dict[str, Any], shown: dict[str, str]
+) -> None:
+    found = events.described(event, INVOKED)
+    entrance = "api" if "resource" in event else "event" if "source" in event else "direct"
+    assert found == {"entrance": entrance, "caller": found["caller"]} | shown
+
+
 # Direct invocations
 
 
@@ -201,7 +230,7 @@ def test_an_unknown_action_is_refused_with_the_list_of_actions() -> None:
     known = "token, status, forget, hold, lift, check, verify, probe, renew, rotate, warm"
     detail = f"action: must be one of {known}"
     assert refused(events.direct_command, {"connection": "acme", "action": "x"}) == detail
-    assert refused(events.direct_command, []) == "it must be a JSON object"
+    assert refused(events.direct_command, []) == "body: must be a JSON object"
     assert refused(events.direct_command, {}) == "connection: is missing"
 
 
@@ -260,12 +289,21 @@ def test_the_number_of_variants_is_limited() -> None:
         assert refused(read, wrong) == "drop: must be at most 2 variants' keys"
 
 
+def test_a_reason_has_200_printable_characters_at_most() -> None:
+    """Blanks around it do not belong to it."""
+    for value in ("x", " two words ", "x" * 200, " é " * 66):
+        assert events.reason(Document({"reason": value}, InvalidRequest)) == value.strip()
+    for value in ("two\nlines", "\u202e", "x" * 201):
+        detail = refused(events.reason, Document({"reason": value}, InvalidRequest))
+        assert detail == "reason: must be 1 to 200 printable characters"
+
+
 # Events of Secrets Manager
 
 ARN = f"arn:aws:secretsmanager:eu-west-1:123456789012:secret:{PREFIX}acme-AbCd12"
 
 
-def told(event: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def rotation(event: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     command = events.rotation_command(event, PREFIX)
     assert (command.action, command.caller) == ("rotate", "secret changed")
     body = {name: events.formed(command.body, name) for name in ("version", "otherwise")}
@@ -285,7 +323,7 @@ def label(resources: object = (), **detail: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("moved", ["AWSPREVIOUS", "AWSPENDING", None])
 def test_a_moved_label_other_than_awscurrent_is_refused(moved: str | None) -> None:
     event = label((ARN,), labelUpdated=moved)
-    assert refused(told, event) == "detail: labelUpdated is not AWSCURRENT"
+    assert refused(rotation, event) == "detail: labelUpdated is not AWSCURRENT"
 
 
 def call(**detail: Any) -> dict[str, Any]:
@@ -293,7 +331,7 @@ def call(**detail: Any) -> dict[str, Any]:
     return {"source": "aws.secretsmanager", "detail-type": kind, "detail": detail}
 
 
-def asked(**parameters: Any) -> dict[str, Any]:
+def requested(**parameters: Any) -> dict[str, Any]:
     return call(requestParameters=parameters)
 
 
@@ -338,15 +376,15 @@ V2, V3, V4 = ({"version": version} for version in ("v2", "v3", "v4"))
         (answered(ARN=ARN), ("acme", {})),
         (answered(name=f"{PREFIX}acme"), ("acme", {})),
         (call(additionalEventData={"SecretId": ARN}), ("acme", {})),
-        (asked(secretId=f"{PREFIX}acme", moveToVersionId="v4"), ("acme", V4)),
+        (requested(secretId=f"{PREFIX}acme", moveToVersionId="v4"), ("acme", V4)),
         (call(**BOTH), ("acme", V3)),
         (call(**TWO), ("first", {})),
-        (asked(secretId=f"{ARN[:-7]}-abcd12"), ("acme-abcd12", {"otherwise": "acme"})),
-        (asked(secretId=ARN), ("acme", {})),
-        (asked(SecretId=ARN[:-7]), ("acme", {})),
+        (requested(secretId=f"{ARN[:-7]}-abcd12"), ("acme-abcd12", {"otherwise": "acme"})),
+        (requested(secretId=ARN), ("acme", {})),
+        (requested(SecretId=ARN[:-7]), ("acme", {})),
         (call(requestParameters=None, responseElements=None), None),
-        (asked(secretId=f"elsewhere/{PREFIX}acme"), None),
-        (asked(secretId=f"{PREFIX}ACME"), None),
+        (requested(secretId=f"elsewhere/{PREFIX}acme"), None),
+        (requested(secretId=f"{PREFIX}ACME"), None),
         ({"source": "aws.secretsmanager", "detail": None}, None),
     ],
 )
@@ -355,6 +393,6 @@ def test_a_change_of_a_secret_rotates_its_connection(
 ) -> None:
     """An ARN of a response is complete; in a request, the suffix may be part of the name."""
     if expected:
-        assert told(event) == expected
+        assert rotation(event) == expected
     else:
-        assert refused(told, event) == "detail: it names no secret of this flow"
+        assert refused(rotation, event) == "detail: it names no secret of this flow"

@@ -150,8 +150,8 @@ def test_retry_after_is_read_from_seconds_or_a_date(
     value: str | None, date: str | None, seconds: int | None
 ) -> None:
     """A date is relative to the upstream's own clock."""
-    told = {"retry-after": value, "date": date}
-    sent = {name: text for name, text in told.items() if text is not None}
+    fields = {"retry-after": value, "date": date}
+    sent = {name: text for name, text in fields.items() if text is not None}
     assert Response(429, sent).retry_after == seconds
 
 
@@ -189,8 +189,8 @@ def test_html_is_detected_by_its_first_character_or_its_type(
     """An HTML page is not taken for a rejection."""
     response = Response(403, {"content-type": kind} if kind else {}, content)
     assert response.is_html is is_html
-    words = "^login: the answer is an HTML page$"
-    with pytest.raises(UpstreamContractChanged, match=words) if is_html else nullcontext():
+    message = "^login: the answer is an HTML page$"
+    with pytest.raises(UpstreamContractChanged, match=message) if is_html else nullcontext():
         assert response.readable("login") is response
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fuzz.targets import CORPUS, TARGETS
-from fuzz.targets.promises import Broken, expect
+from fuzz.targets.properties import Broken, expect
 
 INPUTS = sorted(path for path in CORPUS.glob("*/*") if path.is_file())
 

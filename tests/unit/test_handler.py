@@ -92,7 +92,10 @@ def test_half_a_second_is_reserved_for_the_response() -> None:
     [
         ({"action": "status"}, "success"),
         ({"action": "verify", "token": "x"}, "invalid_request"),
-        ({"action": "forget", "connection": "missing"}, "success"),
+        ({"action": "forget"}, "success"),
+        ({"action": "forget", "connection": "missing"}, "unknown_connection"),
+        ({"action": "lift"}, "success"),
+        ({"action": "lift", "connection": "missing"}, "unknown_connection"),
         ({"action": "status", "connection": "missing"}, "unknown_connection"),
     ],
 )
@@ -142,15 +145,15 @@ def test_a_failure_is_returned_and_logged() -> None:
     broker = MemoryBroker()
     call = {"action": "token", "connection": "acme", "entrance": "api", "caller": CALLER}
     blocked = {"status": 400, "body": json.dumps({"message": "account is blocked"})}
-    for fault, words in (
+    for fault, extra in (
         ({"status": 503}, {}),
         (blocked, {"upstream_message": "account is blocked"}),
     ):
         broker.fake.fail("status", **fault)
         problem = broker.http()["body"]
-        assert problem | words == problem
-        told = {"code": problem["code"], "detail": problem["detail"]} | words
-        assert broker.telemetry.of("failure")[-1] == told | call | {"request_id": "r-1"}
+        assert problem | extra == problem
+        members = {"code": problem["code"], "detail": problem["detail"]} | extra
+        assert broker.telemetry.of("failure")[-1] == members | call | {"request_id": "r-1"}
         broker.now += 2
     with pytest.raises(Exception, match="credential_latched") as raised:
         broker.call()

@@ -16,7 +16,7 @@ NAMED: dict[str, Any] = {"flow": "vendorlink", "connection": "acme"}
 ROTATE = {"action": "rotate", "connection": "acme"}
 
 
-def told(since: int, by: str, reason: str) -> dict[str, str | None]:
+def entry(since: int, by: str, reason: str) -> dict[str, str | None]:
     return {"since": rfc3339(since), "by": by, "reason": reason}
 
 
@@ -27,7 +27,7 @@ def unrenewed(code: str) -> dict[str, str]:
 def test_a_hold_is_announced_with_start_holder_and_reason() -> None:
     """A second one has its own holder and reason, and the start of the first."""
     broker = MemoryBroker()
-    first, second = told(NOW, "ann", "a move"), told(NOW, "bob", "an audit")
+    first, second = entry(NOW, "ann", "a move"), entry(NOW, "bob", "an audit")
     assert hold(broker.deps, "acme", "ann", "a move") == NAMED | {"held": first}
     broker.now += 100
     assert hold(broker.deps, "acme", "bob", "an audit") == NAMED | {"held": second}

@@ -148,7 +148,7 @@ def test_every_attribute_of_an_item_is_read() -> None:
     assert read({"failure": attribute({"code": "x"})}).failure == Failure("x", "", 0, 1, 0)
 
 
-ALL_NUMBERS = (*NUMBERS, "forced_at", "nudged_until", "suspect_at")
+ALL_NUMBERS = (*NUMBERS, "forced_at", "nudged_until", "suspect_at", "latched_at")
 VERSIONS = ("accepted_version", "latched_version", "noticed_version", "suspect_version")
 ALL_TEXTS = (*TEXTS, "rejected", *VERSIONS)
 

@@ -42,8 +42,8 @@ def test_every_package_has_a_listed_licence() -> None:
 
 @pytest.mark.parametrize(("name", "licence"), LICENCES.items())
 def test_the_licence_of_a_package_is_the_listed_one(name: str, licence: str) -> None:
-    said = metadata(name)
-    words = {"MIT": "MIT License", "Apache-2.0": "Apache Software", "MPL-2.0": "MPL 2.0"}
+    package = metadata(name)
+    licences = {"MIT": "MIT License", "Apache-2.0": "Apache Software", "MPL-2.0": "MPL 2.0"}
     fields = ("License-Expression", "License", "Classifier")
-    told = " ".join(text for field in fields for text in said.get_all(field) or [])
-    assert licence in told or words.get(licence, licence) in told
+    texts = " ".join(text for field in fields for text in package.get_all(field) or [])
+    assert licence in texts or licences.get(licence, licence) in texts

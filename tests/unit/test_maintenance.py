@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Callable, Mapping
+from random import Random
 from typing import Any
 
 import pytest
 
+from tests import subjects
 from tests.unit.memory_broker import NOW, Context, MemoryBroker, around
 from token_broker.errors import (
     BrokerError,
@@ -18,6 +20,7 @@ from token_broker.errors import (
 from token_broker.item import Failure, Item
 from token_broker.maintenance import Maintenance, is_due, is_of_another
 from token_broker.records import replace
+from token_broker.tokens import ONLY
 
 TOKEN = Item(
     "vendorlink#acme",
@@ -131,9 +134,9 @@ def test_aliases_and_listings_are_not_renewed() -> None:
     broker.call()
     version = broker.put_secret()
     found = list(broker.aws.store.list("vntana#acme"))
-    others = [item for item in found if item.kind in {"pointer", "listing"}]
-    assert len(others) == 2
-    for item in (*others, broker.item(key(9))):
+    rest = [item for item in found if item.kind in {"pointer", "listing"}]
+    assert len(rest) == 2
+    for item in (*rest, broker.item(key(9))):
         assert broker.call(action="renew", variant=item.variant, version=version) == {"renewed": 0}
 
 
@@ -460,6 +463,88 @@ def test_the_status_shows_that_a_token_is_being_renewed(
     assert variant["renewing"] is is_renewing
 
 
+def outcome(broker: MemoryBroker, **payload: Any) -> dict[str, Any]:
+    """Return the answer, or the problem, of a direct invocation."""
+    try:
+        return broker.call(**payload)
+    except Exception as error:  # noqa: BLE001 (a problem, or the test fails to read it)
+        problem: dict[str, Any] = json.loads(str(error))
+        return problem
+
+
+def happenings(broker: MemoryBroker, random: Random) -> Mapping[str, Callable[[], object]]:
+    """Return what may happen to a connection, by name."""
+
+    def reach_refresh() -> None:
+        shown = broker.call(action="status")["variants"]
+        broker.now = max(broker.now, *(broker.item(one["variant"]).refresh_at for one in shown), 0)
+
+    def report() -> None:
+        shown = broker.call(action="status")["variants"]
+        for fingerprint in filter(None, (one["fingerprint"] for one in shown)):
+            outcome(broker, rejected=fingerprint)
+
+    def pass_time() -> None:
+        broker.now += random.choice([1, 5, 31, 61, 600, 90_000])
+
+    wrong = subjects.wrong_login(broker.flow)
+    return {
+        "a call": lambda: outcome(broker),
+        "another call": lambda: outcome(broker, force=True),
+        "a report": report,
+        "time": pass_time,
+        "a token due": reach_refresh,
+        "an outage": lambda: broker.fake.fail("status", status=503, times=None),
+        "a refusal": lambda: broker.fake.fail("status", status=random.choice([401, 403])),
+        "no answer": lambda: broker.fake.fail("drop"),
+        "a page": lambda: broker.fake.fail("html", status=200),
+        "the vendor works": broker.fake.heal,
+        "a new secret": broker.put_secret,
+        "a wrong secret": lambda: broker.put_secret(**wrong),
+        "forget": lambda: outcome(broker, action="forget"),
+        "hold": lambda: outcome(broker, action="hold", reason="stolen"),
+        "lift": lambda: outcome(broker, action="lift"),
+        "rotate": lambda: outcome(broker, action="rotate"),
+    }
+
+
+@pytest.mark.parametrize("flow", subjects.FLOWS)
+def test_the_status_says_what_the_next_call_does(flow: str) -> None:
+    """Whatever happened before. A latch does not always let that call start a due refresh."""
+    for seed in range(120):
+        random = Random(seed)
+        broker = MemoryBroker(flow, secret=random.choice([{}, subjects.wrong_login(flow)]))
+        may_happen, story = happenings(broker, random), list[str]()
+        for _ in range(random.randint(1, 12)):
+            story.append(random.choice([*may_happen, "a call"]))
+            may_happen[story[-1]]()
+            broker.aws.manager.created_at = broker.now - random.choice([0, 100_000])
+        broker.restart()
+        broker.invoked.clear()
+        shown = broker.call(action="status")["variants"]
+        of_tokens = [one for one in shown if one["variant"] != ONLY or len(shown) == 1]
+        if len(of_tokens) != 1:
+            continue
+        [said], sent = of_tokens, len(broker.steps)
+        answer = outcome(broker)
+        if len(broker.steps) > sent:
+            done = "exchange"
+        elif "source" in answer:
+            done = "refresh" if broker.invoked else "hand_out"
+        else:
+            done = "refuse"
+        told = (seed, story, said, answer)
+        assert said["next"] == done or (said["latched"], done) == (True, "hand_out"), told
+        if done in {"refresh", "hand_out"}:
+            assert answer["stale"] == (said["state"] == "stale"), told
+            assert said["state"] == "fresh" or said["because"] != "the token is fresh", told
+        if "code" in answer:
+            is_latched = answer["code"] == "credential_latched"
+            assert is_latched == ("was rejected" in said["because"]), told
+            assert said["latched"] or not is_latched, told
+            assert "None" not in answer["detail"], told
+
+
 # Warming and verifying
 
 
@@ -509,6 +594,24 @@ def test_a_token_is_verified_by_its_vendor() -> None:
     assert answer["parameters"]["userId"] == "1"
     assert broker.call(action="verify", token="unknown") == {"valid": False}
     assert broker.waited == [29.0, 29.0]
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ({"kind": "status", "status": 418, "body": "no tea"}, (418, "no tea")),
+        ({"kind": "html", "status": 200}, (200, "Service Unavailable")),
+        ({"kind": "answer", "status": 200, "body": '{"plpass": "of a'}, (200, None)),
+        ({"kind": "drop"}, (None, None)),
+    ],
+)
+def test_a_failed_verify_says_what_the_vendor_answered(
+    fault: dict[str, Any], said: tuple[int | None, str | None]
+) -> None:
+    broker = MemoryBroker("editor")
+    broker.fake.fail(**fault)
+    problem = raised_by(lambda: broker.call(action="verify", token="x" * 36))
+    assert (problem.get("upstream_status"), problem.get("upstream_message")) == said
 
 
 @pytest.mark.parametrize("action", ["verify", "check", "probe"])

@@ -48,13 +48,13 @@ def test_a_probe_overtaken_by_another_exchange_has_a_retry_after(flow: str) -> N
         broker.restart()
         broker.call(force=True, **PARAMETERS[flow])
         broker.deps = deps
-        asked.extend(broker.steps)
+        requests.extend(broker.steps)
 
-    asked: list[str] = []
+    requests: list[str] = []
     broker.now += 60
     broker.aws.dynamodb.before_write = meanwhile
     with pytest.raises(RefreshInProgress) as raised:
         probed(broker, 60)
     assert raised.value.detail == "another caller renewed it meanwhile"
     assert raised.value.retry_after == 10
-    assert broker.steps == asked
+    assert broker.steps == requests

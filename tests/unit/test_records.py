@@ -48,6 +48,7 @@ ARGUMENTS: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
     ((), {"name": "a", "secret": "b", "more": {"x": 1}}),
     (("a", "b", 7, {"x": 1}, "c"), {}),
     (("a",), {}),
+    ((), {"secret": "b"}),
     (("a", "b"), {"unknown": 1}),
     (("a",), {"unknown": 1}),
     (("a",), {"name": "a", "secret": "b"}),
@@ -73,6 +74,13 @@ def test_constructor_and_repr_are_those_of_a_dataclass(
     assert made(Ours, values, named) == made(Theirs, values, named)
 
 
+def test_an_error_of_the_constructor_names_the_record_and_its_fields() -> None:
+    with pytest.raises(TypeError, match=r"^Ours: too many values$"):
+        Ours("a", "b", 7, {}, "c", "d")  # type: ignore[call-arg]  # which mypy knows
+    with pytest.raises(TypeError, match=r"^Ours: missing or unknown: \['secret', 'unknown'\]$"):
+        Ours("a", unknown=1)  # type: ignore[call-arg]  # which mypy knows
+
+
 def test_records_with_equal_fields_are_equal() -> None:
     assert Ours("a", "b") == Ours("a", secret="b") != Ours("a", "c")
     assert Ours("a", "b") != Theirs("a", "b")
@@ -82,9 +90,9 @@ def test_records_with_equal_fields_are_equal() -> None:
 
 def test_replace_returns_a_changed_copy() -> None:
     """An unknown field is an error."""
-    ours, theirs = Ours("a", "b", 7), Theirs("a", "b", 7)
+    ours, standard = Ours("a", "b", 7), Theirs("a", "b", 7)
     changed = replace(ours, count=8, more={"x": 1})
-    assert vars(changed) == vars(dataclass_replace(theirs, count=8, more={"x": 1}))
+    assert vars(changed) == vars(dataclass_replace(standard, count=8, more={"x": 1}))
     assert ours == Ours("a", "b", 7)
     with pytest.raises(TypeError):
         replace(ours, unknown=1)
@@ -93,9 +101,9 @@ def test_replace_returns_a_changed_copy() -> None:
 def test_a_record_cannot_be_changed() -> None:
     """The error is a base class of `FrozenInstanceError`."""
     ours = Ours("a", "b")
-    with pytest.raises(AttributeError):
+    with pytest.raises(AttributeError, match=r"^Ours cannot be changed$"):
         ours.name = "c"  # type: ignore[misc]  # which mypy knows
-    with pytest.raises(AttributeError):
+    with pytest.raises(AttributeError, match=r"^Ours cannot be changed$"):
         del ours.name
     assert issubclass(FrozenInstanceError, AttributeError)
 
@@ -109,3 +117,4 @@ def test_records_of_hashable_values_are_hashable() -> None:
         level: int = 0
 
     assert {Place(1, 2), Place(column=2, row=1, level=0), Place(2, 2)} == {Place(1, 2), Place(2, 2)}
+    assert hash(Place(1, 2)) != hash(Place(2, 2))

@@ -80,8 +80,8 @@ def test_the_encryption_context_has_table_connection_variant_and_generation() ->
     """Key policies and CloudTrail may depend on these names."""
     aws = MemoryAws()
     kept(aws)
-    place = {"table": "tokens", "connection": "vntana#acme", "variant": "a" * 64}
-    assert aws.kms.contexts == [place | {"generation": "7"}]
+    context = {"table": "tokens", "connection": "vntana#acme", "variant": "a" * 64}
+    assert aws.kms.contexts == [context | {"generation": "7"}]
 
 
 def holding(aws: MemoryAws, clear: bytes) -> Item:

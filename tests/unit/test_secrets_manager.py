@@ -27,9 +27,9 @@ def test_current_and_previous_version_are_read_with_id_and_date() -> None:
 
 def test_the_error_for_a_missing_secret_names_the_connection() -> None:
     secrets = MemoryAws().secrets
-    for ask in (secrets.current, secrets.version, lambda name: secrets.current(name, "v2")):
+    for read in (secrets.current, secrets.version, lambda name: secrets.current(name, "v2")):
         with pytest.raises(UnknownConnection) as raised:
-            ask("acme")
+            read("acme")
         assert raised.value.detail == "there is no secret for connection acme"
     assert secrets.previous("acme") is None
 
@@ -45,14 +45,14 @@ def test_a_secret_that_is_not_json_is_not_quoted(text: str | None) -> None:
         assert raised.value.__cause__ is None
 
 
-@pytest.mark.parametrize(("noticed", "asked"), [(None, 1), ("v3", 1), ("v2", 2), ("v1", 2)])
+@pytest.mark.parametrize(("noticed", "calls"), [(None, 1), ("v3", 1), ("v2", 2), ("v1", 2)])
 def test_the_version_of_an_event_is_used_only_if_it_is_current(
-    noticed: str | None, asked: int
+    noticed: str | None, calls: int
 ) -> None:
     """An event may arrive late, and name a replaced version."""
     aws = aws_with(FIRST, SECOND, SECOND)
     assert aws.secrets.current("acme", noticed).version == "v3"
-    assert aws.manager.asked == ["get_secret_value"] * asked
+    assert aws.manager.calls == ["get_secret_value"] * calls
 
 
 def test_an_outdated_replica_is_a_retryable_error() -> None:

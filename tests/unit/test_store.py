@@ -84,7 +84,7 @@ PARTS: list[Record] = [
     {"rejected_versions": [f"old-{number}" for number in range(MOST_VERSIONS)]},
     {"accepted_version": "v0"},
     {"accepted_version": "v1"},
-    {"latched_version": "v0"},
+    {"latched_version": "v0", "latched_at": NOW - 90},
     {"noticed_version": "v0"},
     *({"suspect_version": "v1", "suspect_at": at} for at in (NOW - 90, NOW + 90)),
     {"suspect_version": "v1", "suspect_variants": ["a", "c"]},
@@ -213,6 +213,7 @@ def latched(record: Record, *ended: str) -> Record:
         "failure": REFUSED_KEPT,
         "rejected_versions": [*versions, "v1"][-MOST_VERSIONS:],
         "latched_version": "v1",
+        "latched_at": REFUSED_KEPT["since"],
     }
 
 
@@ -254,7 +255,8 @@ def reported(record: Record) -> Record:
 
 
 def forgotten(record: Record) -> Record:
-    gone = {"failure", "rejected_versions", "accepted_version", "latched_version", "report_times"}
+    versions = {"rejected_versions", "accepted_version", "latched_version", "latched_at"}
+    gone = versions | {"failure", "report_times"}
     kept = without(record, *OF_TOKEN, *gone, *SUSPICION) | {"schema": 1}
     ends = {name: record.get(name, 0) for name in ("expires_at", "lease_until", "held")}
     ttl = {name: value for name, value in with_ttl(ends).items() if name == "ttl"}

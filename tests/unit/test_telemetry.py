@@ -49,11 +49,11 @@ def test_a_line_equals_that_of_powertools(capsys: pytest.CaptureFixture[str]) ->
         for name, value in FACTS.items():
             line.add_metadata(name, value)
         line.flush_metrics()
-    mine, theirs = capsys.readouterr().out.splitlines()
-    moment = json.loads(theirs)["_aws"]["Timestamp"]
-    written = json.loads(mine)["_aws"]["Timestamp"]
+    own, expected = capsys.readouterr().out.splitlines()
+    moment = json.loads(expected)["_aws"]["Timestamp"]
+    written = json.loads(own)["_aws"]["Timestamp"]
     assert abs(moment - written) < 60_000
-    assert mine.replace(str(written), str(moment)) == theirs
+    assert own.replace(str(written), str(moment)) == expected
 
 
 @pytest.mark.parametrize("event", sorted(MEASURES))
@@ -65,27 +65,83 @@ def test_each_event_has_the_same_line_with_and_without_powertools(
     telemetry.emit(event, **FACTS)
     monkeypatch.setattr("token_broker.telemetry.plain_line", lambda _: None)
     telemetry.emit(event, **FACTS)
-    mine, theirs = (json.loads(line) for line in capsys.readouterr().out.splitlines())
-    mine["_aws"]["Timestamp"] = theirs["_aws"]["Timestamp"]
-    assert list(mine.items()) == list(theirs.items())
+    own, expected = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    own["_aws"]["Timestamp"] = expected["_aws"]["Timestamp"]
+    assert list(own.items()) == list(expected.items())
 
 
-def test_metrics_of_alarms_have_a_second_set_of_dimensions_over_all_flows(
+COUNTED: dict[str, tuple[list[list[str]], dict[str, tuple[str, float]]]] = {
+    "hand-out": (
+        [["flow", "source"], []],
+        {
+            "HandOut": ("Count", 1),
+            "Duration": ("Milliseconds", 0.1),
+            "TokenAge": ("Seconds", 3),
+            "Stale": ("Count", 0),
+            "Slow": ("Count", 1),
+        },
+    ),
+    "failure": ([["flow", "code"], ["code"]], {"Failure": ("Count", 1)}),
+    "unanswered": ([["flow"], []], {"Unanswered": ("Count", 1)}),
+    "exchange": (
+        [["flow", "outcome"]],
+        {"Exchange": ("Count", 1), "ExchangeDuration": ("Milliseconds", 0.1)},
+    ),
+    "upstream": ([["flow", "step"]], {"UpstreamDuration": ("Milliseconds", 0.1)}),
+    "wait": ([["flow"]], {"Wait": ("Count", 1), "WaitDuration": ("Milliseconds", 0.1)}),
+    "latched": ([["flow"]], {"Latched": ("Count", 1)}),
+    "recovered": ([["flow"]], {"Recovered": ("Count", 1)}),
+    "down": ([["flow"]], {"Down": ("Count", 1)}),
+    "up": ([["flow"]], {"Up": ("Count", 1)}),
+    "unkept": ([["flow"]], {"Unkept": ("Count", 1)}),
+    "unannounced": ([["flow"]], {"Unannounced": ("Count", 1)}),
+    "check": (
+        [["flow", "outcome"]],
+        {"Check": ("Count", 1), "CheckDuration": ("Milliseconds", 0.1)},
+    ),
+    "check failed": ([["flow"], []], {"CheckFailed": ("Count", 1)}),
+    "held": ([["flow"]], {"Held": ("Count", 1)}),
+    "lifted": ([["flow"]], {"Lifted": ("Count", 1)}),
+    "damaged": ([["flow"], []], {"Damaged": ("Count", 1)}),
+    "nudge": ([["flow"]], {"Nudge": ("Count", 1)}),
+    "cold start": ([["flow"]], {"ColdStart": ("Count", 1)}),
+}
+"""By event: dimensions besides the service, and metrics. A second set is for alarms."""
+
+
+def test_each_event_has_its_metrics_under_its_dimensions(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """One under the event's dimensions, one under the service and those of the alarm."""
-    told = {}
+    found = {}
     for event in MEASURES:
         Telemetry("vntana").emit(event, **FACTS)
-        [counted] = json.loads(capsys.readouterr().out)["_aws"]["CloudWatchMetrics"]
-        told[event] = counted["Dimensions"][1:]
-    assert {event: further for event, further in told.items() if further} == {
-        "hand-out": [["service"]],
-        "failure": [["service", "code"]],
-        "unanswered": [["service"]],
-        "check failed": [["service"]],
-        "damaged": [["service"]],
-    }
+        line = json.loads(capsys.readouterr().out)
+        assert (line["event"], line["flow"], line["service"]) == (event, "vntana", "broker-ä")
+        [counted] = line["_aws"]["CloudWatchMetrics"]
+        sets = [[n for n in names if n != "service"] for names in counted["Dimensions"]]
+        found[event] = sets, {m["Name"]: (m["Unit"], *line[m["Name"]]) for m in counted["Metrics"]}
+    assert found == COUNTED
+
+
+def test_every_other_line_has_its_event_and_flow(capsys: pytest.CaptureFixture[str]) -> None:
+    """A defect has its frames, and not its message."""
+    telemetry = Telemetry("vntana")
+    for event in ("action", "replaced", "woken"):
+        telemetry.emit(event, connection="acme")
+    try:
+        int("hunter2")
+    except ValueError as error:
+        telemetry.defect(error, "r-1")
+    *lines, defect = map(json.loads, capsys.readouterr().out.splitlines())
+    members = ("event", "flow", "connection")
+    found = [tuple(line[member] for member in members) for line in lines]
+    assert found == [(event, "vntana", "acme") for event in ("action", "replaced", "woken")]
+    named = {"message": "defect", "flow": "vntana", "kind": "ValueError", "request_id": "r-1"}
+    assert defect.items() >= named.items()
+    [where] = defect["where"]
+    assert where.startswith(f"{__file__}:")
+    assert where.endswith(" test_every_other_line_has_its_event_and_flow")
+    assert "hunter2" not in str(defect)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +159,7 @@ def test_other_settings_fall_back_to_powertools(change: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("name", CHATTY)
 def test_no_line_of_a_library_that_quotes_requests_reaches_the_log(
-    name: str, monkeypatch: pytest.MonkeyPatch
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Lambda's runtime has a handler at the root, and an operator may set any level below."""
     written = StringIO()
@@ -115,4 +171,4 @@ def test_no_line_of_a_library_that_quotes_requests_reaches_the_log(
     for logger in (library, module):
         logger.error("quotes a request")
         logger.debug("quotes a request")
-    assert written.getvalue() == ""
+    assert written.getvalue() == capsys.readouterr().err == ""

@@ -19,8 +19,8 @@ UNKNOWN = {"name": "certifi", "skip_reason": "nobody knows it"}
 
 def audit(*packages: dict[str, Any]) -> str | None:
     """Return the result of the audit if pip-audit reports *packages*."""
-    said = json.dumps({"dependencies": packages})
-    return main("a.lock", sys.executable, "-c", f"print({said!r})")
+    report = json.dumps({"dependencies": packages})
+    return main("a.lock", sys.executable, "-c", f"print({report!r})")
 
 
 def test_a_known_vulnerability_fails_the_audit() -> None:

@@ -1,4 +1,4 @@
-"""What `doctor` looks at, from the operator inwards, and what it finds."""
+"""The checks of `doctor`, from the operator to the secrets, and their findings."""
 
 import math
 import os
@@ -17,7 +17,7 @@ from token_broker_cli.settings import FLOWS
 
 
 class Level(StrEnum):
-    """How bad it is."""
+    """The level of a finding."""
 
     OK = "ok"
     WARNING = "warning"
@@ -26,7 +26,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     check: str
     level: Level
@@ -38,7 +38,7 @@ Check = Callable[[], Iterable[Finding]]
 
 
 def ok(check: str, says: str) -> Finding:
-    """Return a finding without fault."""
+    """Return the finding of a check that succeeded."""
     return Finding(check, Level.OK, says)
 
 
@@ -53,7 +53,7 @@ def failure(check: str, says: str, do: str) -> Finding:
 
 
 def remedy(code: str, advice: str) -> str:
-    """Return what to do about a call that failed, where the usual *advice* is: see the doctor."""
+    """Return the advice for an error *code*; *advice* is the command's usual one."""
     return {
         "access_denied": "Check keys and region; your role needs the Operate policy.",
         "unreachable": "Check address and network; the local system is started by `make run`.",
@@ -62,16 +62,16 @@ def remedy(code: str, advice: str) -> str:
 
 
 def findings(name: str, check: Check) -> Iterator[Finding]:
-    """Yield what *check* finds; that it cannot be made is a finding as well."""
+    """Yield the findings of *check*; an error in the check is a finding, too."""
     try:
         yield from check()
     except Exception as error:  # noqa: BLE001 (one check that fails must not hide the others)
-        known = command_error(error)
-        yield failure(name, f"{known.code}: {known.detail}", remedy(known.code, known.advice))
+        cause = command_error(error)
+        yield failure(name, f"{cause.code}: {cause.detail}", remedy(cause.code, cause.advice))
 
 
 def unseen(name: str, check: Check, permission: str) -> Iterator[Finding]:
-    """Yield what *check* finds, where the operator may do without being allowed to look."""
+    """Yield the findings of *check*; a missing *permission* is only a warning."""
     for finding in findings(name, check):
         if finding.level is Level.FAILURE and finding.says.startswith("access_denied:"):
             yield warning(
@@ -92,13 +92,13 @@ SIGNABLE = 300
 
 
 def settings(context: Context) -> Iterator[Finding]:
-    """Show which broker is meant."""
+    """Show the broker's stage and address."""
     where = "the local system" if context.settings.local else f"stage {context.settings.stage}"
     yield ok("settings", f"{where}, {context.gateway.url}")
 
 
 def region(context: Context) -> Iterator[Finding]:
-    """Say where requests go and AWS is asked: where the address says, else the shell."""
+    """Show the region of the broker, and a different one of the shell."""
     shell = os.environ.get("AWS_REGION")
     other = (
         f" (AWS_REGION is {shell}: not meant)"
@@ -109,13 +109,13 @@ def region(context: Context) -> Iterator[Finding]:
 
 
 def identity(context: Context) -> Iterator[Finding]:
-    """Ask AWS who is calling."""
+    """Show the caller's identity."""
     answer = context.client("sts").get_caller_identity()
     yield ok("identity", f"{answer['Arn']}")
 
 
 def reach(context: Context) -> Iterator[Finding]:
-    """Call the API with no signature: it must answer, and refuse."""
+    """Call the API without a signature: it must respond with a refusal."""
     import requests  # noqa: PLC0415 (slow, and `--help` does without)
 
     from token_broker_client.identity import authorities  # noqa: PLC0415 (same)
@@ -171,13 +171,13 @@ def signature(context: Context) -> Iterator[Finding]:
 
 
 def answered(context: Context, flow: str) -> Finding:
-    """Return what comes of a signed call."""
+    """Return the finding of a signed call."""
     try:
         context.call(flow, PROBE, "status")
     except Exception as error:  # noqa: BLE001 (each function is a finding of its own)
-        known = command_error(error)
-        if known.code != "unknown_connection":
-            return failure(flow, f"{known.code}: {known.detail}", remedy(known.code, known.advice))
+        cause = command_error(error)
+        if cause.code != "unknown_connection":
+            return failure(flow, f"{cause.code}: {cause.detail}", remedy(cause.code, cause.advice))
     return ok(flow, "the function answers signed calls")
 
 
@@ -186,7 +186,7 @@ DEPLOY = "Deploy the template's table: make deploy."
 
 
 def table(context: Context) -> Iterator[Finding]:
-    """See whether the table is there and has the right keys."""
+    """Check that the table exists and has the right keys."""
     name = context.settings.table
     client = context.client("dynamodb")
     try:
@@ -207,7 +207,7 @@ def table(context: Context) -> Iterator[Finding]:
 
 
 def ttl(context: Context) -> Iterator[Finding]:
-    """See whether old items are dropped."""
+    """Check that old items expire."""
     client = context.client("dynamodb")
     answer = client.describe_time_to_live(TableName=context.settings.table)
     description = answer["TimeToLiveDescription"]
@@ -221,7 +221,7 @@ def ttl(context: Context) -> Iterator[Finding]:
 
 
 def key(context: Context) -> Iterator[Finding]:
-    """See whether the key that seals the tokens is there and in use."""
+    """Check that the key that seals the tokens exists and is enabled."""
     client = context.client("kms")
     alias = context.settings.key
     try:
@@ -255,9 +255,9 @@ def secret(secrets: Secrets, flow: str, name: str) -> Finding:
     except BrokerError as error:
         return failure(label, error.detail, do)
     except Exception as error:  # noqa: BLE001 (one that cannot be read must not hide the others)
-        known = command_error(error)
-        if known.code == "access_denied":
+        cause = command_error(error)
+        if cause.code == "access_denied":
             do = "Have secretsmanager:GetSecretValue granted, or ask who has it."
             return warning(label, "you are not allowed to read the secret", do)
-        return failure(label, known.detail, do)
+        return failure(label, cause.detail, do)
     return ok(label, "the secret has the right form")

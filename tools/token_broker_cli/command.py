@@ -47,7 +47,7 @@ def shared_options(
     profile: Profile = None,
     json: Json = False,
 ) -> Options:
-    """Return the options that may stand before a command's name and behind it."""
+    """Return the options that are allowed before and after a command's name."""
     return Options(local, port, stage, url, stack, region, profile, json)
 
 
@@ -100,7 +100,7 @@ def run_body(body: Callable[..., int | None], chosen: Options, values: dict[str,
 
 
 class Commands(TyperGroup):
-    """The commands; a command line that cannot be read is reported like every other error."""
+    """The commands; an invalid command line is reported like any other error."""
 
     def main(
         self,
@@ -113,8 +113,8 @@ class Commands(TyperGroup):
     ) -> Any:
         """Run the command that *args* name and leave with its exit code."""
         del standalone_mode, windows_expand_args  # the former: Typer would report errors itself
-        words = sys.argv[1:] if args is None else [*args]
-        screen = Screen(json="--json" in words)
+        arguments = sys.argv[1:] if args is None else [*args]
+        screen = Screen(json="--json" in arguments)
         try:
             code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
         except USAGE_ERROR as error:
@@ -126,7 +126,7 @@ class Commands(TyperGroup):
         sys.exit(code or 0)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; Ctrl-C before it has begun is reported, which Typer would not do."""
+        """Run the command; report Ctrl-C before its start, which Typer does not."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -134,7 +134,7 @@ class Commands(TyperGroup):
 
 
 def report_usage_error(screen: Screen, error: Any) -> int:
-    """Report why a command line cannot be read; return the exit code."""
+    """Report an invalid command line; return the exit code."""
     if type(error).__name__ == "NoArgsIsHelpError":
         error.show()
     else:

@@ -1,4 +1,4 @@
-"""`connect`: credentials are read, checked, tried at the vendor, and only then stored."""
+"""`connect`: reads credentials, checks them, tries them at the vendor, and stores them."""
 
 import json
 from collections.abc import Mapping
@@ -26,16 +26,16 @@ def connect(
     """Add a connection, or change one."""
     context.announce(f"connecting {flow}/{name}")
     secrets = Secrets(context)
-    seen, readable = look(context, secrets, flow, name)
+    stored, readable = look(context, secrets, flow, name)
     if readable:
-        secrets.require_same_account(flow, name, seen.version if seen else None)
-    kept = known(context, seen)
+        secrets.require_same_account(flow, name, stored.version if stored else None)
+    kept = document_of(context, stored)
     document = read(file) if file else ask(context, flow, kept)
     module = flows.every()[flow]
     credentials = parsed(module, document)
     if check:
         refuse_rejected(context, flow, name, kept, document)
-    if seen and document == kept:
+    if stored and document == kept:
         # The same again would be a new version, with which all tokens are made anew; and its
         # trial would end the session of the token that is in use.
         report(context, flow, name, "unchanged", was_tried=False)
@@ -46,8 +46,8 @@ def connect(
         document = with_options(module, document, options)
     context.changes = True
     is_new = False
-    if seen:
-        version = secrets.change(flow, name, document, seen)
+    if stored:
+        version = secrets.change(flow, name, document, stored)
     elif readable:
         is_new, version = True, secrets.create(flow, name, document, key)
     else:
@@ -58,7 +58,7 @@ def connect(
 
 
 def look(context: Context, secrets: Secrets, flow: str, name: str) -> tuple[Stored | None, bool]:
-    """Return what is stored now, and whether it may be read: storing needs no such permission."""
+    """Return the stored secret, and whether it may be read: storing needs no such permission."""
     try:
         return secrets.read(flow, name), True
     except Exception as error:
@@ -69,17 +69,17 @@ def look(context: Context, secrets: Secrets, flow: str, name: str) -> tuple[Stor
         return None, False
 
 
-def known(context: Context, seen: Stored | None) -> Any:
-    """Return the document of what was *seen*, None where there is none: it is replaced then."""
+def document_of(context: Context, stored: Stored | None) -> Any:
+    """Return the document of *stored*; None if there is none, which is replaced then."""
     try:
-        return seen.document() if seen else None
+        return stored.document() if stored else None
     except CommandError as error:
         unseen(context, error)
         return None
 
 
 def unseen(context: Context, why: CommandError) -> None:
-    """Warn that what is stored is neither proposed nor compared."""
+    """Warn that the stored secret is neither proposed nor compared."""
     context.screen.note(f"What is stored now is not looked at: {why.detail}", "yellow")
 
 
@@ -108,7 +108,7 @@ def report(
 
 
 def read(file: str) -> Any:
-    """Return the JSON that is in *file*, or on stdin for ``-``."""
+    """Return the JSON in *file*, or on stdin for ``-``."""
     found = content(file)
     try:
         return json.loads(found)
@@ -130,7 +130,7 @@ def ask(context: Context, flow: str, kept: object) -> dict[str, Any]:
 
 
 def parsed(flow: Flow, document: object) -> Any:
-    """Return what *document* says, as the function would read it."""
+    """Return the credentials in *document*, parsed as by the function."""
     try:
         return flow.vendor.parse(document)
     except BrokerError as error:
@@ -138,7 +138,7 @@ def parsed(flow: Flow, document: object) -> Any:
 
 
 def refuse_rejected(context: Context, flow: str, name: str, kept: object, document: Any) -> None:
-    """Raise `CommandError` if the vendor rejected this very login before."""
+    """Raise `CommandError` if the vendor has rejected the same login."""
     if not isinstance(kept, Mapping) or not is_same_login(flow, kept, document):
         return
     variants = context.call(flow, name, "status")["variants"]
@@ -151,7 +151,7 @@ def refuse_rejected(context: Context, flow: str, name: str, kept: object, docume
 
 
 def dry_run_of(flow: Flow, credentials: Any) -> tuple[Token, dict[str, Any]]:
-    """Return what the vendor gives for *credentials*, and how it behaves."""
+    """Return the token for *credentials*, and the report of the vendor's behaviour."""
     try:
         return attempt(flow, credentials)
     except BrokerError as error:
@@ -160,10 +160,10 @@ def dry_run_of(flow: Flow, credentials: Any) -> tuple[Token, dict[str, Any]]:
 
 
 def advised(error: BrokerError, advice: str) -> CommandError:
-    """Return *error* with all that is known of it, and this command's own *advice*."""
-    told = command_error(error)
-    told.advice = advice
-    return told
+    """Return *error* as a `CommandError` with this command's *advice*."""
+    failure = command_error(error)
+    failure.advice = advice
+    return failure
 
 
 def try_at_vendor(context: Context, flow: Flow, credentials: Any) -> Mapping[str, Any]:
@@ -171,13 +171,13 @@ def try_at_vendor(context: Context, flow: Flow, credentials: Any) -> Mapping[str
     if flow.vendor.probe:
         context.screen.note(f"trying it: {within(prober_of(flow).budget)}")
     with context.screen.waiting(f"trying it at the vendor of {flow.name}"):
-        token, seen = dry_run_of(flow, credentials)
+        token, report = dry_run_of(flow, credentials)
     known_context = {key: value for key, value in token.context.items() if value is not None}
     who = ", ".join(f"{key} {value}" for key, value in known_context.items())
     context.screen.note(f"✓ {flow.name} let it in" + (f": {who}" if who else ""), "green")
-    if not seen:
+    if not report:
         return {}
-    for line in follows(seen):
+    for line in follows(report):
         context.screen.note(f"✓ {line}", "green")
-    options: Mapping[str, Any] = seen["options"]
+    options: Mapping[str, Any] = report["options"]
     return options

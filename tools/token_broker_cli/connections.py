@@ -1,4 +1,4 @@
-"""`connections`: all there are and the state of their tokens, those that need attention first."""
+"""`connections`: all connections and their tokens' states, those that need attention first."""
 
 import time
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ MOST_NAMES = 5
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """What is known of one: the broker's answer, or why there is none."""
+    """A connection, with the broker's status or the error instead."""
 
     flow: str
     name: str
@@ -29,12 +29,12 @@ class Connection:
 
     @property
     def label(self) -> str:
-        """What it is called."""
+        """Flow and name, as shown."""
         return f"{self.flow}/{self.name}"
 
     @property
     def held(self) -> str:
-        """Why it is held, where it is."""
+        """The reason of a hold, if it is held."""
         held = (self.status or {}).get("held")
         return f"held: {plain(held['reason'])}" if held else ""
 
@@ -49,14 +49,14 @@ class Connection:
         return 2 if any(variant["failure"] for variant in variants) else 3
 
     def views(self, now: int) -> list[VariantView]:
-        """Return its tokens, those that need attention first."""
+        """Return the tokens, those that need attention first."""
         views = [VariantView(variant, now) for variant in (self.status or {}).get("variants", ())]
         return sorted(
             views, key=lambda view: (not view.answer["latched"], not view.answer["failure"])
         )
 
     def document(self) -> dict[str, Any]:
-        """Return it for machines."""
+        """Return the connection as JSON has it."""
         own = {"flow": self.flow, "connection": self.name}
         if self.error:
             return own | {"error": self.error.document()}
@@ -84,7 +84,7 @@ def ask_status(context: Context, flow: str, name: str) -> Connection:
 
 
 def show(context: Context, found: list[Connection], now: int) -> None:
-    """Show what was found: as JSON, as lines, or as a table."""
+    """Show the connections: as JSON, as lines, or as a table."""
     screen = context.screen
     if screen.json:
         screen.data({"connections": [one.document() for one in found]})
@@ -98,7 +98,7 @@ def show(context: Context, found: list[Connection], now: int) -> None:
 
 
 def lines(one: Connection, now: int) -> Iterator[tuple[str, ...]]:
-    """Yield a line of the same six parts for each token, or for what there is instead of one."""
+    """Yield a line of six cells for each token, or for the reason that there is none."""
     if one.error:
         yield one.label, "", "not known", "", "", one.error.code
     elif not (views := one.views(now)):
@@ -139,7 +139,7 @@ def cells_of(one: Connection, now: int) -> Iterator[list[Text | str]]:
 
 
 def blocks(found: list[Connection], now: int) -> Iterator[Text | Padding]:
-    """Yield everything one below the other, for a narrow screen."""
+    """Yield the cells below each other, for a narrow screen."""
     for one in found:
         yield title(one)
         for _, name, words, left, generation, wrong in lines(one, now):
@@ -157,7 +157,7 @@ def title(one: Connection) -> Text:
 
 
 def verdict(found: list[Connection]) -> Text:
-    """Say how many need attention, and which."""
+    """Return how many connections need attention, and which."""
     bad = [one.label for one in found if one.urgency < 3]  # noqa: PLR2004 (healthy)
     if not bad:
         return Text("All of them are healthy.", "green")

@@ -1,4 +1,4 @@
-"""What a command works with: the broker, AWS, the screen; each made when it is first needed."""
+"""The broker, AWS and the screen for a command; each is created when it is first needed."""
 
 import os
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ Action = Literal["token", "status", "forget", "check", "verify", "probe", "hold"
 
 
 class Context:
-    """Everything that commands touch."""
+    """What commands use."""
 
     def __init__(self, settings: Settings, screen: Screen) -> None:
         self.settings = settings
@@ -36,7 +36,7 @@ class Context:
 
     @cached_property
     def target(self) -> dict[str, str | None]:
-        """Stage and host of the broker, shown so that a person sees a wrong one in time."""
+        """Stage and host of the broker, so that an operator notices a wrong one."""
         try:
             host = host_of(self.url)
         except Exception as error:
@@ -46,17 +46,17 @@ class Context:
         return {"stage": self.settings.stage, "host": host}
 
     def announce(self, what: str) -> None:
-        """Say *what* is about to be changed, and where."""
+        """Show the change *what* and its target, before it is made."""
         self.screen.note(f"{what} ({self.where})")
 
     @property
     def where(self) -> str:
-        """The target, in words."""
+        """The target, as text."""
         target = self.target
         return f"stage {target['stage']}, {target['host'] or 'address not known'}"
 
     def call(self, flow: str, connection: str, action: Action, **body: Any) -> dict[str, Any]:
-        """Return the broker's answer. There is one attempt: a person decides on another."""
+        """Return the broker's answer. There is one attempt: the operator decides on another."""
         from token_broker_client.deadline import Deadline  # noqa: PLC0415 (with what is slow)
         from token_broker_client.request import Command  # noqa: PLC0415 (same)
 
@@ -64,7 +64,7 @@ class Context:
         return self.gateway.call(command, Deadline.after(SECONDS))
 
     def client(self, service: str) -> Any:
-        """Return boto3's client of *service*, with short timeouts: a person waits."""
+        """Return boto3's client of *service*, with short timeouts, for an operator waits."""
         from botocore.config import Config  # noqa: PLC0415 (slow, and `--help` does without)
 
         local = self.settings.local
@@ -88,7 +88,7 @@ class Context:
 
     @cached_property
     def gateway(self) -> "Gateway":
-        """The way to the broker."""
+        """The channel to the broker."""
         from token_broker_client.errors import InvalidRequest  # noqa: PLC0415 (with what is slow)
         from token_broker_client.gateway import Gateway  # noqa: PLC0415 (slow: requests, botocore)
 

@@ -1,4 +1,4 @@
-"""`doctor`: looks at everything between the operator and a token, and says what to do."""
+"""`doctor`: checks everything between the operator and a token, and gives advice."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -39,7 +39,7 @@ def doctor(context: Context) -> int:
 
 
 def examined(context: Context) -> Iterator[Finding]:
-    """Yield every finding, from the operator inwards."""
+    """Yield the findings of all checks, from the operator to the secrets."""
     for name, check in (
         ("settings", checks.settings),
         ("identity", checks.identity),
@@ -60,7 +60,7 @@ def examined(context: Context) -> Iterator[Finding]:
 
 
 def grouped(found: list[Finding]) -> list[Finding]:
-    """Return what is worst first, and what is the same of many connections as one finding."""
+    """Return the worst findings first, and equal ones of many connections as one."""
     same: dict[tuple[str, ...], list[Finding]] = {}
     for one in found:
         about = one.check if "/" not in one.check else ""
@@ -71,7 +71,7 @@ def grouped(found: list[Finding]) -> list[Finding]:
 
 
 def together(group: list[Finding]) -> Finding:
-    """Return one finding for a *group* that says the same."""
+    """Return one finding for a *group* of equal ones."""
     first = group[0]
     if len(group) == 1:
         return first
@@ -81,7 +81,7 @@ def together(group: list[Finding]) -> Finding:
 
 
 def shortened(groups: list[Finding]) -> list[Finding]:
-    """Return so many of *groups* as people read; JSON has all."""
+    """Return the first *groups*, and a line for the others; JSON has all."""
     left = len(groups) - MOST_GROUPS
     if left <= 1:
         return groups
@@ -90,7 +90,7 @@ def shortened(groups: list[Finding]) -> list[Finding]:
 
 
 def table(found: list[Finding]) -> Table:
-    """Return a line for each finding, and below it what to do."""
+    """Return a row for each finding, with its advice below."""
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column()
     grid.add_column(overflow="fold", max_width=LABEL)
@@ -105,7 +105,7 @@ def table(found: list[Finding]) -> Table:
 
 
 def summary(found: list[Finding]) -> Text:
-    """Say in a line how it stands."""
+    """Return the result in one line."""
     failures = sum(one.level is Level.FAILURE for one in found)
     warnings = sum(one.level is Level.WARNING for one in found)
     if not failures and not warnings:

@@ -34,23 +34,24 @@ class DryRun:
     _rejection: CredentialRejected | None = field(default=None, repr=False)
 
     def token(self) -> Token:
-        """Return what a call that asks for nothing special would get. Raises `BrokerError`."""
+        """Return the token of a call without fields. Raises `BrokerError`."""
         vendor = self.flow.vendor
-        asked = vendor.complete(self.credentials, self.flow.requested(Document({}, InvalidRequest)))
-        return self.answer(NeedToken(vendor.resolve(self.credentials, asked)))
+        requested = self.flow.requested(Document({}, InvalidRequest))
+        variant = vendor.complete(self.credentials, requested)
+        return self.answer(NeedToken(vendor.resolve(self.credentials, variant)))
 
-    def answer(self, ask: NeedToken) -> Token:
-        """Return a token that was made before, or make it: as the broker does with its table."""
-        kept = self._tokens.get(ask.variant.key)
-        if kept and kept.fingerprint == ask.rejected:
+    def answer(self, need: NeedToken) -> Token:
+        """Return a token of this run, or make it, as the broker does with its table."""
+        kept = self._tokens.get(need.variant.key)
+        if kept and kept.fingerprint == need.rejected:
             # The login that it was made with may be spent: it is made anew with one of its own.
             self._tokens = {key: replace(one, handoff={}) for key, one in self._tokens.items()}
-        if kept is None or kept.fingerprint == ask.rejected:
-            kept = self._tokens[ask.variant.key] = self._exchange(ask.variant)
+        if kept is None or kept.fingerprint == need.rejected:
+            kept = self._tokens[need.variant.key] = self._exchange(need.variant)
         return kept
 
     def end(self, send: Send) -> None:
-        """End the sessions that were begun, where the vendor has a way."""
+        """End the sessions, if the vendor has a log-out."""
         log_out = self.flow.vendor.log_out
         if log_out is None:
             return
@@ -63,11 +64,11 @@ class DryRun:
             raise self._rejection
         try:
             conversation = self.flow.vendor.exchange(self.credentials, variant, self.now, None)
-            earned = run(conversation, self.send, self.answer)
+            result = run(conversation, self.send, self.answer)
         except CredentialRejected as error:
             self._rejection = error
             raise
-        return self.answer(NeedToken(earned.variant)) if isinstance(earned, ResolvedTo) else earned
+        return self.answer(NeedToken(result.variant)) if isinstance(result, ResolvedTo) else result
 
 
 def attempt(flow: Flow, credentials: Any) -> tuple[Token, dict[str, Any]]:
@@ -98,11 +99,11 @@ def attempt(flow: Flow, credentials: Any) -> tuple[Token, dict[str, Any]]:
 
 
 def probed_flow(flow: Flow, is_time_left: Callable[[], bool]) -> ProbedFlow | None:
-    """Return *flow* as it is probed, None where its vendor leaves nothing open."""
+    """Return *flow* with its prober; None if it has none."""
     return ProbedFlow.of(flow, is_time_left) if flow.vendor.probe else None
 
 
 def within(send: Callable[[Request, float], Response], seconds: float) -> Send:
-    """Return what sends requests, all of them within *seconds*."""
+    """Return a sender whose requests together take at most *seconds*."""
     until = time.monotonic() + seconds
     return lambda request: send(request, max(0.1, until - time.monotonic()))

@@ -1,4 +1,4 @@
-"""What a command reports as an error: one line, and what to do about it.
+"""The errors of commands: one line, and advice.
 
 Texts of libraries are not shown: some repeat what was sent. AWS's refusals are, as they name the
 missing permission and nothing else.
@@ -45,7 +45,7 @@ DENIED += ("InvalidClientTokenId", "SignatureDoesNotMatch")
 
 
 class CommandError(Exception):
-    """A command cannot do what it was asked to. Its text holds no secret."""
+    """A command failed. Its text has no secret."""
 
     def __init__(
         self,
@@ -64,18 +64,18 @@ class CommandError(Exception):
         self.facts = {k: v for k, v in (facts or {}).items() if v is not None}
 
     def document(self) -> dict[str, Any]:
-        """Return this error for machines."""
+        """Return this error as JSON has it."""
         return {"code": self.code, "detail": self.detail, "advice": self.advice} | self.facts
 
     def about(self, flow: str | None, name: str | None) -> "CommandError":
-        """Name the connection that it is about in what to do."""
+        """Put the connection into the advice."""
         named = f"{flow} {name}" if name else "FLOW NAME"
         self.advice = self.advice.replace("{about}", named)
         return self
 
 
 def usage(detail: str, advice: str = "") -> CommandError:
-    """Return the error for a wrong command line, or a wrong setting."""
+    """Return the error for an invalid command line or setting."""
     return CommandError("usage", detail, advice, exit_code=USAGE)
 
 
@@ -86,7 +86,7 @@ def interrupted(*, changes: bool) -> CommandError:
 
 
 def command_error(error: BaseException) -> CommandError:
-    """Return *error* as one line for a person."""
+    """Return *error* as a `CommandError`."""
     if isinstance(error, CommandError):
         return error
     if hasattr(error, "code") and hasattr(error, "detail"):

@@ -1,4 +1,4 @@
-"""The fields that a call for a token may have, flow by flow: an option for each."""
+"""The options of the command for the fields of each flow's calls for a token."""
 
 import inspect
 import json
@@ -22,7 +22,7 @@ KINDS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
 
 
 def fields() -> Iterator[tuple[str, Field]]:
-    """Yield each field of each flow, with what the flow is called."""
+    """Yield each field of each flow, with the flow's title."""
     for flow in every().values():
         yield from ((flow.label, field) for field in flow.fields)
 
@@ -34,7 +34,7 @@ def with_fields(body: Body) -> Body:
         helps.setdefault(field.name, []).append(f"{label}: {field.help}.")
     own = inspect.signature(body).parameters.values()
     known = [one for one in own if one.kind is not inspect.Parameter.VAR_KEYWORD]
-    options = [option(name, " ".join(said)) for name, said in helps.items()]
+    options = [option(name, " ".join(texts)) for name, texts in helps.items()]
     signature = inspect.Signature([*known, *options])
     body.__signature__ = signature  # type: ignore[attr-defined]  # PEP 362
     return body
@@ -48,28 +48,27 @@ def option(name: str, help: str) -> inspect.Parameter:  # noqa: A002 (typer's na
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
 
 
-def values(said: Mapping[str, str | None]) -> dict[str, Any]:
-    """Return what *said*, the options' texts, mean as members of a call."""
-    schemas = {field.name: field.schema for _, field in fields()}
+def values(flow: str, raw: Mapping[str, str | None]) -> dict[str, Any]:
+    """Return the options' *raw* texts as members of a call to *flow*.
+
+    The broker refuses a field that only another flow has.
+    """
+    known = (*(field for _, field in fields()), *every()[flow].fields)
+    schemas = {field.name: field.schema for field in known}
     return {
-        name: value_of(schemas[name], name, text) for name, text in said.items() if text is not None
+        name: value_of(schemas[name], name, text) for name, text in raw.items() if text is not None
     }
 
 
-def example_of(name: str) -> Any:
-    """Return a value of the field called *name*."""
-    return next(field.example for _, field in fields() if field.name == name)
-
-
 def value_of(schema: Mapping[str, Any], name: str, text: str) -> Any:
-    """Return what *text* means: JSON, but for a field that is a text."""
+    """Return the value of *text*: JSON, except for a text field."""
     if schema["type"] == "string":
         return text
     kind, called = KINDS[schema["type"]]
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        example = json.dumps(example_of(name))
+        example = json.dumps(Field(name, "", schema).example)
         raise usage(f"--{name} is no JSON", f"Like this: --{name} '{example}'") from None
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise usage(f"--{name} must be {called}")

@@ -141,8 +141,8 @@ def token(
     """Print a live token: masked on a terminal, as it is in a pipe."""
     from token_broker_cli import tokens as page  # noqa: PLC0415 (see above)
 
-    said = {"min_ttl": min_ttl, **values(fields), "force": force}
-    body = {key: value for key, value in said.items() if value is not None}
+    members = {"min_ttl": min_ttl, **values(flow, fields), "force": force}
+    body = {key: value for key, value in members.items() if value is not None}
     chosen = Form.JSON if context.screen.json else form
     page.token(context, flow, checked(name), body, chosen, show=show)
 
@@ -154,7 +154,7 @@ def check(context: Context, /, flow: FlowName, name: Name, **fields: str | None)
     """Prove that a connection works: a live token, and one harmless request."""
     from token_broker_cli import tokens as page  # noqa: PLC0415 (see above)
 
-    page.check(context, flow, checked(name), values(fields))
+    page.check(context, flow, checked(name), values(flow, fields))
 
 
 @app.command()
@@ -182,7 +182,7 @@ def probe(
         context,
         flow,
         checked(name),
-        values(fields),
+        values(flow, fields),
         sure=yes,
         write=write,
         as_modes=as_modes,

@@ -1,4 +1,4 @@
-"""`probe`: how a vendor really behaves, as a table, and the options of the secret that follow."""
+"""`probe`: the vendor's real behaviour, and the options of the secret that it requires."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -28,7 +28,7 @@ def probe(
     write: bool,
     as_modes: bool,
 ) -> int:
-    """Have the broker probe the vendor, and write what follows; return the exit code."""
+    """Have the broker probe the vendor, and store the options; return the exit code."""
     typed = flows.every()[flow]
     what = f"{flow}/{name}: {within(prober_of(typed).budget)}; its token is replaced"
     if not sure:
@@ -59,11 +59,11 @@ def probe(
 def store(context: Context, flow: Flow, name: str, changes: Mapping[str, Any]) -> None:
     """Write *changes* into the secret's options, unless somebody changed it meanwhile."""
     secrets = Secrets(context)
-    seen = secrets.read(flow.name, name)
-    secrets.require_same_account(flow.name, name, seen.version if seen else None)
-    if seen is None:
+    stored = secrets.read(flow.name, name)
+    secrets.require_same_account(flow.name, name, stored.version if stored else None)
+    if stored is None:
         raise CommandError("unknown_connection", "the connection was deleted meanwhile")
-    secrets.change(flow.name, name, with_options(flow, seen.document(), changes), seen)
+    secrets.change(flow.name, name, with_options(flow, stored.document(), changes), stored)
 
 
 def with_options(flow: Flow, document: Any, changes: Mapping[str, Any]) -> Any:
@@ -80,22 +80,22 @@ def with_options(flow: Flow, document: Any, changes: Mapping[str, Any]) -> Any:
         for name, value in given.items()
         if name not in changes or value != getattr(defaults, name)
     }
-    others = {key: value for key, value in document.items() if key != "options"}
-    return others | ({"options": options} if options else {})
+    rest = {key: value for key, value in document.items() if key != "options"}
+    return rest | ({"options": options} if options else {})
 
 
 def within(budget: Budget) -> str:
-    """Return a budget in words."""
+    """Return a budget as text."""
     return f"at most {budget.requests} requests, {budget.logins} of them with the credentials"
 
 
 def written(options: Mapping[str, Any]) -> str:
-    """Return options in words."""
+    """Return options as text."""
     return ", ".join(f"{name} {json.dumps(value)}" for name, value in options.items())
 
 
 def show(context: Context, report: Report) -> None:
-    """Show what was seen: as lines, as a table, or one below the other on a narrow screen."""
+    """Show the findings: as lines, as a table, or below each other on a narrow screen."""
     screen = context.screen
     if not screen.is_terminal:
         screen.rows(cells(one) for one in report["findings"])
@@ -110,7 +110,7 @@ def show(context: Context, report: Report) -> None:
 
 
 def show_problem(screen: Screen, report: Report) -> None:
-    """Say why there is no new token, if there is none."""
+    """Show why there is no new token, if so."""
     problem = report["problem"]
     if problem:
         screen.note(f"{problem['code']}: {problem['detail']}", "bold red")
@@ -120,14 +120,14 @@ def show_problem(screen: Screen, report: Report) -> None:
 
 
 def cells(finding: Finding) -> tuple[str, ...]:
-    """Return the question, what the documents say, what was seen, and which option follows."""
+    """Return a finding's question, the documented and the observed answer, and the option."""
     option = finding["option"]
     seen = finding["seen"] or "not asked"
     return finding["asks"], finding["documents"], plain(seen), written(option) if option else ""
 
 
 def table(report: Report) -> Any:
-    """Return the table for people."""
+    """Return the findings as a table."""
     from rich.table import Table  # noqa: PLC0415 (slow, and `--help` does without)
     from rich.text import Text  # noqa: PLC0415 (same)
 
@@ -140,7 +140,7 @@ def table(report: Report) -> Any:
 
 
 def follows(report: Report) -> Iterator[str]:
-    """Yield a line for each option that follows and is not said yet, for `connect`."""
-    asked = {finding["question"]: finding for finding in report["findings"]}
+    """Yield a line for each option that is not set yet, for `connect`."""
+    findings = {finding["question"]: finding for finding in report["findings"]}
     for name, value in report["options"].items():
-        yield f"option {written({name: value})}: {asked[name]['asks']} {asked[name]['seen']}"
+        yield f"option {written({name: value})}: {findings[name]['asks']} {findings[name]['seen']}"

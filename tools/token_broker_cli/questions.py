@@ -1,4 +1,4 @@
-"""What a person is asked, flow by flow, and what is read past the shell.
+"""The questions to an operator for each flow, and input from files and stdin.
 
 No secret is ever an argument: it is typed unseen, or it comes from a file.
 """
@@ -20,19 +20,19 @@ LONGEST = 65_536
 
 
 def can_ask() -> bool:
-    """Say whether questions can be answered: stdin may be a file, or closed."""
+    """Return whether questions can be answered: stdin may be a file, or closed."""
     return sys.stdin is not None and sys.stdin.isatty()
 
 
 def prompt(text: str, default: str | None = None, *, hide: bool = False) -> str:
-    """Return what a person types; what is hidden is typed unseen, and proposes nothing."""
+    """Return the operator's input; a hidden one has no echo and no default."""
     shown = bool(default) and not hide
     answer = _asked(typer.prompt, text, default=default, hide_input=hide, show_default=shown)
     return str(answer).strip()
 
 
 def confirm(question: str) -> None:
-    """Ask a person to confirm; raise `CommandError` if the answer is no."""
+    """Ask for confirmation; raise `CommandError` if the answer is no."""
     if not can_ask():
         raise usage("stdin is no terminal to confirm on", "Say so: --yes")
     if not _asked(typer.confirm, question):
@@ -53,12 +53,12 @@ def _asked(ask: Any, text: str, **options: Any) -> Any:
 
 
 def aborted() -> CommandError:
-    """Return the error for a person's no."""
+    """Return the error of an answer no."""
     return CommandError("aborted", "nothing was changed")
 
 
 def content(file: str) -> bytes:
-    """Return what is in *file*, or on stdin for ``-``. Raises `CommandError`."""
+    """Return the content of *file*, or stdin for ``-``. Raises `CommandError`."""
     if file == "-" and sys.stdin is None:
         raise usage("--file: stdin is closed")
     try:
@@ -79,7 +79,7 @@ Document = dict[str, Any]
 
 
 def ask_for_secret(flow: str, kept: Mapping[str, Any], local: LocalSystem | None) -> Document:
-    """Ask for what *flow* needs; return it over what is *kept* of the connection."""
+    """Ask the questions of *flow*; return the answers merged over the *kept* document."""
     document = dict(kept)
     places = places_of(flow, local) if local else {}
     for question in every()[flow].questions:
@@ -88,27 +88,27 @@ def ask_for_secret(flow: str, kept: Mapping[str, Any], local: LocalSystem | None
 
 
 def pinned(flow: str, document: Document) -> Document:
-    """Ask what callers may not choose, of what *document* says; return it with the answer."""
+    """Ask which fields of *document* are pinned; return it with the answer."""
     given: dict[str, Any] = {}
     for field in every()[flow].fields:
         value = document.get(field.name)
         given |= value if isinstance(value, dict) else {field.name: value}
     names = [name for name, value in given.items() if value is not None]
     before = document.get("pinned")
-    others = {key: value for key, value in document.items() if key != "pinned"}
+    rest = {key: value for key, value in document.items() if key != "pinned"}
     if not names:
-        return others
+        return rest
     kept = ", ".join(name for name in names if isinstance(before, list) and name in before)
     hint = ", ".join(names) + ("" if kept else "; empty: none")
     answer = prompt(f"Pinned, so that callers may not choose it (of {hint})", kept)
     chosen = [name.strip() for name in answer.split(",") if name.strip() not in ("", "-")]
-    return others | ({"pinned": chosen} if chosen else {})
+    return rest | ({"pinned": chosen} if chosen else {})
 
 
 def ask_one(
     question: Question, kept: Mapping[str, Any], document: Document, places: Mapping[str, str]
 ) -> None:
-    """Ask for one key, and for others instead if there is no answer; write them in *document*."""
+    """Ask for one key, or its alternatives without an answer; write them to *document*."""
     proposed = question.local.format(**places) if question.local and places else None
     default = kept.get(question.key, proposed)
     answer = answered(question, default if isinstance(default, str) else None)
@@ -125,7 +125,7 @@ def ask_one(
 
 
 def answered(question: Question, kept: str | None = None) -> str:
-    """Return what a person answers; *kept* is what the connection has now."""
+    """Return the answer to *question*; *kept* is the current value."""
     if question.is_secret:
         default = "" if question.instead or question.is_optional else None
         return prompt(question.text, default, hide=True)
@@ -135,18 +135,18 @@ def answered(question: Question, kept: str | None = None) -> str:
 
 
 def places_of(flow: str, local: LocalSystem) -> Mapping[str, str]:
-    """Return where the local system's fake of a vendor is, which is what is meant there."""
+    """Return the local system's addresses for a vendor, as defaults."""
     url = local.url(flow)
     return {"url": url, "address": url.removeprefix("http://")}
 
 
 def is_here(host: str) -> bool:
-    """Say whether *host* is this machine."""
+    """Return whether *host* is this machine."""
     return host.partition(":")[0] in {"127.0.0.1", "localhost"}
 
 
 def is_same_login(flow: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Say whether a vendor would judge both alike."""
+    """Return whether both have the same login."""
     return all(one.get(key) == other.get(key) for key in login_keys(flow))
 
 

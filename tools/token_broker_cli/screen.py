@@ -39,7 +39,7 @@ codecs.register_error("signs", _sign)
 
 
 class Screen:
-    """Where a command writes."""
+    """The output of a command."""
 
     def __init__(self, json: bool = False) -> None:
         self.json = json
@@ -51,16 +51,16 @@ class Screen:
 
     @property
     def is_terminal(self) -> bool:
-        """Say whether stdout is a terminal."""
+        """Return whether stdout is a terminal."""
         return sys.stdout is not None and sys.stdout.isatty()
 
     @property
     def width(self) -> int:
-        """The columns that people see."""
+        """The width in columns."""
         return self._out.width
 
     def check(self) -> None:
-        """Raise `CommandError` if no answer can be written: nothing needs to be asked then."""
+        """Raise `CommandError` if stdout is closed, before anything is done."""
         if sys.stdout is None:
             raise CommandError("output_failed", "the answer cannot be written: stdout is closed")
 
@@ -77,7 +77,7 @@ class Screen:
             print("\n".join(lines), flush=True)
 
     def show(self, *parts: "RenderableType") -> None:
-        """Show people what is folded and coloured for them."""
+        """Show tables and colours on a terminal."""
         with written():
             self._out.print(*parts, sep="\n")
 
@@ -102,7 +102,7 @@ class Screen:
         return self._err.status(f"{text} …", spinner="line")
 
     def fail(self, error: CommandError) -> None:
-        """Report an error in one line, and below it what to do."""
+        """Report an error in one line, with its advice below."""
         if self.json:
             with if_possible():
                 print(json.dumps(error.document()), file=sys.stderr, flush=True)
@@ -144,7 +144,7 @@ def written() -> Iterator[None]:
 
 @contextmanager
 def if_possible() -> Iterator[None]:
-    """Skip what cannot be written to stderr: no other place is left to report it."""
+    """Ignore a failed write to stderr: it cannot be reported."""
     try:
         yield
     except OSError:
@@ -152,20 +152,20 @@ def if_possible() -> Iterator[None]:
 
 
 def discard_output(descriptor: int = 1) -> None:
-    """Send the rest of the output nowhere: Python would try, and fail, at exit again."""
+    """Discard the rest of the output, for Python writes it again at exit."""
     with suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
 
 
 def console(*, stderr: bool) -> "Console":
-    """Return a console that takes every text as it is."""
+    """Return a console without markup."""
     from rich.console import Console  # noqa: PLC0415 (slow, and `--help` does without)
 
     return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
 
 
 def grid(rows: Iterable[tuple["str | Text", ...]], *styles: str) -> "Table":
-    """Return *rows* of a few cells for people; the last one folds."""
+    """Return *rows* of a few cells as a table; the last cell folds."""
     from rich.table import Table  # noqa: PLC0415 (slow, and `--help` does without)
 
     grid = Table.grid(padding=(0, 2, 0, 0))
@@ -177,7 +177,7 @@ def grid(rows: Iterable[tuple["str | Text", ...]], *styles: str) -> "Table":
 
 
 def facts(error: CommandError) -> str:
-    """Return what the vendor said, and when to come back, in brackets."""
+    """Return the vendor's message and the time of a retry, in brackets."""
     known = error.facts
     parts = [
         f"the vendor's code is {known['upstream_code']}" if "upstream_code" in known else "",
@@ -188,5 +188,5 @@ def facts(error: CommandError) -> str:
 
 
 def plain(value: Any) -> str:
-    """Return *value* as text that cannot steer a terminal: what a vendor says may be anything."""
+    """Return *value* as text without control characters: a vendor's message may have any."""
     return "".join(sign if sign.isprintable() or sign == "\n" else "·" for sign in str(value))

@@ -1,4 +1,4 @@
-"""The secrets of the connections. What is in one is never shown."""
+"""The secrets of the connections. Their content is never shown."""
 
 import json
 import re
@@ -14,7 +14,7 @@ UNDO = "It was stored in this account: delete it there. "
 
 
 def checked(name: str) -> str:
-    """Return *name* if a connection may be called so."""
+    """Return *name* if it is valid for a connection."""
     if not CONNECTION.fullmatch(name):
         raise usage(f"NAME must match {CONNECTION.pattern}")
     return name
@@ -22,13 +22,13 @@ def checked(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What a secret holds, and which version of it that is."""
+    """The content of a secret, and its version."""
 
     text: str = field(repr=False)
     version: str | None
 
     def document(self) -> Any:
-        """Return what it says. Raises `CommandError` if it is no JSON."""
+        """Return the parsed content. Raises `CommandError` if it is not JSON."""
         try:
             return json.loads(self.text)
         except (ValueError, RecursionError):
@@ -36,7 +36,7 @@ class Stored:
 
 
 class Secrets:
-    """Secrets Manager, as far as it is the broker's."""
+    """The broker's secrets in Secrets Manager."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -53,7 +53,7 @@ class Secrets:
         return sorted((found[1], found[2]) for found in names if found)
 
     def read(self, flow: str, name: str) -> Stored | None:
-        """Return what is stored of a connection; None if there is no such secret."""
+        """Return the secret of a connection; None if there is none."""
         try:
             answer = self._client.get_secret_value(SecretId=self._id(flow, name))
         except self._client.exceptions.ResourceNotFoundException:
@@ -86,10 +86,10 @@ class Secrets:
                 f"{UNDO if stored else ''}Name one account and region: see --profile, --region.",
             )
 
-    def change(self, flow: str, name: str, document: Any, seen: Stored) -> str | None:
-        """Store *document* if what was *seen* is there still; return the new version's id."""
+    def change(self, flow: str, name: str, document: Any, stored: Stored) -> str | None:
+        """Store *document* if *stored* is still current; return the new version's id."""
         now = self.read(flow, name)
-        if now is None or now.version != seen.version:
+        if now is None or now.version != stored.version:
             raise conflict(flow, name)
         return self._put(flow, name, document)
 
@@ -113,7 +113,7 @@ class Secrets:
     def write(
         self, flow: str, name: str, document: Any, key: str | None = None
     ) -> tuple[bool, str | None]:
-        """Store *document* where nothing could be seen; return whether it is new, and its id."""
+        """Store *document* without a read; return whether it is new, and the version's id."""
         try:
             return False, self._put(flow, name, document)
         except self._client.exceptions.ResourceNotFoundException:
@@ -130,7 +130,7 @@ class Secrets:
 
 
 def conflict(flow: str, name: str) -> CommandError:
-    """Return the error for a connection that was changed by another operator meanwhile."""
+    """Return the error for a connection that another operator has changed."""
     return CommandError(
         "conflict", f"{flow}/{name} was changed by another operator meanwhile; that change was kept"
     )

@@ -45,7 +45,7 @@ class LocalSystem:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What was said on the command line; None is what was not said."""
+    """The options of the command line; None is an absent one."""
 
     local: bool = False
     port: int | None = None
@@ -57,7 +57,7 @@ class Options:
     json: bool = False
 
     def over(self, others: "Options") -> "Options":
-        """Return these options, and those of *others* where one is missing here."""
+        """Return these options, with those of *others* for the missing ones."""
         own = {field.name: getattr(self, field.name) for field in fields(self)}
         return Options(
             **{
@@ -69,7 +69,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where everything is."""
+    """The addresses and names of one broker."""
 
     stage: str
     stack: str
@@ -83,7 +83,7 @@ class Settings:
 
     @classmethod
     def of(cls, options: Options, environment: Mapping[str, str]) -> "Settings":
-        """Return what *options* mean, together with *environment*. Raises `CommandError`."""
+        """Return the settings by *options* and *environment*. Raises `CommandError`."""
         if options.local or options.port is not None:
             return cls.at(_local(options, environment))
         url = _address(options, environment)
@@ -137,7 +137,7 @@ class Settings:
 
     @property
     def secrets(self) -> str:
-        """What the names of all secrets begin with."""
+        """The prefix of the secrets' names."""
         return f"token-broker/{self.stage}/"
 
     @property
@@ -165,7 +165,7 @@ def _local(options: Options, environment: Mapping[str, str]) -> LocalSystem:
 
 
 def _address(options: Options, environment: Mapping[str, str]) -> str | None:
-    """Return the address that is named, beside which no stack may be: it would not be asked."""
+    """Return the chosen address. A stack beside it is refused, for it would not be used."""
     url = _first(options.url, environment.get("TOKEN_BROKER_URL"))
     if options.stack and url is not None:
         raise usage(
@@ -176,12 +176,12 @@ def _address(options: Options, environment: Mapping[str, str]) -> str | None:
 
 
 def _first(option: str | None, variable: str | None) -> str | None:
-    """Return what an option says, else what a variable does; one that is empty is none."""
+    """Return the value of an option, else of a variable; an empty one is None."""
     return option if option is not None else variable or None
 
 
 def host_of(url: str | None) -> str:
-    """Return the host and the port of *url*, and no more: it is shown."""
+    """Return the host and the port of *url*, to be shown."""
     return urlsplit(url or "").netloc.rpartition("@")[2]
 
 

@@ -56,7 +56,7 @@ def heading(flow: str, name: str, more: str = "") -> Text:
 
 
 def held(answer: Mapping[str, Any], now: int) -> list[tuple[str, str]]:
-    """Return why the connection is held, where it is."""
+    """Return the reason of a hold, if the connection is held."""
     hold = answer.get("held")
     if not hold:
         return []
@@ -64,7 +64,7 @@ def held(answer: Mapping[str, Any], now: int) -> list[tuple[str, str]]:
 
 
 def facts(view: VariantView) -> Iterator[tuple[str, str, str]]:
-    """Yield what is known of one variant: what it is, what it says, its style."""
+    """Yield the facts of one variant: name, value and style."""
     answer = view.answer
     yield "token", view.name, "bold"
     yield "state", view.words, view.style
@@ -82,7 +82,7 @@ def facts(view: VariantView) -> Iterator[tuple[str, str, str]]:
 
 
 def failures(view: VariantView) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong with a variant."""
+    """Yield the failures of a variant."""
     failure = view.answer["failure"]
     if failure:
         since = when(failure["since"], view.now)
@@ -95,7 +95,7 @@ def failures(view: VariantView) -> Iterator[tuple[str, str]]:
 
 
 def explain(context: Context, flow: str, name: str) -> None:
-    """Say what a call would do now for each variant of a connection, and why."""
+    """Show what a call would do now for each variant of a connection, and why."""
     answer = context.call(flow, name, "status")
     now = int(time.time())
     views = [VariantView(variant, now) for variant in answer["variants"]]
@@ -126,7 +126,7 @@ def explain(context: Context, flow: str, name: str) -> None:
 
 
 def explained(view: VariantView) -> dict[str, Any]:
-    """Return what the broker itself says that a call for this variant would do."""
+    """Return the broker's answer about a call for this variant."""
     try:
         would, because = str(view.answer["next"]), plain(view.answer["because"])
     except KeyError:

@@ -12,7 +12,7 @@ from token_broker_cli.errors import FAILURE, usage
 from token_broker_cli.questions import can_ask, confirm, content, prompt
 from token_broker_cli.screen import grid, plain
 from token_broker_cli.variants import when
-from token_broker_client.request import VERIFYING
+from token_broker_client.request import CHECKING, VERIFYING
 
 MASK = "••••••••"
 
@@ -20,7 +20,7 @@ Answer = Mapping[str, Any]
 
 
 class Form(StrEnum):
-    """What is printed."""
+    """The form of the output."""
 
     CURL = "curl"
     HEADERS = "headers"
@@ -29,7 +29,7 @@ class Form(StrEnum):
 
 
 def curl(answer: Answer) -> list[str]:
-    """Return arguments to paste behind ``curl``."""
+    """Return arguments for ``curl``."""
     return [f"-H {shlex.quote(line)}" for line in headers(answer)]
 
 
@@ -76,7 +76,7 @@ def token(
 
 
 def remark(context: Context, answer: Answer, *, hidden: bool) -> None:
-    """Add, for a person, how long it lives and how to see it."""
+    """Note on stderr how long the token lives and how to show it."""
     if context.screen.is_terminal:
         ends = when(answer["expires_at"], int(time.time()))
         context.screen.note(
@@ -90,7 +90,7 @@ def remark(context: Context, answer: Answer, *, hidden: bool) -> None:
 
 
 def masked(answer: Answer) -> dict[str, Any]:
-    """Return *answer* without its token, wherever that stands in it."""
+    """Return *answer* with each occurrence of its token masked."""
     hidden = {name: mask(value) for name, value in answer["headers"].items()}
     values = [value.removeprefix("Bearer ") for value in answer["headers"].values()]
     url: str = answer.get("url") or ""
@@ -105,7 +105,9 @@ def mask(value: str) -> str:
 
 
 def check(context: Context, flow: str, name: str, body: Mapping[str, Any]) -> None:
-    """Have the broker check a connection, and say what the token stands for."""
+    """Have the broker check a connection, and show the token's context."""
+    if flow not in CHECKING:
+        raise usage(f"FLOW must be one of {', '.join(CHECKING)}")
     with context.screen.waiting("asking the broker, and it the vendor"):
         answer = context.call(flow, name, "check", **body)
     if context.screen.json:
@@ -117,7 +119,7 @@ def check(context: Context, flow: str, name: str, body: Mapping[str, Any]) -> No
 
 
 def verify(context: Context, flow: str, name: str, file: str | None) -> int:
-    """Verify a token that is typed unseen, or read; return the exit code."""
+    """Verify a token from a hidden prompt or stdin; return the exit code."""
     if flow not in VERIFYING:
         raise usage(f"--flow must be one of {', '.join(VERIFYING)}")
     # As `token --format headers` has it, it may come in its header.
@@ -133,20 +135,20 @@ def verify(context: Context, flow: str, name: str, file: str | None) -> int:
 
 
 def show_verified(context: Context, answer: Mapping[str, Any]) -> None:
-    """Show whether a token is valid, and what it stands for."""
-    said = "valid" if answer["valid"] else "not valid: unknown, or it ended"
+    """Show whether a token is valid, and its parameters."""
+    verdict = "valid" if answer["valid"] else "not valid: unknown, or it ended"
     rows = [(plain(key), plain(value)) for key, value in answer.get("parameters", {}).items()]
     if context.screen.is_terminal:
         from rich.text import Text  # noqa: PLC0415 (slow, and `--help` does without)
 
         style = "bold green" if answer["valid"] else "bold red"
-        context.screen.show(Text(said, style), grid([(k, Text(v)) for k, v in rows], "dim", ""))
+        context.screen.show(Text(verdict, style), grid([(k, Text(v)) for k, v in rows], "dim", ""))
     else:
-        context.screen.rows([(said,), *rows])
+        context.screen.rows([(verdict,), *rows])
 
 
 def typed_token(file: str | None) -> str:
-    """Return the token: never an argument, as those are seen by others and kept by shells."""
+    """Return the token. It is no argument, for shells and process lists show those."""
     if file is None and not can_ask():
         raise usage("stdin is no terminal to ask on", "Give it by stdin: --file -")
     if file is None:
@@ -158,7 +160,7 @@ def typed_token(file: str | None) -> str:
 
 
 def forget(context: Context, flow: str, name: str, *, sure: bool) -> None:
-    """Have the broker forget the tokens, once the operator confirmed."""
+    """Have the broker forget the tokens, after the operator's confirmation."""
     what = f"the tokens of {flow}/{name}"
     if not sure:
         confirm(f"Forget {what} ({context.where})? Callers get new ones on their next call")

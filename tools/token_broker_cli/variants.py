@@ -1,4 +1,4 @@
-"""One variant of a connection, as the status answer describes it, in words, durations and bars."""
+"""One variant of the status answer, as text, durations and bars."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 @dataclass(frozen=True, slots=True)
 class VariantView:
-    """The status answer's part about one variant."""
+    """A variant of the status answer."""
 
     answer: Mapping[str, Any]
     now: int
@@ -40,12 +40,12 @@ class VariantView:
 
     @property
     def generation(self) -> str:
-        """How many tokens there were."""
+        """The generation of the token."""
         return str(self.answer["generation"])
 
     @property
     def name(self) -> str:
-        """Which token it is, as far as its context tells; the fingerprint names the rest."""
+        """The name of the token by its context, else by its variant's key."""
         context = self.answer.get("context") or {}
         for name, words in TOKEN_NAMES.items():
             if context.get(name):
@@ -55,7 +55,7 @@ class VariantView:
 
     @property
     def left(self) -> float:
-        """The part of the token's life that is left, 0 to 1."""
+        """The share of the token's lifetime that is left, 0 to 1."""
         begin, end = second(self.answer["issued_at"]), second(self.answer["expires_at"])
         if begin is None or end is None or end <= begin or self.state == "dead":
             return 0.0
@@ -63,14 +63,14 @@ class VariantView:
 
     @property
     def bar(self) -> str:
-        """The part that is left, as a bar."""
+        """The share that is left, as a bar."""
         eighths = round(self.left * CELLS * 8)
         full, part = divmod(eighths, 8)
         return ("█" * full + EIGHTHS[part].strip()).ljust(CELLS, "░")
 
     @property
     def left_in_words(self) -> str:
-        """How long the token still lives, in words."""
+        """The time until the token expires, as text."""
         end = second(self.answer["expires_at"])
         if end is None:
             return "-"
@@ -94,7 +94,7 @@ UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 
 
 def second(moment: str | None) -> int | None:
-    """Return the second since the epoch that *moment*, in RFC 3339, is."""
+    """Return *moment*, in RFC 3339, in seconds since the epoch."""
     return int(datetime.fromisoformat(moment).timestamp()) if moment else None
 
 
@@ -114,7 +114,7 @@ def _rest(seconds: int, position: int) -> str:
 
 
 def when(moment: str | None, now: int) -> str:
-    """Return how far off *moment* is: ``in 12 min``, ``3 h ago``, ``never``."""
+    """Return the distance of *moment*: ``in 12 min``, ``3 h ago``, ``never``."""
     at = second(moment)
     if at is None:
         return "never"

@@ -4,7 +4,7 @@ The templates, the OpenAPI document, the client's types, the command, the local 
 are made from these, or loop over them. `make operations` writes what is made.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
@@ -15,7 +15,7 @@ TYPES: Mapping[str, tuple[str, Any]] = {
     "integer": ("int", 60),
     "number": ("float", 0.5),
     "boolean": ("bool", True),
-    "array": ("Sequence[Any]", ["a", "b"]),
+    "array": ("list[Any]", ["a", "b"]),
     "object": ("Mapping[str, Any]", {"a": 1}),
 }
 """The Python type of each type that a schema names, and a value of it."""
@@ -119,9 +119,10 @@ def choice(description: str) -> Mapping[str, Any]:
 
 
 def answer(
-    header: str, context: Mapping[str, Any], **besides: Mapping[str, Any]
+    header: str | Sequence[str], context: Mapping[str, Any], **besides: Mapping[str, Any]
 ) -> Mapping[str, Any]:
-    """Return the schema of an answer: the vendor's header, its context, and what is beside them."""
-    headers = {"type": "object", "required": [header]}
+    """Return the schema of an answer: the vendor's headers, its context, and what else it has."""
+    required = [header] if isinstance(header, str) else [*header]
+    headers = {"type": "object", "required": required}
     properties = {"headers": headers, **({"context": context} if context else {}), **besides}
     return {**({"required": list(besides)} if besides else {}), "properties": properties}

@@ -118,9 +118,9 @@ def refusals(account: Account, name: str, wanted: Mapping[str, str]) -> list[str
 def chosen(text: str, stage: str, *, guided: bool) -> Settings:
     """Return the settings of *stage* in *text*, `PARAMETERS`, and answers to questions."""
     kept = settings.kept(text, stage)
-    said = settings.pairs_of(shlex.split(os.environ.get("PARAMETERS", "")))
+    given = settings.pairs_of(shlex.split(os.environ.get("PARAMETERS", "")))
     here = boto3.session.Session().region_name or "eu-west-1"
-    known = kept._replace(parameters={**kept.parameters, **said})
+    known = kept._replace(parameters={**kept.parameters, **given})
     return answered(known, here, input) if guided else known._replace(region=known.region or here)
 
 
@@ -140,8 +140,8 @@ def deploy(
         print(f"Deleting the rest of stack {name}, whose creation failed.")
         account.delete(name)
     for number, parameters in enumerate(steps(before, {**wanted.parameters, **fixed})):
-        told = arguments(stage, wanted.region, parameters, confirm=guided and number == 0)
-        if status := sam(told):
+        command = arguments(stage, wanted.region, parameters, confirm=guided and number == 0)
+        if status := sam(command):
             return status
     return 0
 
@@ -158,8 +158,8 @@ def main(sam: str, stage: str, architecture: str, *more: str) -> str | int:
     fixed = {"Stage": stage, "Architecture": architecture, "Release": str(int(time.time()))}
     options = [each for each in more if each != GUIDED]
 
-    def run(told: list[str]) -> int:
-        return subprocess.run([sam, *told, *options], check=False).returncode  # noqa: S603 (make says what)
+    def run(command: list[str]) -> int:
+        return subprocess.run([sam, *command, *options], check=False).returncode  # noqa: S603 (make says what)
 
     return deploy(account, run, stage, wanted, fixed, guided=guided)
 

@@ -2,6 +2,7 @@
 
 import keyword
 import re
+import subprocess
 import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -73,10 +74,17 @@ def skeletons(name: str, root: Path) -> Mapping[Path, str]:
     }
     for event in EVENTS:
         text = (root / f"events/{MODEL}-{event}.json").read_text()
-        asked = text.replace(OMITTED_FIELDS[0], "{}").replace(OMITTED_FIELDS[1], "")
-        made[root / f"events/{name}-{event}.json"] = asked.replace(MODEL, name)
+        request = text.replace(OMITTED_FIELDS[0], "{}").replace(OMITTED_FIELDS[1], "")
+        made[root / f"events/{name}-{event}.json"] = request.replace(MODEL, name)
     made[root / f"fuzz/corpus/{name}/answer"] = CORPUS
     return made
+
+
+def tidy(paths: list[Path]) -> None:
+    """Sort and format what is written: the order of imports depends on the flow's name."""
+    for words in ("check --fix-only --no-cache --quiet", "format --no-cache --quiet"):
+        command = [sys.executable, "-m", "ruff", *words.split(), *map(str, paths)]
+        subprocess.run(command, check=True)  # noqa: S603 (make says what)
 
 
 def main(name: str, root: Path | None = None) -> None:
@@ -89,6 +97,7 @@ def main(name: str, root: Path | None = None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         print(f"wrote {path}")
+    tidy([path for path in made if path.suffix == ".py"])
     own = [path for path in made if path.suffix == ".py" and path.name != "app.py"]
     print(NEXT.format(files="\n".join(f"  {path}" for path in own)))
 

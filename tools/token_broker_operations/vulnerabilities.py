@@ -21,17 +21,17 @@ def unknown(packages: list[dict[str, Any]]) -> list[str]:
     return [package["name"] for package in packages if "skip_reason" in package]
 
 
-def asked(command: list[str], lock: str) -> list[dict[str, Any]] | None:
+def resolved(command: list[str], lock: str) -> list[dict[str, Any]] | None:
     """Return pip-audit's result for each package in *lock*; None if it failed."""
     options = ["--disable-pip", "--require-hashes", "--format", "json", "--progress-spinner", "off"]
-    said = subprocess.run(  # noqa: S603 (make says what)
+    result = subprocess.run(  # noqa: S603 (make says what)
         [*command, *options, "--timeout", "10", "-r", lock],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         check=False,
     )
     try:
-        packages: list[dict[str, Any]] = json.loads(said.stdout)["dependencies"]
+        packages: list[dict[str, Any]] = json.loads(result.stdout)["dependencies"]
     except (ValueError, KeyError):
         return None
     return packages
@@ -39,7 +39,7 @@ def asked(command: list[str], lock: str) -> list[dict[str, Any]] | None:
 
 def main(lock: str, *command: str) -> str | None:
     """Print the result; return the vulnerabilities as a message for `sys.exit`, or None."""
-    packages = asked(list(command), lock)
+    packages = resolved(list(command), lock)
     if packages is None or (packages and len(unknown(packages)) == len(packages)):
         print("Not audited: nothing could be asked about the packages. Try again with a network.")
         return None

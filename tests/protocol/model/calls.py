@@ -25,10 +25,10 @@ def calls(rules: Rules, state: State, place: int, idle: Lambda) -> Iterator[Move
             yield reported(rules, state, place, caller._replace(ask=Ask.REPORTING))
 
 
-def mixed_up(rules: Rules, state: State, place: int, asked: int) -> Move:
-    """A call for variant *asked* reads the item that all variants share."""
+def mixed_up(rules: Rules, state: State, place: int, requested: int) -> Move:
+    """A call for variant *requested* reads the item that all variants share."""
     move = read(rules, state, place, Lambda(Stage.WAITING, rules.scenario.callable[0]))
-    told = (e._replace(asked=asked) if isinstance(e, HandOut) else e for e in move.events)
+    told = (e._replace(asked=requested) if isinstance(e, HandOut) else e for e in move.events)
     return move._replace(events=tuple(told), fair=False)
 
 

@@ -35,8 +35,8 @@ def lines(seen: Exploration, found: Found) -> Iterator[str]:
     before = start(seen.space.rules)
     for number, move in enumerate(path(seen, found), 1):
         who = NAMES[move.actor] if move.actor >= 0 else " "
-        told = "; ".join(_changes(before, move.state))
-        yield f"{number:3}  {who}  {move.text:<62} {told}".rstrip()
+        changes = "; ".join(_changes(before, move.state))
+        yield f"{number:3}  {who}  {move.text:<62} {changes}".rstrip()
         before = move.state
     if not found.move:
         yield "     stuck: no move is enabled, and a caller still waits"

@@ -26,7 +26,7 @@ from tests.protocol.model.world import forgets
 from tests.protocol.replay.mapping import Mapping, timeless, version
 from tests.protocol.replay.threads import Thread, is_like
 from tests.protocol.simulation.checking import is_harmless
-from tests.protocol.simulation.editor_application import CLEAR
+from tests.protocol.simulation.editor_user import CLEAR
 from tests.protocol.simulation.excuses import KNOWN_FOR, SKEW_SECONDS
 from tests.protocol.simulation.invocations import Invocation, Sent
 from tests.protocol.simulation.table import Place, Record

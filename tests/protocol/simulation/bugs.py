@@ -241,8 +241,8 @@ BUGS.add(
 BUGS.add(
     "outdated-aliases",
     "an alias is valid for its version of the secret",
-    (aliases, "is_outdated", no),
-    (resolver, "is_outdated", no),
+    (aliases, "may_be_outdated", no),
+    (resolver, "may_be_outdated", no),
     near=21,
 )
 BUGS.add("no-backoff", "a failure has a back-off", (decisions, "backoff_seconds", zero), near=37)

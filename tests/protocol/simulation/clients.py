@@ -33,8 +33,8 @@ class DynamoDB:
 
     def batch_get_item(self, **request: Any) -> dict[str, Any]:
         """Return several items."""
-        ((name, asked),) = request["RequestItems"].items()
-        places = [place_of(key) for key in asked["Keys"]]
+        ((name, keys),) = request["RequestItems"].items()
+        places = [place_of(key) for key in keys["Keys"]]
 
         def effect() -> dict[str, Any]:
             found = [self._table.get(place, is_consistent=True) for place in places]

@@ -5,6 +5,7 @@ token may be made in several steps. So each request is annotated by the flow's c
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
@@ -133,7 +134,7 @@ class GenericUser(SimulatedVendor):
         return self.fake.demo_secret(self._url(setting)) | login
 
     def hosts(self, setting: Setting) -> frozenset[str]:
-        said = talk_at(self.flow.name, self._url(setting)).said
+        said = talk_at(self.flow.name, self._url(setting)).log
         return frozenset(urlsplit(request.url).netloc for request, _ in said)
 
     def bases(self, setting: Setting) -> frozenset[str]:
@@ -175,8 +176,7 @@ class GenericUser(SimulatedVendor):
         """
         if isinstance(request, AnnotatedRequest) and request.ends:
             return None
-        values = (value.rpartition(" ")[2] for value in request.headers.values())
-        found = next((value for value in values if value in self._ends), None)
+        found = next((word for word in words(request.headers) if word in self._ends), None)
         kept = request.kept if isinstance(request, AnnotatedRequest) else None
         if found or not kept or not kept.renewal:
             return found
@@ -241,18 +241,23 @@ def tokens_in(fake: Fake[Any], response: Response) -> list[str]:
 def making_steps(flow: str) -> frozenset[str]:
     """Return the steps that return a caller's token; not the login, if more steps follow."""
     talk = subjects.talk(flow)
-    return frozenset(request.step for request, told in talk.said if tokens_in(talk.fake, told))
+    return frozenset(request.step for request, told in talk.log if tokens_in(talk.fake, told))
 
 
 @cache
 def lifetimes(flow: str, seconds: int) -> tuple[int, int]:
     """Return the lifetime of tokens for a wanted one of *seconds*, and the stored lifetime.
 
-    The defaults, if the flow does not accept that lifetime.
+    The defaults, if the flow does not follow that lifetime: its vendor's answers do not tell it.
     """
-    talks = (subjects.Talk(flow, modes=modes) for modes in ({LIFETIME: seconds}, {}))
-    talk = next(talk for talk in talks if talk.error is None)
-    return talk.fake.modes.lifetime, talk.tokens[-1].expires_at - subjects.NOW
+    wanted, default = (subjects.Talk(flow, modes=modes) for modes in ({LIFETIME: seconds}, {}))
+    talk = default if wanted.error or stored(wanted) == stored(default) else wanted
+    return talk.fake.modes.lifetime, stored(talk)
+
+
+def stored(talk: subjects.Talk) -> int:
+    """Return the seconds from the issue of the caller's token to its expiry."""
+    return talk.tokens[-1].expires_at - subjects.NOW
 
 
 @cache
@@ -263,12 +268,15 @@ def variant_of(flow: str, body: str) -> str:
     return talk.variants[-1].key
 
 
+def words(headers: Mapping[str, str]) -> list[str]:
+    """Return the words of header values: ``abc`` of ``Bearer abc`` and of ``S=abc; Path=/``."""
+    parts = (part for value in headers.values() for part in re.split(r"[\s;,]+", value))
+    return [re.sub(r"^[\w-]+=(?=[^=])", "", part) for part in parts]
+
+
 def texts(response: Response) -> list[str]:
-    """Return the strings in an answer: header values without ``Bearer``, and those of its JSON."""
-    found, left = (
-        [value.rpartition(" ")[2] for value in response.headers.values()],
-        [response.json()],
-    )
+    """Return the words of an answer's headers, and the strings of its JSON."""
+    found, left = words(response.headers), [response.json()]
     while left:
         match left.pop(0):
             case str() as text:

@@ -109,10 +109,10 @@ def variant_unlatched(
 
 @GUARD_BUGS.around(CredentialGate, "_judge", "the version that was sent is latched")
 def current_latched(
-    original: Any, self: CredentialGate, gate: Item, lease: Item, sent: Rejection, *rest: Any
+    original: Any, self: CredentialGate, lease: Item, sent: Rejection, *rest: Any
 ) -> Any:
     current = self._deps.secrets.current(self._invocation.connection, None).version
-    return original(self, gate, lease, sent._replace(version=current), *rest)
+    return original(self, lease, sent._replace(version=current), *rest)
 
 
 @GUARD_BUGS.of_writes("an accepted version is stored")

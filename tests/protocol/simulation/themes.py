@@ -6,7 +6,7 @@ from random import Random
 from typing import Any, NamedTuple, TypeAlias
 
 from tests.protocol.simulation.draws import Draw, chosen
-from tests.protocol.simulation.editor_application import CLEAR
+from tests.protocol.simulation.editor_user import CLEAR
 from tests.protocol.simulation.excuses import LEASE_SECONDS
 from tests.protocol.simulation.plan_parts import (
     changes_of,
@@ -232,8 +232,8 @@ def rotated(draw: Draw, plan: Plan) -> Plan:
 def pinned(draw: Draw, plan: Plan) -> Plan:
     """The secret pins what callers choose, and unpins it, with or without events."""
     rng = draw("pinned")
-    at, told = rng.uniform(1, 60), notices_of(draw("notices"))
-    changes = [Change(at, "other pins", told)]
+    at, events = rng.uniform(1, 60), notices_of(draw("notices"))
+    changes = [Change(at, "other pins", events)]
     ends = at + rng.choice((5, 100, 200))
     if rng.random() < 0.4:
         kind: ChangeKind = rng.choice(("other pins", "other pins", "other defaults", "other host"))
@@ -322,8 +322,8 @@ def unshared(draw: Draw, plan: Plan) -> Plan:
     visits = tuple(visits_of(draw("visits"), plan.flow, plan.lifetime))
     ends = max(visit.at for visit in visits)
     is_first = rng.random() < EVEN
-    told = notices_of(draw("notices"))
-    changes = [] if is_first else [Change(rng.uniform(1, ends), "other sharing", told)]
+    events = notices_of(draw("notices"))
+    changes = [] if is_first else [Change(rng.uniform(1, ends), "other sharing", events)]
     faults = faults_of(draw("faults"), plan.flow, visits) if rng.random() < EVEN else []
     return replace(
         plan,

@@ -7,7 +7,7 @@ from math import inf
 from typing import Any
 
 from tests.protocol.simulation.answers import body_of
-from tests.protocol.simulation.editor_application import CLEAR
+from tests.protocol.simulation.editor_user import CLEAR
 from tests.protocol.simulation.excuses import clocks_apart, leaves_lease
 from tests.protocol.simulation.invocations import Invocation, Sent
 from tests.protocol.simulation.judge import Credential, Judge, Made
@@ -132,8 +132,8 @@ def call(world: World, name: str, body: Mapping[str, Any]) -> Invocation:
     invocation = world.invoke(name, body, is_cold=True)
     world.scheduler.run()
     if invocation.end != "answered" and not is_refused(world.judge, invocation, invocation.begun):
-        said = invocation.answer.get("code"), invocation.answer.get("detail")
-        world.judge.violate("I10", f"{name} gets no token after the faults have ended: {said}")
+        result = invocation.answer.get("code"), invocation.answer.get("detail")
+        world.judge.violate("I10", f"{name} gets no token after the faults have ended: {result}")
     return invocation
 
 
@@ -231,13 +231,13 @@ def check_latch_events(judge: Judge) -> None:
 
 def check_outage_events(judge: Judge) -> None:
     """Each outage sends one `Upstream Down` and one `Upstream Up`, unless a sender met a fault."""
-    told = Counter((what, since) for _, what, since in judge.outage_events)
+    counts = Counter((what, since) for _, what, since in judge.outage_events)
     is_hindered = any(one.is_hindered for one in judge.answered)
     if not is_hindered:
-        for (what, since), count in told.items():
+        for (what, since), count in counts.items():
             if count > 1:
                 judge.violate("outage", f"{what} of {since} was sent {count} times")
-            if what == "Upstream Up" and ("Upstream Down", since) not in told:
+            if what == "Upstream Up" and ("Upstream Down", since) not in counts:
                 judge.violate("outage", f"the outage of {since} sent no Upstream Down event")
     if not judge.outage_events:
         return

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from moto.server import ThreadedMotoServer
 
-from tests.servers import Server, answer, says
+from tests.servers import Server, answer, sends
 from tests.waiting import wait_for_aws_as_ever
 from token_broker.aws import clients, errors
 from token_broker.aws.clients import FastFirst, call
@@ -137,11 +137,11 @@ class Aws:
         return sealed
 
     def reader(self, fast: FastClient | None) -> Reader:
-        dynamodb, kms = ask(lambda: self.dynamodb, fast), ask(lambda: self.kms, fast)
+        dynamodb, kms = chosen(lambda: self.dynamodb, fast), chosen(lambda: self.kms, fast)
         return Reader(self.key_id, dynamodb, kms)
 
 
-def ask(boto3: Callable[[], Any], fast: FastClient | None) -> Callable[[], Any]:
+def chosen(boto3: Callable[[], Any], fast: FastClient | None) -> Callable[[], Any]:
     """Return a service that is called by boto3, or by *fast* first."""
     return FastFirst(boto3, fast) if fast else boto3
 
@@ -202,21 +202,21 @@ def fast(aws: Aws) -> Iterator[FastClient]:
 
 
 @pytest.fixture
-def odd() -> Iterator[Server]:
+def faulty() -> Iterator[Server]:
     """Return an AWS with a given response, at first an outage."""
-    server = Server(says(answer(b"{}", status="503 Slow Down")))
+    server = Server(sends(answer(b"{}", status="503 Slow Down")))
     yield server
     server.close()
 
 
 @pytest.fixture
-def fallen(odd: Server) -> Iterator[FastClient]:
+def fallback(faulty: Server) -> Iterator[FastClient]:
     """Return a fast client that never succeeds, while boto3 does."""
-    with quick(odd.url) as fast:
+    with quick(faulty.url) as fast:
         yield fast
 
 
-@pytest.fixture(params=["fast", "boto3", "fallen"])
+@pytest.fixture(params=["fast", "boto3", "fallback"])
 def reader(aws: Aws, request: pytest.FixtureRequest) -> Reader:
     way = request.param
     return aws.reader(None if way == "boto3" else request.getfixturevalue(way))
@@ -301,14 +301,14 @@ def test_fast_client_and_boto3_read_the_same_secret_versions(fast: FastClient) -
     """A missing secret is None."""
     secrets = clients.secrets_manager()
     first = secrets.create_secret(Name="name", SecretString='{"a":"é"}')["VersionId"]
-    asked: list[dict[str, str]] = [
+    requests: list[dict[str, str]] = [
         {"SecretId": "name", "VersionStage": "AWSPREVIOUS"},
         {"SecretId": "name", "VersionStage": "AWSCURRENT"},
         {"SecretId": "name", "VersionId": first},
         {"SecretId": "none", "VersionStage": "AWSCURRENT"},
     ]
-    quickly = [call(FastFirst(refuse, fast), "get_secret_value", **each) for each in asked]
-    by_boto3 = [call(lambda: secrets, "get_secret_value", **each) for each in asked]
+    quickly = [call(FastFirst(refuse, fast), "get_secret_value", **each) for each in requests]
+    by_boto3 = [call(lambda: secrets, "get_secret_value", **each) for each in requests]
     assert quickly == [without_metadata(answer) for answer in by_boto3]
     assert [answer is None for answer in quickly] == [True, False, False, True]
     for name in ("name", "none"):
@@ -348,13 +348,13 @@ def test_boto3_is_not_called_when_the_fast_client_succeeds(aws: Aws, fast: FastC
 
 
 def test_a_write_with_a_lost_response_is_repeated_by_boto3(
-    aws: Aws, odd: Server, fallen: FastClient
+    aws: Aws, faulty: Server, fallback: FastClient
 ) -> None:
     """If it was done, its condition fails, and a read decides, as for retries of boto3."""
-    odd.behaviour = says(end=True)
+    faulty.behaviour = sends(end=True)
     aws.put("-", ITEMS["a token"])
-    assert call(FastFirst(lambda: aws.dynamodb, fallen), "update_item", **UPDATE)
-    assert fallen.fallbacks == len(odd.asked) == 1
+    assert call(FastFirst(lambda: aws.dynamodb, fallback), "update_item", **UPDATE)
+    assert fallback.fallbacks == len(faulty.requests) == 1
 
 
 ODD: list[tuple[str, dict[str, Any]]] = [
@@ -388,14 +388,14 @@ ODD: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("operation", "said"), ODD, ids=json.dumps)
+@pytest.mark.parametrize(("operation", "response"), ODD, ids=json.dumps)
 def test_a_malformed_response_falls_back_to_boto3(
-    odd: Server, fallen: FastClient, operation: str, said: dict[str, Any]
+    faulty: Server, fallback: FastClient, operation: str, response: dict[str, Any]
 ) -> None:
     """It is taken neither for an item nor for a missing one."""
-    odd.behaviour = says(answer(json.dumps(said).encode()))
-    assert fallen.call(operation, PARAMETERS[operation]) is None
-    assert len(odd.asked) == fallen.fallbacks == 1
+    faulty.behaviour = sends(answer(json.dumps(response).encode()))
+    assert fallback.call(operation, PARAMETERS[operation]) is None
+    assert len(faulty.requests) == fallback.fallbacks == 1
 
 
 # Errors
@@ -404,7 +404,7 @@ def test_a_malformed_response_falls_back_to_boto3(
 @pytest.fixture(scope="module")
 def broken() -> Iterator[tuple[Server, Reader]]:
     """Return an AWS with a given response, and clients of it: fast and boto3."""
-    server = Server(says())
+    server = Server(sends())
     with pointed_at(server.url) as aws, quick(server.url) as fast:
         aws.key_id = "key"
         yield server, aws.reader(fast)
@@ -416,11 +416,11 @@ def erring(broken: tuple[Server, Reader]) -> Callable[[bytes], Reader]:
     """Return a function that makes a reader of an AWS with a given response."""
     server, reader = broken
 
-    def told(raw: bytes) -> Reader:
-        server.behaviour = says(raw, end=True)
+    def reader_of(raw: bytes) -> Reader:
+        server.behaviour = sends(raw, end=True)
         return reader
 
-    return told
+    return reader_of
 
 
 MESSAGES = ("c4nary", "User: arn:c4nary is not authorized to perform: kms:Decrypt")
@@ -442,7 +442,7 @@ def open_seal(reader: Reader) -> object:
 
 
 @pytest.mark.parametrize(
-    ("ask", "raw", "error", "words"),
+    ("read", "raw", "error", "message"),
     [
         (read("-"), refusal("ResourceNotFoundException"), NotConfigured, "TABLE_NAME"),
         (
@@ -460,14 +460,14 @@ def open_seal(reader: Reader) -> object:
 def test_an_error_of_aws_is_reported_without_its_message(
     *,
     erring: Callable[[bytes], Reader],
-    ask: Callable[[Reader], object],
+    read: Callable[[Reader], object],
     raw: bytes,
     error: type[BrokerError],
-    words: str,
+    message: str,
 ) -> None:
     """The error names the setting. AWS's message may quote secrets."""
-    with pytest.raises(error, match=words) as caught:
-        ask(erring(raw))
+    with pytest.raises(error, match=message) as caught:
+        read(erring(raw))
     assert "c4nary" not in str(caught.value)
     assert caught.value.__context__ is None
 
@@ -495,7 +495,7 @@ def test_fast_client_and_boto3_report_the_same_error(
     boto3 = getattr(clients, BY_SERVICE[OPERATIONS[operation].service])
     kinds = [(code, message) for code in CODES for message in MESSAGES]
     for code, message in kinds:
-        server.behaviour = says(refusal(code, message))
+        server.behaviour = sends(refusal(code, message))
         by_boto3 = outcome(boto3, operation)
         assert "c4nary" not in f"{by_boto3}"
         with quick(server.url) as fast:

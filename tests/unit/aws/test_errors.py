@@ -35,7 +35,7 @@ SIGNATURES = [
 ]
 
 
-def told(refusal: Refusal, operation: str) -> tuple[type[BrokerError], str, int | None]:
+def error_of(refusal: Refusal, operation: str) -> tuple[type[BrokerError], str, int | None]:
     found = unavailable(refusal, operation)
     return type(found), found.detail, found.retry_after
 
@@ -45,13 +45,13 @@ def told(refusal: Refusal, operation: str) -> tuple[type[BrokerError], str, int 
 def test_a_wrong_setting_is_named_and_not_retryable(code: str, operation: str) -> None:
     what, setting = RESOURCES[operation]
     detail = f"{setting}: {what} cannot be used ({code})"
-    assert told(error(code), operation) == (NotConfigured, detail, None)
+    assert error_of(error(code), operation) == (NotConfigured, detail, None)
 
 
 @pytest.mark.parametrize("code", SIGNATURES)
 def test_a_wrong_signature_names_credentials_and_clock(code: str) -> None:
     detail = f"credentials or clock: the table refuses what they sign ({code})"
-    assert told(error(code), "query") == (NotConfigured, detail, None)
+    assert error_of(error(code), "query") == (NotConfigured, detail, None)
 
 
 @pytest.mark.parametrize(
@@ -60,12 +60,12 @@ def test_a_wrong_signature_names_credentials_and_clock(code: str) -> None:
 )
 def test_any_other_error_is_a_retryable_outage(code: str) -> None:
     detail = f"the table cannot be reached ({code})"
-    assert told(error(code), "update_item") == (StoreUnavailable, detail, 1)
+    assert error_of(error(code), "update_item") == (StoreUnavailable, detail, 1)
 
 
 def test_a_recursion_detected_by_lambda_is_an_internal_error() -> None:
     detail = "recursion detection refused that the function invokes itself once more"
-    assert told(error("RecursiveInvocationException"), "invoke") == (Internal, detail, None)
+    assert error_of(error("RecursiveInvocationException"), "invoke") == (Internal, detail, None)
 
 
 EXPECTED = {

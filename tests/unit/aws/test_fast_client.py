@@ -16,7 +16,7 @@ from botocore.loaders import create_loader
 from botocore.regions import EndpointResolver
 
 from tests.certificates import certificate
-from tests.servers import Behaviour, Server, answer, says
+from tests.servers import Behaviour, Server, answer, sends
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS, wait_for_aws_as_ever, wait_until
 from token_broker.aws import fast_client, http1
 from token_broker.aws.endpoints import Credentials, Endpoint, PlainEnvironment
@@ -146,7 +146,7 @@ def test_a_ca_bundle_falls_back_to_boto3_only_with_tls() -> None:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    server = Server(says(answer()))
+    server = Server(sends(answer()))
     yield server
     server.close()
 
@@ -190,7 +190,7 @@ def test_a_signed_request_is_sent(
     *, server: Server, fast: FastClient, service: str, operation: str, target: str, version: str
 ) -> None:
     fast.call(operation, {"a": "é", "b": {"c": b"\xff"}})
-    head, _, body = server.asked[0].partition(b"\r\n\r\n")
+    head, _, body = server.requests[0].partition(b"\r\n\r\n")
     first, *lines = head.decode().split("\r\n")
     sent = dict(line.split(": ", 1) for line in lines)
     signed = {
@@ -211,7 +211,7 @@ def test_a_signed_request_is_sent(
 
 def test_an_invocation_is_encoded_and_signed_as_by_boto3(server: Server, fast: FastClient) -> None:
     """The colons of a function's ARN are encoded once in the URL, twice in the signed text."""
-    server.behaviour = says(answer(b"", status="202 Accepted"))
+    server.behaviour = sends(answer(b"", status="202 Accepted"))
     arn = "arn:aws:lambda:eu-west-1:123456789012:function:broker:live"
     parameters = {"FunctionName": arn, "InvocationType": "Event", "Payload": b"{}"}
     assert fast.call("invoke", parameters) == {"StatusCode": 202}
@@ -225,9 +225,9 @@ def test_an_invocation_is_encoded_and_signed_as_by_boto3(server: Server, fast: F
     )
     boto3.invoke(**parameters)
     boto3.close()
-    ours, theirs = map(parts, server.asked)
-    for first, headers, body in (ours, theirs):
-        assert (first, body) == (theirs[0], b"{}")
+    ours, expected = map(parts, server.requests)
+    for first, headers, body in (ours, expected):
+        assert (first, body) == (expected[0], b"{}")
         assert headers["x-amz-invocation-type"] == "Event"
         names = headers["authorization"].partition("SignedHeaders=")[2].partition(",")[0].split(";")
         assert headers["authorization"] == authorization(
@@ -251,7 +251,7 @@ def test_long_lived_credentials_send_no_session_token(server: Server) -> None:
     variables = LAMBDA | {"AWS_ENDPOINT_URL": server.url, "AWS_SESSION_TOKEN": ""}
     fast = FastClient(PlainEnvironment.of(variables))
     fast.call("get_item", ITEM)
-    assert b"x-amz-security-token" not in server.asked[0]
+    assert b"x-amz-security-token" not in server.requests[0]
     fast.close()
 
 
@@ -260,7 +260,7 @@ def test_long_lived_credentials_send_no_session_token(server: Server) -> None:
 
 def test_a_response_is_decoded(fast: FastClient, server: Server) -> None:
     body = b'{"Item":{"id":{"S":"1"},"a":{"S":"\xc3\xa9"},"b":{"B":"/w=="}}}'
-    server.behaviour = says(answer(body, f"x-amz-crc32: {zlib.crc32(body)}"))
+    server.behaviour = sends(answer(body, f"x-amz-crc32: {zlib.crc32(body)}"))
     item = {"id": {"S": "1"}, "a": {"S": "é"}, "b": {"B": b"\xff"}}
     assert fast.call("get_item", ITEM) == {"Item": item}
 
@@ -276,38 +276,37 @@ def late(taken: socket.socket) -> None:
 JSON = "Content-Type: application/x-amz-json-1.0"
 THROTTLED = b'{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"}'
 SURPRISES: dict[str, Behaviour] = {
-    "throttled": says(answer(THROTTLED, JSON, status="400 Bad Request")),
-    "refused": says(answer(b'{"__type":"AccessDeniedException"}', status="400 Bad Request")),
-    "redirected": says(answer(b"{}", "Location: /", status="307 Temporary Redirect")),
-    "no body": says(answer(b"")),
-    "refused in HTML": says(answer(b"<html>", "Content-Type: text/html", status="403 Forbidden")),
-    "refused without a code": says(answer(b"{}", JSON, status="400 Bad Request")),
-    "expired": says(answer(b'{"__type":"ExpiredTokenException"}', JSON, status="400 Bad Request")),
-    "wrong clock": says(
+    "throttled": sends(answer(THROTTLED, JSON, status="400 Bad Request")),
+    "refused": sends(answer(b'{"__type":"AccessDeniedException"}', status="400 Bad Request")),
+    "redirected": sends(answer(b"{}", "Location: /", status="307 Temporary Redirect")),
+    "no body": sends(answer(b"")),
+    "refused in HTML": sends(answer(b"<html>", "Content-Type: text/html", status="403 Forbidden")),
+    "refused without a code": sends(answer(b"{}", JSON, status="400 Bad Request")),
+    "expired": sends(answer(b'{"__type":"ExpiredTokenException"}', JSON, status="400 Bad Request")),
+    "wrong clock": sends(
         answer(b'{"__type":"InvalidSignatureException"}', JSON, status="400 Bad Request")
     ),
-    "another item": says(answer(b'{"Item":{"id":{"S":"2"}}}')),
-    "truncated": says(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", end=True),
-    "no object": says(answer(b"[]")),
-    "not UTF-8": says(answer(b'{"a":"\xff"}')),
-    "deep": says(answer(b"[" * 100_000)),
-    "wrong checksum": says(answer(b"{}", "x-amz-crc32: 1")),
-    "no length": says(b"HTTP/1.1 200 OK\r\n\r\n{}", end=True),
-    "chunked": says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"),
-    "huge": says(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n"),
+    "another item": sends(answer(b'{"Item":{"id":{"S":"2"}}}')),
+    "truncated": sends(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", end=True),
+    "no object": sends(answer(b"[]")),
+    "not UTF-8": sends(answer(b'{"a":"\xff"}')),
+    "deep": sends(answer(b"[" * 100_000)),
+    "wrong checksum": sends(answer(b"{}", "x-amz-crc32: 1")),
+    "no length": sends(b"HTTP/1.1 200 OK\r\n\r\n{}", end=True),
+    "chunked": sends(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"),
+    "huge": sends(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n"),
     "late": late,
-    "silent": says(),
-    "closed": says(end=True),
-    "two lengths": says(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{} "),
-    "a header without a colon": says(b"HTTP/1.1 200 OK\r\nContent-Length\r\n\r\n{}"),
-    "a header that goes on": says(
+    "silent": sends(),
+    "closed": sends(end=True),
+    "two lengths": sends(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{} "),
+    "a header without a colon": sends(b"HTTP/1.1 200 OK\r\nContent-Length\r\n\r\n{}"),
+    "a header that goes on": sends(
         b"HTTP/1.1 200 OK\r\na: b\r\n c: d\r\nContent-Length: 2\r\n\r\n{}"
     ),
-    "a head without end": says(b"HTTP/1.1 200 OK\r\na: " + b"b" * 70_000),
-    "more than announced": says(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}\n"),
-    "compressed": says(answer(b"{}", "Content-Encoding: gzip")),
-    "an end amid the head": says(b"HTTP/1.1 200 OK\r\nContent-", end=True),
-    "not HTTP": says(b"hello\r\n\r\n", end=True),
+    "more than announced": sends(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}\n"),
+    "compressed": sends(answer(b"{}", "Content-Encoding: gzip")),
+    "an end amid the head": sends(b"HTTP/1.1 200 OK\r\nContent-", end=True),
+    "not HTTP": sends(b"hello\r\n\r\n", end=True),
 }
 WAITED_FOR = {"late", "silent"}
 """What nothing but the time-out ends."""
@@ -327,17 +326,27 @@ def test_a_client_error_is_returned_without_a_fallback(
 ) -> None:
     """With code and message, in either protocol; the connection stays open."""
     body = json.dumps({"__type": typed, key: "the key is disabled"}).encode()
-    server.behaviour = says(answer(body, f"Content-Type: {kind}", line, status="400 Bad Request"))
+    server.behaviour = sends(answer(body, f"Content-Type: {kind}", line, status="400 Bad Request"))
     for _ in range(2):
         assert fast.call("decrypt", {}) == ("DisabledException", "the key is disabled")
     assert (server.connections, fast.fallbacks) == (1, 0)
 
 
+@pytest.mark.parametrize(("size", "found"), [(16_384, {}), (16_385, None)])
+def test_a_head_larger_than_16_kib_falls_back_to_boto3(
+    fast: FastClient, server: Server, size: int, found: object
+) -> None:
+    """However it arrives."""
+    padding = "b" * (size - len(answer(b"", "a: ")))
+    server.behaviour = sends(answer(b"{}", f"a: {padding}"))
+    assert fast.call("get_item", ITEM) == found
+
+
 def test_a_response_larger_than_4_mib_falls_back_to_boto3(fast: FastClient, server: Server) -> None:
     """By its Content-Length, before the body is read."""
-    server.behaviour = says(answer(b"{}".ljust(4 << 20)))
+    server.behaviour = sends(answer(b"{}".ljust(4 << 20)))
     assert fast.call("get_item", ITEM) == {}
-    server.behaviour = says(b"HTTP/1.1 200 OK\r\nContent-Length: 4194305\r\n\r\n{}")
+    server.behaviour = sends(b"HTTP/1.1 200 OK\r\nContent-Length: 4194305\r\n\r\n{}")
     assert fast.call("get_item", ITEM) is None
 
 
@@ -353,9 +362,9 @@ def test_an_unexpected_response_falls_back_to_boto3(
     assert fast.call("get_item", ITEM) is None
     assert time.monotonic() - began < SOON_SECONDS
     monkeypatch.setattr(fast_client, "TIMEOUT", PATIENCE_SECONDS)
-    wait_until(lambda: server.asked)
-    assert len(server.asked) == 1
-    server.behaviour = says(answer())
+    wait_until(lambda: server.requests)
+    assert len(server.requests) == 1
+    server.behaviour = sends(answer())
     assert fast.call("get_item", ITEM) == {}
 
 
@@ -368,11 +377,13 @@ def test_a_response_may_arrive_byte_by_byte(fast: FastClient, server: Server) ->
     assert fast.call("get_item", ITEM) == {"Item": ITEM["Key"]}
 
 
-def test_a_header_with_a_line_break_is_not_sent(server: Server) -> None:
+@pytest.mark.parametrize("line_break", ["\r\n", "\n", "\r"])
+def test_a_header_with_a_line_break_is_not_sent(server: Server, line_break: str) -> None:
     """The signer folds white space, so signed and sent header would differ."""
-    variables = LAMBDA | {"AWS_SESSION_TOKEN": "a\r\nx: b", "AWS_ENDPOINT_URL": server.url}
+    session = f"a{line_break}x: b"
+    variables = LAMBDA | {"AWS_SESSION_TOKEN": session, "AWS_ENDPOINT_URL": server.url}
     assert FastClient(PlainEnvironment.of(variables)).call("decrypt", {}) is None
-    assert not server.asked
+    assert not server.requests
 
 
 def test_a_refused_connection_falls_back_to_boto3() -> None:
@@ -425,9 +436,9 @@ def test_a_timeout_on_a_kept_connection_falls_back_to_boto3(
     """The request may have been processed, and a second wait would be as long."""
     monkeypatch.setattr(fast_client, "TIMEOUT", 0.3)
     assert fast.call("get_item", ITEM) == {}
-    server.behaviour = says()
+    server.behaviour = sends()
     assert fast.call("get_item", ITEM) is None
-    assert (server.connections, len(server.asked)) == (1, 2)
+    assert (server.connections, len(server.requests)) == (1, 2)
 
 
 @pytest.mark.parametrize(
@@ -445,7 +456,7 @@ def test_a_connection_is_not_reused_after_connection_close(
     fast: FastClient, server: Server, reply: bytes, connections: int
 ) -> None:
     """Even if the server has not closed it yet."""
-    server.behaviour = says(reply)
+    server.behaviour = sends(reply)
     for _ in range(3):
         assert fast.call("get_item", ITEM) == {}
     assert server.connections == connections
@@ -493,12 +504,12 @@ def test_tls_is_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     pem, private = certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem, private)
-    server = Server(says(answer()), tls=context)
+    server = Server(sends(answer()), tls=context)
     environment = PlainEnvironment.of(
         LAMBDA | {"AWS_ENDPOINT_URL": f"https://127.0.0.1:{server.port}"}
     )
     assert FastClient(environment).call("get_item", ITEM) is None
-    assert server.asked == []
+    assert server.requests == []
     monkeypatch.setenv("SSL_CERT_FILE", str(pem))
     fast = FastClient(environment)
     assert fast.call("get_item", ITEM) == {}

@@ -82,12 +82,12 @@ def test_signatures_agree_with_botocore(
     request.context["timestamp"] = ours["x-amz-date"]
     known = BotocoreCredentials("AKID", key.secret_key, key.session_token)
     signer = SigV4Auth(known, service, key.region)
-    theirs = signer.signature(
+    expected = signer.signature(
         signer.string_to_sign(request, signer.canonical_request(request)), request
     )
     encoded = path.replace("%", "%25")
-    mine = authorization(key, service, ours, body, method=method, path=encoded, query=query)
-    assert mine.rpartition("=")[2] == theirs
+    actual = authorization(key, service, ours, body, method=method, path=encoded, query=query)
+    assert actual.rpartition("=")[2] == expected
 
 
 def test_the_repr_of_credentials_has_no_secret() -> None:

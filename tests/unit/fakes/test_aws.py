@@ -41,9 +41,9 @@ def used(text: str, all_of_them: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in all_of_them.items() if name in words}
 
 
-def outcome(table: Any, place: str, record: dict[str, Any] | None, **request: str) -> Any:
+def outcome(table: Any, name: str, record: dict[str, Any] | None, **request: str) -> Any:
     """Return the record after an update, or the code of its error."""
-    key = {"connection": {"S": place}, "variant": {"S": "-"}}
+    key = {"connection": {"S": name}, "variant": {"S": "-"}}
     table.delete_item(TableName=TABLE, Key=key)
     if record:
         table.update_item(
@@ -57,13 +57,13 @@ def outcome(table: Any, place: str, record: dict[str, Any] | None, **request: st
     if values := used(text, VALUES):
         more["ExpressionAttributeValues"] = values
     try:
-        told = table.update_item(
+        response = table.update_item(
             TableName=TABLE, Key=key, ReturnValues="ALL_NEW", **request, **more
         )
     except ClientError as error:
         return error.response["Error"]["Code"]
     found = table.get_item(TableName=TABLE, Key=key, ConsistentRead=True)["Item"]
-    assert found == told["Attributes"]
+    assert found == response["Attributes"]
     return found
 
 
@@ -72,17 +72,17 @@ def outcome(table: Any, place: str, record: dict[str, Any] | None, **request: st
 def test_conditions_hold_as_in_dynamodb(
     tables: list[Any], condition: str, record: dict[str, Any] | None
 ) -> None:
-    place = uuid.uuid4().hex
+    name = uuid.uuid4().hex
     request = {"UpdateExpression": "SET #t = :x", "ConditionExpression": condition}
-    theirs, ours = (outcome(table, place, record, **request) for table in tables)
-    assert theirs == ours
+    expected, ours = (outcome(table, name, record, **request) for table in tables)
+    assert expected == ours
 
 
 @pytest.mark.parametrize("update", UPDATES)
 def test_updates_change_what_they_change_in_dynamodb(tables: list[Any], update: str) -> None:
-    place = uuid.uuid4().hex
-    theirs, ours = (outcome(table, place, RECORD, UpdateExpression=update) for table in tables)
-    assert theirs == ours
+    name = uuid.uuid4().hex
+    expected, ours = (outcome(table, name, RECORD, UpdateExpression=update) for table in tables)
+    assert expected == ours
 
 
 @pytest.mark.parametrize(
@@ -100,10 +100,10 @@ def test_an_unsupported_expression_is_an_error(request_: dict[str, str]) -> None
 
 def test_a_query_has_pages(tables: list[Any]) -> None:
     """In the order of the sort key, and of one partition."""
-    place = uuid.uuid4().hex
+    name = uuid.uuid4().hex
     for table in tables:
         for number in range(60):
-            for partition in (place, f"{place}-other"):
+            for partition in (name, f"{name}-other"):
                 table.update_item(
                     TableName=TABLE,
                     Key={"connection": {"S": partition}, "variant": {"S": f"{number:03}"}},
@@ -117,7 +117,7 @@ def test_a_query_has_pages(tables: list[Any]) -> None:
                 TableName=TABLE,
                 KeyConditionExpression="#connection = :connection",
                 ExpressionAttributeNames={"#connection": "connection"},
-                ExpressionAttributeValues={":connection": {"S": place}},
+                ExpressionAttributeValues={":connection": {"S": name}},
                 **start,
             )
             found += [item["variant"]["S"] for item in page["Items"]]
@@ -147,18 +147,18 @@ def test_a_key_decrypts_only_with_the_same_context(aws: Any) -> None:
 def test_secrets_have_versions() -> None:
     """The current and the previous one; a missing one is an error."""
     secrets = Secrets("token-broker/test/")
-    heard: list[tuple[str, str]] = []
-    secrets.on_change = lambda *told: heard.append(told)
+    changes: list[tuple[str, str]] = []
+    secrets.on_change = lambda *told: changes.append(told)
     name = "token-broker/test/vntana/acme"
     secrets["vntana", "acme"] = {"a": 1}
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
         secrets.get_secret_value(SecretId=name, VersionStage="AWSPREVIOUS")
-    assert heard == []
+    assert changes == []
     secrets["vntana", "acme"] = "no json"
     with pytest.raises(TypeError):
         secrets["vntana", "acme"] = {1, 2}
     assert secrets["vntana", "acme"] == "no json"
-    assert heard == [("vntana", name)]
+    assert changes == [("vntana", name)]
     current = secrets.get_secret_value(SecretId=name, VersionStage="AWSCURRENT")
     previous = secrets.get_secret_value(SecretId=name, VersionStage="AWSPREVIOUS")
     assert (current["SecretString"], previous["SecretString"]) == ("no json", '{"a": 1}')

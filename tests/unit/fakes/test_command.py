@@ -34,12 +34,12 @@ def running() -> Iterator[tuple[subprocess.Popen[str], str]]:
         text=True,
     ) as process:
         assert process.stdout
-        said = ""
-        while not said.endswith("ready\n"):
+        output = ""
+        while not output.endswith("ready\n"):
             line = process.stdout.readline()
-            assert line, said
-            said += line
-        yield process, said
+            assert line, output
+            output += line
+        yield process, output
         process.kill()
 
 
@@ -73,8 +73,8 @@ def test_signals_end_it_at_once(
     running: tuple[subprocess.Popen[str], str], number: signal.Signals
 ) -> None:
     """Without an error, though a connection is open."""
-    process, said = running
-    address = re.findall(r"http://([^\s/]+)", said)[0].split(":")
+    process, output = running
+    address = re.findall(r"http://([^\s/]+)", output)[0].split(":")
     with socket.create_connection((address[0], int(address[1]))):
         begun = time.monotonic()
         process.send_signal(number)

@@ -11,7 +11,7 @@ from tests.unit.fakes.entrances import ByHttp, by_call
 from tests.unit.fakes.vntana_client import NOW, Client, client
 from token_broker_fakes.control import control
 
-Desk = Callable[..., tuple[int, Any]]
+Endpoint = Callable[..., tuple[int, Any]]
 
 
 @pytest.fixture
@@ -22,26 +22,26 @@ def visitor() -> Iterator[Client]:
 
 
 @pytest.fixture
-def desk(visitor: Client) -> Desk:
-    """Ask the control endpoint of the same fake."""
+def endpoint(visitor: Client) -> Endpoint:
+    """A call to the control endpoint of the same fake."""
     assert isinstance(visitor.ask, ByHttp)
     connection = visitor.ask.connection(visitor.fake)
 
-    def asked(method: str, path: str = "/_control", body: Any = None) -> tuple[int, Any]:
+    def call(method: str, path: str = "/_control", body: Any = None) -> tuple[int, Any]:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         connection.request(method, path, None if body is None else content)
         answer = connection.getresponse()
         return answer.status, json.loads(answer.read())
 
-    return asked
+    return call
 
 
-def test_get_shows_modes_faults_counts_and_tokens(visitor: Client, desk: Desk) -> None:
+def test_get_shows_modes_faults_counts_and_tokens(visitor: Client, endpoint: Endpoint) -> None:
     """Modes with their choices, faults, steps, counts, and the live tokens."""
     visitor.fake.fail("drop", step="logout", times=None)
     token = visitor.login_token()
     visitor.call("GET", "/v1/clients")
-    status, shown = desk("GET")
+    status, shown = endpoint("GET")
 
     assert status == 200
     assert (shown["vendor"], shown["now"], shown["clock_offset"]) == ("vntana", NOW, 0)
@@ -54,13 +54,13 @@ def test_get_shows_modes_faults_counts_and_tokens(visitor: Client, desk: Desk) -
     assert len(visitor.fake.log) == 2, "looking is not logged"
 
 
-def test_patch_keeps_what_the_body_does_not_name(visitor: Client, desk: Desk) -> None:
+def test_patch_keeps_what_the_body_does_not_name(visitor: Client, endpoint: Endpoint) -> None:
     """Modes, faults, clock and tokens."""
     token = visitor.organization_token()
     visitor.fake.modes.dead_token = "401"
     visitor.fake.fail("status", step="logout")
     visitor.fake.advance(5)
-    shown = desk("PATCH", body={"modes": {"grid": "empty"}})[1]
+    shown = endpoint("PATCH", body={"modes": {"grid": "empty"}})[1]
 
     assert visitor.fake.modes.grid == "empty"
     assert shown["modes"]["dead_token"]["value"] == "401"
@@ -68,33 +68,33 @@ def test_patch_keeps_what_the_body_does_not_name(visitor: Client, desk: Desk) ->
     assert visitor.current(token).is_success
 
 
-def test_faults_of_the_body_replace_the_current_ones(visitor: Client, desk: Desk) -> None:
+def test_faults_of_the_body_replace_the_current_ones(visitor: Client, endpoint: Endpoint) -> None:
     """An empty list removes all."""
-    desk("PATCH", body={"faults": [{"kind": "status", "step": "login", "times": None}]})
+    endpoint("PATCH", body={"faults": [{"kind": "status", "step": "login", "times": None}]})
     assert [visitor.login().status for _ in range(2)] == [503, 503]
-    desk("PATCH", body={"faults": []})
+    endpoint("PATCH", body={"faults": []})
     assert visitor.login().is_success
 
 
-def test_the_clock_is_moved_and_tokens_are_revoked(visitor: Client, desk: Desk) -> None:
+def test_the_clock_is_moved_and_tokens_are_revoked(visitor: Client, endpoint: Endpoint) -> None:
     """``clock_offset`` is absolute, ``advance`` is relative."""
     token = visitor.organization_token()
-    desk("PATCH", body={"advance": 86_400})
-    assert desk("PATCH", body={"advance": 29 * 86_400})[1]["clock_offset"] == 30 * 86_400
+    endpoint("PATCH", body={"advance": 86_400})
+    assert endpoint("PATCH", body={"advance": 29 * 86_400})[1]["clock_offset"] == 30 * 86_400
     assert visitor.current(token).status == 403
-    desk("PATCH", body={"clock_offset": 0})
+    endpoint("PATCH", body={"clock_offset": 0})
     assert visitor.current(token).is_success
-    desk("PATCH", body={"revoke": True})
+    endpoint("PATCH", body={"revoke": True})
     assert visitor.current(token).status == 403
 
 
-def test_put_resets_what_the_body_does_not_name(visitor: Client, desk: Desk) -> None:
+def test_put_resets_what_the_body_does_not_name(visitor: Client, endpoint: Endpoint) -> None:
     """Tokens stay valid."""
     token = visitor.organization_token()
     visitor.fake.modes.dead_token = "401"
     visitor.fake.fail("drop", times=None)
     visitor.fake.advance(60)
-    _, shown = desk("PUT", body={"modes": {"grid": "empty"}})
+    _, shown = endpoint("PUT", body={"modes": {"grid": "empty"}})
 
     assert (shown["faults"], shown["clock_offset"]) == ([], 0)
     assert shown["modes"]["dead_token"]["value"] == "403"
@@ -122,7 +122,7 @@ def test_put_resets_what_the_body_does_not_name(visitor: Client, desk: Desk) -> 
     ],
 )
 def test_an_invalid_body_is_explained_and_changes_nothing(
-    visitor: Client, desk: Desk, body: Any, message: str
+    visitor: Client, endpoint: Endpoint, body: Any, message: str
 ) -> None:
     """Also the valid members of the body change nothing."""
     visitor.fake.modes.dead_token = "401"
@@ -130,33 +130,33 @@ def test_an_invalid_body_is_explained_and_changes_nothing(
     if isinstance(body, dict):
         others = {"modes": {"grid": "empty"}, "faults": [{"kind": "drop"}]}
         body = others | {"advance": 5, "revoke": True} | body
-    before = desk("GET")
+    before = endpoint("GET")
     for method in ("PATCH", "PUT"):
-        status, answer = desk(method, body=body)
+        status, answer = endpoint(method, body=body)
         assert status == 400
         assert message in answer["error"]
-    assert desk("GET") == before
+    assert endpoint("GET") == before
 
 
-def test_the_log_has_raw_headers_and_masked_bodies(visitor: Client, desk: Desk) -> None:
+def test_the_log_has_raw_headers_and_masked_bodies(visitor: Client, endpoint: Endpoint) -> None:
     """It can be limited to the last entries, and deleted."""
     visitor.organization_token()
-    status, entries = desk("GET", "/_control/log")
+    status, entries = endpoint("GET", "/_control/log")
     assert (status, len(entries)) == (200, 2)
-    assert desk("GET", "/_control/log?last=1") == (200, entries[1:])
-    assert desk("GET", "/_control/log?last=2") == (200, entries)
+    assert endpoint("GET", "/_control/log?last=1") == (200, entries[1:])
+    assert endpoint("GET", "/_control/log?last=2") == (200, entries)
     assert entries[0]["led_to"] == "login token of a@example.com"
     assert entries[0]["body"] == '{"email":"a@example.com","password":"…"}'
     assert ["Host", "api-platform.vntana.com"] in entries[0]["headers"]
 
-    assert desk("DELETE", "/_control/log") == (200, [])
-    assert desk("GET", "/_control/log/") == (200, [])
+    assert endpoint("DELETE", "/_control/log") == (200, [])
+    assert endpoint("GET", "/_control/log/") == (200, [])
 
 
 @pytest.mark.parametrize("last", ["0", "-1", "x", ""])
-def test_an_invalid_limit_of_the_log_is_refused(desk: Desk, last: str) -> None:
+def test_an_invalid_limit_of_the_log_is_refused(endpoint: Endpoint, last: str) -> None:
     expected = (400, {"error": "last is a number from 1"})
-    assert desk("GET", f"/_control/log?last={last}") == expected
+    assert endpoint("GET", f"/_control/log?last={last}") == expected
 
 
 def test_the_state_is_formatted_with_one_mode_a_line(visitor: Client) -> None:
@@ -171,10 +171,10 @@ def test_the_state_is_formatted_with_one_mode_a_line(visitor: Client) -> None:
     assert shown["faults"][0]["body"] == '{"a": [\n1,\n2]}'
 
 
-def test_the_state_shows_the_last_50_tokens(visitor: Client, desk: Desk) -> None:
+def test_the_state_shows_the_last_50_tokens(visitor: Client, endpoint: Endpoint) -> None:
     for _ in range(60):
         latest = visitor.login_token()
-    tokens = desk("GET")[1]["state"]["tokens"]
+    tokens = endpoint("GET")[1]["state"]["tokens"]
     assert (len(tokens), tokens[-1]["token"]) == (50, latest)
 
 
@@ -182,9 +182,9 @@ def test_the_state_shows_the_last_50_tokens(visitor: Client, desk: Desk) -> None
     ("method", "path"), [("POST", "/_control"), ("GET", "/_control/logs"), ("PUT", "/_control/log")]
 )
 def test_an_unknown_route_of_the_control_endpoint_is_a_404(
-    desk: Desk, method: str, path: str
+    endpoint: Endpoint, method: str, path: str
 ) -> None:
-    status, answer = desk(method, path)
+    status, answer = endpoint(method, path)
     assert (status, answer["error"]) == (404, f"the control endpoint has no {method} {path}")
 
 

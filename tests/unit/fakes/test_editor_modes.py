@@ -78,11 +78,11 @@ def edit_and_verify(one: Client) -> list[int]:
 
 def around_an_end(one: Client) -> list[int]:
     """Return the results of a verification after 9 and after 10 seconds."""
-    token, said = one.token(), list[int]()
+    token, statuses = one.token(), list[int]()
     for seconds in (9, 1):
         one.fake.advance(seconds)
-        said.append(one.verify(token).status)
-    return said
+        statuses.append(one.verify(token).status)
+    return statuses
 
 
 SCENES: list[Scene] = [

@@ -19,7 +19,7 @@ def connection(server: Server) -> http.client.HTTPConnection:
     return http.client.HTTPConnection(server.address, timeout=PATIENCE_SECONDS)
 
 
-def said(
+def send(
     server: Server, method: str, path: str, body: bytes | None = None, **headers: str
 ) -> tuple[http.client.HTTPResponse, bytes]:
     """Return the answer to one request, and its body."""
@@ -37,7 +37,7 @@ def test_header_names_keep_their_case() -> None:
     fake = FakeVntana()
     body = b'{"email":"demo@example.com","password":"demo-password"}'
     with fake.serve() as server:
-        answer, _ = said(server, "POST", "/v1/auth/login", body, content_TYPE="application/json")
+        answer, _ = send(server, "POST", "/v1/auth/login", body, content_TYPE="application/json")
         assert "X-AUTH-TOKEN" in [name for name, _ in answer.getheaders()]
     assert ("content-TYPE", "application/json") in fake.log[0].headers
     assert fake.log[0].header("Content-Type") == "application/json"
@@ -131,11 +131,11 @@ def test_a_refused_client_is_waited_for_a_bounded_time(
 def test_a_body_that_is_not_json_is_a_400(body: bytes) -> None:
     """By the vendor's rules and by the control endpoint."""
     with FakeVntana().serve() as server:
-        answer, content = said(
+        answer, content = send(
             server, "POST", "/v1/auth/login", body, content_type="application/json"
         )
         assert (answer.status, b"BAD_REQUEST" in content) == (400, True)
-        assert said(server, "PATCH", "/_control", body)[0].status == 400
+        assert send(server, "PATCH", "/_control", body)[0].status == 400
 
 
 def test_a_response_to_head_has_no_body() -> None:
@@ -168,7 +168,7 @@ def test_one_fake_can_be_served_at_several_addresses() -> None:
         body = json.dumps({"u": "demo", "p": fake.users[0].password}).encode()
         typed = {"content_type": "application/json"}
         sent, entered = (
-            said(one, "POST", "/API/auth/login", body, **typed) for one in (first, second)
+            send(one, "POST", "/API/auth/login", body, **typed) for one in (first, second)
         )
         assert json.loads(sent[1]) == {"hostname": second.address}
         assert "accessToken" in json.loads(entered[1])
@@ -231,7 +231,7 @@ def test_a_client_that_disconnects_causes_no_output(capfd: pytest.CaptureFixture
         rude = socket.create_connection(("127.0.0.1", int(server.address.split(":")[1])))
         rude.sendall(b"GET /v1/clients HTTP/1.1\r\nHost: x\r\n\r\n")
         rude.close()
-        assert said(server, "GET", "/v1/clients")[0].status == 405
+        assert send(server, "GET", "/v1/clients")[0].status == 405
     assert capfd.readouterr() == ("", "")
 
 

@@ -30,16 +30,16 @@ FAILURES = {
 }
 
 
-def told(response: Response) -> tuple[int, bytes]:
+def summary(response: Response) -> tuple[int, bytes]:
     return response.status, response.content
 
 
 def wrong_password(one: Client) -> tuple[int, bytes]:
-    return told(one.wrong_login())
+    return summary(one.wrong_login())
 
 
 def wrong_renewal(one: Client) -> tuple[int, bytes]:
-    return told(one.extend(one.login().json() | {"renewalToken": "wrong"}))
+    return summary(one.extend(one.login().json() | {"renewalToken": "wrong"}))
 
 
 def login_at(host: str) -> Callable[[Client], Any]:
@@ -114,8 +114,8 @@ def passwords(word: str) -> Callable[[Client], str]:
 def around_an_end(one: Client) -> list[object]:
     """Return start and end of a token, and which tokens are live after 9, 10, 19 and 20 s."""
     pairs = [one.login().json() for _ in range(4)]
-    told = claims(pairs[0]["accessToken"])
-    found: list[object] = [told["nbf"] - NOW, told["exp"] - NOW]
+    members = claims(pairs[0]["accessToken"])
+    found: list[object] = [members["nbf"] - NOW, members["exp"] - NOW]
     for seconds, pair in zip((9, 1, 9, 1), pairs, strict=True):
         one.fake.advance(seconds)
         found.append((one.data(pair).status, one.extend(pair).status))

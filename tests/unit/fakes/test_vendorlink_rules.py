@@ -16,8 +16,8 @@ from token_broker_fakes import FakeVendorlink, User
 def claims(pair: dict[str, str]) -> dict[str, Any]:
     """Return the claims of an access token."""
     payload = pair["accessToken"].split(".")[1]
-    told: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=="))
-    return told
+    members: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=="))
+    return members
 
 
 def test_login_returns_tokens_user_and_host(ask: Ask) -> None:
@@ -34,12 +34,12 @@ def test_the_access_token_is_a_jwt_of_sixty_minutes(ask: Ask) -> None:
     """Its ``nbf`` is five minutes early, so that it spans 65; there is no ``iat``."""
     pair = client(ask).login().json()
     header, _, signature = pair["accessToken"].split(".")
-    told = claims(pair)
+    members = claims(pair)
 
     assert json.loads(base64.urlsafe_b64decode(header + "==")) == {"typ": "JWT", "alg": "HS256"}
     assert len(base64.urlsafe_b64decode(signature + "=")) == 32
-    assert (told["exp"], told["nbf"]) == (NOW + 3600, NOW - 300)
-    assert told.keys() == {"sid", "iss", "exp", "nbf"}
+    assert (members["exp"], members["nbf"]) == (NOW + 3600, NOW - 300)
+    assert members.keys() == {"sid", "iss", "exp", "nbf"}
 
 
 def test_the_renewal_token_is_48_bytes_in_base64(ask: Ask) -> None:
@@ -216,7 +216,7 @@ def test_one_or_all_sessions_can_be_revoked(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "host", "more"),
+    ("host_or_url", "host", "more"),
     [
         (HOST, HOST, {}),
         (
@@ -227,11 +227,11 @@ def test_one_or_all_sessions_can_be_revoked(ask: Ask) -> None:
     ],
 )
 def test_the_demo_secret_allows_both_names_of_loopback(
-    place: str, host: str, more: dict[str, object]
+    host_or_url: str, host: str, more: dict[str, object]
 ) -> None:
     user = User()
     login = {"username": user.username, "password": user.password}
-    assert FakeVendorlink.demo_secret(place) == login | {"host": host} | more
+    assert FakeVendorlink.demo_secret(host_or_url) == login | {"host": host} | more
 
 
 def test_the_description_lists_live_tokens(ask: Ask) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.unit.fakes.entrances import Ask
-from tests.unit.fakes.vntana_client import NOW, Client, client, listed, token_in, told
+from tests.unit.fakes.vntana_client import NOW, Client, client, listed, refusal, token_in
 from token_broker.exchange import Response
 from token_broker_fakes import Account, FakeVntana, Organization
 from token_broker_fakes.vntana.accounts import Status
@@ -35,7 +35,7 @@ def test_a_login_by_key_works_until_the_key_is_replaced(ask: Ask) -> None:
 
     visitor.fake.accounts[0].key = "new"
     refused = visitor.post("/v1/auth/login/token", {"personal-access-token": "key"})
-    assert told(refused) == (403, ["BAD_CREDENTIALS"])
+    assert refusal(refused) == (403, ["BAD_CREDENTIALS"])
 
 
 WRONG = (403, ["BAD_CREDENTIALS"])
@@ -56,7 +56,7 @@ LOGIN, BY_KEY = "/v1/auth/login", "/v1/auth/login/token"
 def test_a_login_with_a_malformed_request_is_refused(
     ask: Ask, path: str, body: object, headers: dict[str, str], outcome: object
 ) -> None:
-    assert told(client(ask).post(path, body, **headers)) == outcome
+    assert refusal(client(ask).post(path, body, **headers)) == outcome
 
 
 def into(one: Client, token: str, **headers: str) -> Response:
@@ -100,12 +100,12 @@ REFUSALS: dict[str, tuple[Callable[[Client], Response], str]] = {
 def test_invalid_requests_are_refused_with_their_code(
     ask: Ask, act: Callable[[Client], Response], code: str
 ) -> None:
-    assert told(act(client(ask))) == (403, [code])
+    assert refusal(act(client(ask))) == (403, [code])
 
 
 def test_a_token_of_the_wrong_scope_gets_403(ask: Ask) -> None:
     visitor = client(ask, dead_token="401")
-    assert told(visitor.current(visitor.login_token())) == (403, ["FORBIDDEN"])
+    assert refusal(visitor.current(visitor.login_token())) == (403, ["FORBIDDEN"])
 
 
 def test_the_log_masks_a_key_under_both_names(ask: Ask) -> None:
@@ -131,7 +131,7 @@ def test_an_inactive_organization_cannot_be_entered(ask: Ask, status: Status) ->
     """The error code does not concern the credentials."""
     visitor = client(ask)
     visitor.organization.status = status
-    assert told(visitor.enter(visitor.login_token())) == (403, [STATUSES[status]])
+    assert refusal(visitor.enter(visitor.login_token())) == (403, [STATUSES[status]])
 
 
 def test_login_and_organization_tokens_list_organizations(ask: Ask) -> None:
@@ -176,11 +176,11 @@ def test_tokens_of_other_accounts_are_not_revoked(ask: Ask) -> None:
     visitor = client(ask)
     shared = visitor.organization
     visitor.fake.accounts.append(Account("b@example.com", "pass", "other", [shared]))
-    mine = visitor.organization_token()
+    token = visitor.organization_token()
     login = visitor.post("/v1/auth/login/token", {"personal-access-token": "other"})
     visitor.enter(token_in(login))
 
-    assert visitor.current(mine).is_success
+    assert visitor.current(token).is_success
 
 
 @pytest.mark.parametrize("role", ["ORGANIZATION_OWNER", "ORGANIZATION_ADMIN"])
@@ -188,7 +188,7 @@ def test_roles_of_an_organization_get_no_workspace_token(ask: Ask, role: str) ->
     """BAD_CREDENTIALS; the organization's token stays valid. Any other role gets one."""
     visitor = client(ask, role)
     token = visitor.organization_token()
-    assert told(visitor.workspace(token)) == (403, ["BAD_CREDENTIALS"])
+    assert refusal(visitor.workspace(token)) == (403, ["BAD_CREDENTIALS"])
     for other in ("SUPER_ADMIN", "A_ROLE_TO_COME"):
         visitor.organization.role = other
         assert visitor.workspace(token).is_success
@@ -200,7 +200,7 @@ def test_a_workspace_of_another_organization_is_refused(ask: Ask) -> None:
     token, uuid = visitor.organization_token(), space(visitor)
     visitor.fake.accounts[0].organizations.insert(0, Organization("b"))
     headers = {"organizationuuid": visitor.organization.uuid, "clientuuid": uuid}
-    assert told(into(visitor, token, **headers)) == (403, ["FORBIDDEN"])
+    assert refusal(into(visitor, token, **headers)) == (403, ["FORBIDDEN"])
 
 
 @pytest.mark.parametrize(("body", "status"), [({}, 200), ({"a": 1}, 400)])
@@ -223,7 +223,7 @@ def test_tokens_live_thirty_days(ask: Ask) -> None:
     visitor.fake.advance(30 * 86_400 - 1)
     assert visitor.current(token).is_success
     visitor.fake.advance(1)
-    assert told(visitor.current(token)) == (403, ["FORBIDDEN"])
+    assert refusal(visitor.current(token)) == (403, ["FORBIDDEN"])
 
 
 def test_logout_ends_a_token(ask: Ask) -> None:
@@ -233,9 +233,9 @@ def test_logout_ends_a_token(ask: Ask) -> None:
     left = visitor.call("POST", "/v1/auth/logout", token)
 
     assert left.json() == {"success": True, "errors": [], "response": {}}
-    assert told(visitor.current(token)) == (403, ["FORBIDDEN"])
-    assert told(visitor.call("POST", "/v1/auth/logout", token)) == (401, ["TOKEN_NOT_FOUND"])
-    assert told(visitor.call("POST", "/v1/auth/logout")) == (401, ["MISSING_TOKEN"])
+    assert refusal(visitor.current(token)) == (403, ["FORBIDDEN"])
+    assert refusal(visitor.call("POST", "/v1/auth/logout", token)) == (401, ["TOKEN_NOT_FOUND"])
+    assert refusal(visitor.call("POST", "/v1/auth/logout")) == (401, ["MISSING_TOKEN"])
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ def test_unknown_routes_are_refused_and_recorded(
 ) -> None:
     """In ``log.unknown``."""
     visitor = client(ask)
-    assert told(visitor.call(method, path)) == (status, [code])
+    assert refusal(visitor.call(method, path)) == (status, [code])
     assert visitor.fake.log.unknown == [f"{method} {path}"]
 
 
@@ -264,19 +264,19 @@ def test_data_set_by_a_test_needs_a_live_token(ask: Ask) -> None:
     token = visitor.organization_token()
 
     assert visitor.call("GET", "/v1/products", token).json()["response"]["totalCount"] == 1
-    assert told(visitor.call("GET", "/v1/products")) == (403, ["FORBIDDEN"])
-    assert told(visitor.call("POST", "/v1/products", token)) == (405, ["METHOD_NOT_ALLOWED"])
+    assert refusal(visitor.call("GET", "/v1/products")) == (403, ["FORBIDDEN"])
+    assert refusal(visitor.call("POST", "/v1/products", token)) == (405, ["METHOD_NOT_ALLOWED"])
 
 
 def test_a_test_can_set_any_error_code(ask: Ask) -> None:
     """For a number of requests of a step, or until `heal`."""
     visitor = client(ask)
     visitor.fake.refuse("API_RATE_LIMIT_EXCEEDED", step="login", times=1)
-    assert told(visitor.login()) == (403, ["API_RATE_LIMIT_EXCEEDED"])
+    assert refusal(visitor.login()) == (403, ["API_RATE_LIMIT_EXCEEDED"])
     assert visitor.login().is_success
 
     visitor.fake.refuse("CLIENT_BLOCKED", status=401)
-    assert [told(visitor.login()) for _ in range(2)] == [(401, ["CLIENT_BLOCKED"])] * 2
+    assert [refusal(visitor.login()) for _ in range(2)] == [(401, ["CLIENT_BLOCKED"])] * 2
     visitor.fake.heal()
     assert visitor.login().is_success
 
@@ -286,7 +286,7 @@ def test_one_or_all_tokens_can_be_revoked(ask: Ask) -> None:
     visitor = client(ask)
     token = visitor.organization_token()
     assert visitor.fake.revoke(token) == 1
-    assert told(visitor.current(token)) == (403, ["FORBIDDEN"])
+    assert refusal(visitor.current(token)) == (403, ["FORBIDDEN"])
     assert visitor.fake.revoke() == 1  # the login token
     assert visitor.fake.revoke() == 0
 

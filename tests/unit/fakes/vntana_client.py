@@ -89,7 +89,7 @@ def token_in(response: Response) -> str:
     return response.headers["x-auth-token"]
 
 
-def told(response: Response) -> tuple[int, Any]:
+def refusal(response: Response) -> tuple[int, Any]:
     """Return the status and the codes of a refusal."""
     body = response.json()
     assert body["success"] is False

@@ -44,12 +44,12 @@ SECRETS = st.dictionaries(st.sampled_from(KNOWN), ANYTHING, max_size=6) | ANYTHI
 def test_any_secret_is_read_or_raises_not_configured_without_a_quote(
     flow: Flow, secret: Any
 ) -> None:
-    said = ""
+    text = ""
     try:
         flow.vendor.parse(secret)
     except NotConfigured as error:
-        said = f"{error!r} {error.problem()} {error.__cause__!r} {error.__context__!r}"
-    assert CANARY not in said
+        text = f"{error!r} {error.problem()} {error.__cause__!r} {error.__context__!r}"
+    assert CANARY not in text
 
 
 @pytest.mark.parametrize("flow", every().values(), ids=every())

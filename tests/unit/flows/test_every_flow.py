@@ -1,22 +1,28 @@
 """Requirements for every flow, tested with the fake of its vendor. A new flow adds no line."""
 
 import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from openapi_schema_validator import OAS30Validator
 
-from tests.conversations import SECRETS, any_answers, repeated, survives
+from tests.conversations import SECRETS, any_answers, nearly, repeated, survives
 from tests.functions.canaries import traces
 from tests.subjects import (
     FLOWS,
     LOOPBACK,
     NOW,
     Talk,
+    as_fault,
     canaries,
     members,
     proof,
     questions,
+    renewal_step,
     talk,
     wrong_login,
 )
@@ -30,7 +36,10 @@ from token_broker.errors import (
 )
 from token_broker.exchange import Request, Response, run, sendable
 from token_broker.flows import every
+from token_broker.item import rfc3339
 from token_broker.records import replace
+from token_broker_descriptors import asked
+from token_broker_descriptors import every as descriptors
 from token_broker_fakes import registry
 
 EACH = pytest.mark.parametrize("flow", FLOWS)
@@ -44,12 +53,69 @@ def test_the_demo_secret_needs_no_request_fields(flow: str) -> None:
 
 @EACH
 def test_tokens_have_sendable_headers_and_a_future_expiry(flow: str) -> None:
-    """Their context is JSON."""
+    """Their context is JSON, and tells nothing that makes a token."""
     for token in talk(flow).tokens:
         assert token.issued_at == NOW < token.expires_at
         assert all(sendable(part) for pair in token.headers.items() for part in pair)
-        json.dumps(token.context)
+        secrets = {token.value, token.renewal or token.value}
+        assert traces(secrets, json.dumps([token.context, token.base_url]).encode()) == []
     assert talk(flow).tokens[-1].headers
+
+
+class Read(Document):
+    """A document that knows which of its members were asked for."""
+
+    def __init__(self, members: Mapping[str, Any]) -> None:
+        super().__init__(members, InvalidRequest)
+        self.names = set[str]()
+        self._members = Named(self._members, self.names)
+
+
+class Named(dict[str, Any]):
+    """Members that put the names that are taken out into *names*."""
+
+    def __init__(self, members: Mapping[str, Any], names: set[str]) -> None:
+        super().__init__(members)
+        self._names = names
+
+    def pop(self, name: str, *default: Any) -> Any:
+        """Take a member out."""
+        self._names.add(name)
+        return super().pop(name, *default)
+
+
+@EACH
+def test_the_fields_of_the_descriptor_are_those_that_a_call_has(flow: str) -> None:
+    """The client, the command and the OpenAPI document offer these, in these types."""
+    known = descriptors()[flow]
+    schemas = {field.name: field.schema for field in known.fields}
+    for body in ({field.name: field.example for field in known.fields}, known.demo):
+        read = Read(body)
+        every()[flow].requested(read)
+        read.finish()
+        assert read.names == schemas.keys()
+        assert all(OAS30Validator(schemas[name]).is_valid(value) for name, value in body.items())
+    assert schemas.keys().isdisjoint({"connection", "action", "min_ttl", "rejected", "force"})
+
+
+@EACH
+def test_connect_proposes_the_addresses_of_the_local_system(flow: str) -> None:
+    """At the local system: it would send what is typed to the vendor otherwise."""
+    demo = registry.kind(flow).demo_secret(LOOPBACK)
+    for question in asked(descriptors()[flow].questions):
+        if urlsplit(LOOPBACK).netloc in str(demo.get(question.key)):
+            local = (question.local or "").format(url=LOOPBACK, address=urlsplit(LOOPBACK).netloc)
+            assert demo[question.key].startswith(local)
+            assert local
+
+
+@EACH
+def test_the_descriptor_describes_the_answer(flow: str) -> None:
+    """Its headers and its context. A token is called by a member of some token's context."""
+    known, token = descriptors()[flow], talk(flow).tokens[-1]
+    assert {*known.answer["properties"]["headers"]["required"]} <= token.headers.keys()
+    assert {*known.answer["properties"].get("context", {}).get("required", ())} <= {*token.context}
+    assert known.token_names.keys() <= {name for one in talk(flow).tokens for name in one.context}
 
 
 @EACH
@@ -58,10 +124,31 @@ def test_one_request_proves_the_credentials(flow: str) -> None:
 
     A vendor may send a login to another host; but the right ones only.
     """
-    proven = [one.url for one, _ in talk(flow).said if one.proves_credentials]
+    proven = [one.url for one, _ in talk(flow).log if one.proves_credentials]
     assert len(proven) == len(set(proven)) > 0
-    refused = Talk(flow, changes=wrong_login(flow)).said
+    refused = Talk(flow, changes=wrong_login(flow)).log
     assert [one.proves_credentials for one, _ in refused].count(True) == 1
+
+
+@EACH
+def test_each_request_with_the_secret_proves_the_credentials(flow: str) -> None:
+    """A renewal's, too: the gate would not know that it is a login."""
+    canary = canaries(flow)
+    secret = [canary[one.key] for one in questions(flow) if one.is_secret]
+    found = Talk(flow, known=canary, changes=canary)
+    first = found.log
+    found.renew()
+    for request, _ in (*first, *found.log):
+        sent = repr([*request.headers.items()]).encode() + request.body
+        assert request.proves_credentials or traces(secret, sent) == []
+
+
+@EACH
+def test_the_tokens_of_the_fake_live_and_end(flow: str) -> None:
+    found, later = Talk(flow), Talk(flow)
+    later.fake.advance(2 * max(token.expires_at - NOW for token in later.tokens))
+    assert found.fake.revoke(found.tokens[-1].value)
+    assert not any(later.fake.revoke(token.value) for token in later.tokens)
 
 
 @EACH
@@ -69,13 +156,13 @@ def test_wrong_credentials_raise_credential_rejected(flow: str) -> None:
     """After the response to the request that proves the credentials."""
     found = Talk(flow, changes=wrong_login(flow))
     assert isinstance(found.error, CredentialRejected)
-    assert found.said[-1][0].proves_credentials
+    assert found.log[-1][0].proves_credentials
 
 
 @EACH
 def test_an_outage_is_not_a_rejection(flow: str) -> None:
     """At each step: neither 429 or 5xx, nor an HTML page."""
-    for step in {request.step for request, _ in talk(flow).said}:
+    for step in {request.step for request, _ in talk(flow).log}:
         for status in (429, 500, 503):
             error = Talk(flow, fault={"kind": "status", "step": step, "status": status}).error
             assert isinstance(error, UpstreamUnavailable), step
@@ -85,9 +172,56 @@ def test_an_outage_is_not_a_rejection(flow: str) -> None:
 
 @EACH
 def test_a_response_without_a_token_is_an_error(flow: str) -> None:
-    for step in {request.step for request, _ in talk(flow).said}:
+    for step in {request.step for request, _ in talk(flow).log}:
         found = Talk(flow, fault={"kind": "no_token", "step": step})
-        assert found.error or found.said == talk(flow).said
+        assert found.error or found.log == talk(flow).log
+
+
+@EACH
+def test_a_renewal_ends_in_another_token(flow: str) -> None:
+    """Or a caller who reports a dead one gets it again: to prolong a session is no renewal."""
+    found = Talk(flow)
+    before = {token.value for token in found.tokens}
+    found.renew()
+    assert before.isdisjoint(token.value for token in found.tokens)
+
+
+@EACH
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_refused_renewal_is_followed_by_a_login(flow: str, status: int) -> None:
+    """What renews may be used, dead or unknown by now: only the credentials tell."""
+    found, step = Talk(flow), renewal_step(flow)
+    found.renew(**({"kind": "status", "step": step, "status": status} if step else {}))
+    assert found.error is None
+    assert all(one.proves_credentials for one, _ in found.log[-1:])
+
+
+@EACH
+def test_one_wrong_value_in_a_response_is_an_error_or_ends_in_a_good_token(flow: str) -> None:
+    """At each step: a lifetime that is a text or an age, or a token that no header can have."""
+    renewal = Talk(flow)
+    renewal.renew()
+    for is_renewal, log in ((False, talk(flow).log), (True, renewal.log)):
+        for step, wrong in ((r.step, wrong) for r, answer in log for wrong in nearly(answer)):
+            fault = {"kind": "answer", "step": step, **as_fault(wrong)}
+            found = Talk(flow, fault=None if is_renewal else fault)
+            if is_renewal:
+                found.renew(**fault)
+            for token in found.tokens:
+                assert token.expires_at > NOW, wrong.content
+                assert all(sendable(part) for pair in token.headers.items() for part in pair), wrong
+                json.dumps([token.context, rfc3339(token.expires_at)])
+
+
+@EACH
+def test_a_log_out_ends_the_tokens_of_an_exchange(flow: str) -> None:
+    """At the vendor, which knows each of the requests."""
+    found = Talk(flow)
+    if log_out := found.vendor.log_out:
+        for token in found.tokens:
+            run(log_out(token), found.fake)
+        assert not any(found.fake.revoke(token.value) for token in found.tokens)
+        assert found.fake.log.unknown == []
 
 
 @EACH
@@ -97,8 +231,8 @@ def test_no_secret_is_in_a_url_a_repr_or_an_error(flow: str) -> None:
     for is_known in (True, False):
         found = Talk(flow, known=canary if is_known else None, changes=canary)
         assert (found.error is None) is is_known
-        urls = [request.url for request, _ in found.said]
-        shown = [repr(found.vendor.parse(found.secret)), repr(found.said), *urls]
+        urls = [request.url for request, _ in found.log]
+        shown = [repr(found.vendor.parse(found.secret)), repr(found.log), *urls]
         shown.append(repr(found.error) + json.dumps(found.error.problem() if found.error else {}))
         assert traces(canary.values(), "\n".join(shown).encode()) == []
 
@@ -115,7 +249,10 @@ def test_the_log_of_the_fake_shows_no_secret(flow: str) -> None:
 
 @EACH
 def test_each_key_of_a_secret_is_validated(flow: str) -> None:
-    """An error names a missing, blank, non-text or unknown key; `connect` asks for known ones."""
+    """An error names a missing, blank, non-text or unknown key; `connect` asks for known ones.
+
+    An address without TLS is an error, too.
+    """
     parse = every()[flow].vendor.parse
     demo = registry.kind(flow).demo_secret(LOOPBACK)
     for key in (question.key for question in questions(flow)):
@@ -123,6 +260,10 @@ def test_each_key_of_a_secret_is_validated(flow: str) -> None:
         for wrong in (missing, *(demo | {key: value} for value in ("", " ", [1]))):
             with pytest.raises(NotConfigured, match=f"^{key}: "):
                 parse(wrong)
+    for question in asked(descriptors()[flow].questions):
+        if "{url}" in (question.local or ""):
+            with pytest.raises(NotConfigured, match=f"^{question.key}:? "):
+                parse(demo | {question.key: "http://vendor.example"})
     with pytest.raises(NotConfigured, match=r"^no-such-key: is not known"):
         parse(demo | {"no-such-key": 1})
     for key in members(flow):

@@ -1,5 +1,6 @@
 """The registry of flows: their packages, positions and abilities."""
 
+import ast
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -24,6 +25,9 @@ from token_broker_operations import flows as operations
 
 ROOT = Path(__file__).parents[3]
 FLOWS = every()
+LAYER = "layers/token_broker/python/token_broker/flows"
+FOR_A_HIT = {f"token_broker.{name}" for name in ("document", "errors", "flows", "tokens")}
+"""All that a flow's package may import: a hit loads it."""
 KNOWN_CODES = DEAD_TOKEN | SHUT_OUT | WAIT | WRONG_CREDENTIALS
 """Of VNTANA: the other vendors' refusals have none that a check reads."""
 
@@ -38,7 +42,7 @@ def folders(pattern: str) -> set[str]:
     return {path.parent.name for path in ROOT.glob(pattern)}
 
 
-PLACES: Mapping[str, Callable[[], Collection[str]]] = {
+SOURCES: Mapping[str, Callable[[], Collection[str]]] = {
     "functions": lambda: folders("functions/*/app.py"),
     "descriptors": descriptors,
     "fakes": registry.names,
@@ -57,15 +61,22 @@ PLACES: Mapping[str, Callable[[], Collection[str]]] = {
 }
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_flows_are_the_same_in_all_folders_and_tables(place: str) -> None:
+@pytest.mark.parametrize("source", SOURCES)
+def test_flows_are_the_same_in_all_folders_and_tables(source: str) -> None:
     """A forgotten one would not fail elsewhere; `make flow` writes them all."""
-    assert sorted(PLACES[place]()) == list(FLOWS)
+    assert sorted(SOURCES[source]()) == list(FLOWS)
 
 
 def test_each_flow_has_a_unique_position() -> None:
     """From 0, without gaps: two branches may have added a flow at the same position."""
     assert [one.position for one in descriptors().values()] == list(range(len(FLOWS)))
+
+
+def imports(path: Path) -> set[str]:
+    """Return the modules that a file imports, or imports from."""
+    nodes = [*ast.walk(ast.parse(path.read_text()))]
+    whole = (name.name for node in nodes if isinstance(node, ast.Import) for name in node.names)
+    return {*whole, *(node.module or "" for node in nodes if isinstance(node, ast.ImportFrom))}
 
 
 @pytest.mark.parametrize("name", FLOWS)
@@ -75,7 +86,11 @@ def test_package_descriptor_and_fake_have_the_name_of_the_flow(name: str) -> Non
     assert (flow.name, descriptors()[name].name, fake.vendor) == (name, name, name)
     assert flow.module == f"token_broker.flows.{name}.flow"
     assert flow.requested.__module__ == f"token_broker.flows.{name}"
-    assert {subjects.proof(name).step} <= fake.exchanges <= fake.steps
+    app, package = (ROOT / "functions" / name / "app.py", ROOT / LAYER / name / "__init__.py")
+    assert f"token_broker.flows.{name}" in imports(app)
+    assert imports(package) <= FOR_A_HIT
+    making = {subjects.proof(name).step, subjects.renewal_step(name)} - {None}
+    assert making <= fake.exchanges <= fake.steps
 
 
 @pytest.mark.parametrize("name", FLOWS)
@@ -115,8 +130,8 @@ def test_the_vendors_page_lists_the_check_request_and_dead_token_responses(
     assert sorted(map(str, statuses)) == sorted({*re.findall(r"\b\d{3}\b", dead)})
     codes = [*sorted(KNOWN_CODES), "ANOTHER"] if name == "vntana" else []
     refusals = {code: json.dumps({"errors": [code]}).encode() for code in codes}
-    told = [code for code, body in refusals.items() if means_dead(Response(400, {}, body))]
-    assert told == sorted(re.findall(r"`([A-Z_]+)`", dead))
+    dead_codes = [code for code, body in refusals.items() if means_dead(Response(400, {}, body))]
+    assert dead_codes == sorted(re.findall(r"`([A-Z_]+)`", dead))
     assert {f"{one.method} {urlsplit(one.url).path}" for one in sent} == {asked}
     assert subjects.check(name)[0] in sent
     assert {one.step for one in sent} <= {"check", "verify"}

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import subjects
-from tests.conversations import NOW, SECRETS, Desk, answer, any_answers, repeated
+from tests.conversations import NOW, SECRETS, MiniBroker, answer, any_answers, repeated
+from tests.subjects import PROBED
 from token_broker.document import Document
 from token_broker.errors import (
     BrokerError,
@@ -35,7 +36,6 @@ from token_broker_fakes.vendorlink import FakeVendorlink
 from token_broker_fakes.vntana import FakeVntana
 
 FLOWS = every()
-PROBED = tuple(name for name, flow in FLOWS.items() if flow.vendor.probe)
 AT = {"vendorlink": "app.vendorlink.nl"}
 GUEST = {"organization": "studio", "workspace": "chairs"}
 """Of VNTANA: a role that needs a workspace's token."""
@@ -72,13 +72,11 @@ OPTIONS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("vendorlink", {"extend_renewal": "absent"}, {}),
     ("vendorlink", {"extend_renewal": "null_spent"}, {"null_renewal": "drop"}),
     ("vendorlink", {"access_token": "opaque"}, {}),
+    ("vendorlink", {"lifetime": 1800}, {}),
     ("editor", {"verify_header": "x-api-key"}, {"verify_header": "x-api-key"}),
     ("editor", {"verify_header": "either"}, {}),
     ("editor", {"verify": "consumes"}, {"reuse": False}),
     ("editor", {"verify": "consumes", "user_id": "optional"}, {"reuse": False}),
-    ("editor", {"missing_parameter": "403"}, {}),
-    ("editor", {"expiration_time": "milliseconds"}, {}),
-    ("editor", {"expiration_time": "text"}, {}),
     ("editor", {"expiration_time": "float"}, {}),
 ]
 """A vendor's modes, and the options that follow."""
@@ -94,16 +92,16 @@ class Probe:
 
     flow: ProbedFlow
     fake: Fake[Any]
-    desk: Desk
+    broker: MiniBroker
     secret: dict[str, Any]
 
     def run(self) -> tuple[Token | None, dict[str, Any]]:
         """Return the token that the probe ends with, if it does, and the report."""
-        credentials = self.desk.credentials
+        credentials = self.broker.credentials
         requested = self.flow.requested(Document({}, InvalidRequest))
         variant = self.flow.vendor.complete(credentials, requested)
         try:
-            token = self.desk.obtain(NeedToken(self.flow.vendor.resolve(credentials, variant)))
+            token = self.broker.obtain(NeedToken(self.flow.vendor.resolve(credentials, variant)))
         except BrokerError as error:
             return None, self.flow.report(credentials, error)
         return token, self.flow.report(credentials)
@@ -120,8 +118,8 @@ def probe(
     at = AT.get(flow, subjects.LOOPBACK)
     secret = fake.demo_secret(at) | (GUEST if flow == "vntana" else {}) | changes
     probed = ProbedFlow.of(FLOWS[flow], is_time_left)
-    desk = Desk(probed.vendor, probed.vendor.parse(secret), probed.forgiving(fake))
-    return Probe(probed, fake, desk, secret)
+    broker = MiniBroker(probed.vendor, probed.vendor.parse(secret), probed.forgiving(fake))
+    return Probe(probed, fake, broker, secret)
 
 
 def seen(report: dict[str, Any], question: str) -> Any:
@@ -150,6 +148,7 @@ def test_a_probe_reports_the_mode_and_its_option(
     assert {name: getattr(fake.modes, name) for name in named} == named
     assert probe(flow, report["modes"]).run()[1]["findings"] == report["findings"]
     assert all(one["seen"] for one in report["findings"] if one["option"])
+    assert one.flow.observed.seen.keys() <= {each["question"] for each in report["findings"]}
     again = probe(flow, modes, options=options)
     second = again.run()[1]
     assert second["options"] == {}
@@ -226,7 +225,7 @@ def test_an_outage_during_a_probe_loses_no_token(flow: str, kind: str) -> None:
                 one.fake.fail(kind, times=None)  # type: ignore[arg-type]  # one of them
             return one.fake(request)
 
-        one.desk.send = one.flow.forgiving(send)
+        one.broker.send = one.flow.forgiving(send)
         token, report = one.run()
         assert (token is None) is (report["problem"] is not None)
         assert token or not (had_token and one.flow.observed.has_token)
@@ -251,13 +250,13 @@ def test_a_probe_out_of_time_returns_its_findings_so_far(flow: str) -> None:
 
 def flags(one: Probe) -> list[bool]:
     """Run a probe, which works; return of each request whether there was a token by then."""
-    found, send = list[bool](), one.desk.send
+    found, send = list[bool](), one.broker.send
 
     def noted(request: Request) -> Response:
         found.append(one.flow.observed.has_token)
         return send(request)
 
-    one.desk.send = noted
+    one.broker.send = noted
     token, report = one.run()
     assert token is not None, report
     assert report["works"]
@@ -290,12 +289,12 @@ def test_an_unsupported_method_is_not_tried_with_other_headers() -> None:
     """The organization's token is stored, so entering it did not show the method."""
     one = probe("vntana", {"workspace_headers": "client"})
     one.run()
-    kept = one.desk.kept
-    one.desk.kept = {key: kept[key] for key in kept if not kept[key].context.get("workspace")}
+    kept = one.broker.kept
+    one.broker.kept = {key: kept[key] for key in kept if not kept[key].context.get("workspace")}
     one.fake.log.clear()
     one.fake.modes.refresh_method = "GET"
-    again = ProbedFlow.of(FLOWS["vntana"])
-    one.desk.vendor, one.flow = again.vendor, again
+    again = ProbedFlow.of(FLOWS["vntana"], lambda: True)
+    one.broker.vendor, one.flow = again.vendor, again
     assert one.run()[1]["options"] == {"refresh_method": "GET", "workspace_headers": "client"}
     entered = ["enter workspace"] * 2
     assert one.fake.log.steps == ["list workspaces", "unknown", *entered]
@@ -307,8 +306,8 @@ def test_an_organization_that_cannot_be_entered_is_reported() -> None:
     assert isinstance(one.fake, FakeVntana)
     one.fake.accounts[0].organizations[1].role = "SUPER_ADMIN"
     _, report = one.run()
-    said = "no way works (POST: 403 FORBIDDEN; GET: 405 METHOD_NOT_ALLOWED)"
-    assert seen(report, "refresh_method") == said
+    detail = "no way works (POST: 403 FORBIDDEN; GET: 405 METHOD_NOT_ALLOWED)"
+    assert seen(report, "refresh_method") == detail
     assert report["problem"]["upstream_code"] == "FORBIDDEN"
 
 
@@ -320,11 +319,11 @@ def test_a_workspace_that_cannot_be_entered_is_reported() -> None:
     assert seen(report, "workspace_headers") == "no way works (POST, both: 403; POST, client: 403)"
 
 
-def told(flow: str, answers: list[Response], **changes: Any) -> dict[str, Any]:
+def report_of(flow: str, answers: list[Response], **changes: Any) -> dict[str, Any]:
     """Return the report of a probe that is sent *answers* in turn, and then 403s."""
     one = probe(flow, **changes)
     rest = iter(answers)
-    one.desk.send = lambda _: next(rest, answer({}, 403))
+    one.broker.send = lambda _: next(rest, answer({}, 403))
     return one.run()[1]
 
 
@@ -350,7 +349,7 @@ VENDORLINK: dict[str, tuple[list[Response], dict[str, str | None]]] = {
     "a token that is past": ([answer({"accessToken": EXPIRED})], {"exp": NOT_BELIEVED}),
 }
 TOLD: dict[str, tuple[str, list[Response], dict[str, Any], dict[str, str | None]]] = {
-    **{name: ("vendorlink", told, {}, found) for name, (told, found) in VENDORLINK.items()},
+    **{name: ("vendorlink", answers, {}, found) for name, (answers, found) in VENDORLINK.items()},
     "a content type of the operator's own": (
         "vendorlink",
         [PAIR, PAIR, PAIR],
@@ -368,12 +367,6 @@ TOLD: dict[str, tuple[str, list[Response], dict[str, Any], dict[str, str | None]
         [OPENED, OPENED],
         FILE_ONLY | {"required": ["file"]},
         {"missing_parameter": "a token: it is optional"},
-    ),
-    "a status that the fake has not": (
-        "editor",
-        [OPENED, answer({}, 409)],
-        {},
-        {"missing_parameter": "409"},
     ),
     "an expiration that is no number": (
         "editor",
@@ -405,11 +398,34 @@ def test_responses_that_no_fake_gives_are_reported(
     flow: str, answers: list[Response], changes: dict[str, Any], findings: dict[str, str | None]
 ) -> None:
     """A question without an observation is null, and gives no option."""
-    report = told(flow, answers, **changes)
+    report = report_of(flow, answers, **changes)
     assert {question: seen(report, question) for question in findings} == findings
     assert report["options"] == {}
-    missing = get_type_hints(EditorModes)["missing_parameter"]
-    assert report["modes"].get("missing_parameter") in {None, *get_args(missing)}
+
+
+def test_what_the_editor_answers_is_named_by_the_modes_of_its_fake() -> None:
+    """A status that the fake has not is no mode."""
+    names = get_type_hints(EditorModes)
+    values = {
+        "seconds": NOW + 1,
+        "milliseconds": 10**12 + 1,
+        "float": NOW + 0.5,
+        "text": str(NOW + 1),
+        "words": "tomorrow",
+        "past": NOW,
+        "zero": 0,
+        "null": None,
+    }
+    assert {*values, "missing"} == {*get_args(names["expiration_time"])}
+    for form, value in values.items():
+        report = report_of("editor", [answer({"token": "t", "expiration_time": value})])
+        assert report["modes"]["expiration_time"] == seen(report, "expiration_time") == form
+    statuses = {*get_args(names["missing_parameter"])}
+    for status in ("400", "401", "403", "409", "422"):
+        report = report_of("editor", [OPENED, answer({}, int(status))])
+        assert seen(report, "missing_parameter") == status
+        mode = report["modes"].get("missing_parameter")
+        assert mode == (status if status in statuses else None)
 
 
 def test_a_token_that_may_be_spent_is_not_kept() -> None:
@@ -417,8 +433,8 @@ def test_a_token_that_may_be_spent_is_not_kept() -> None:
     known = answer({"userId": "1"})
     refused = answer({}, 400)
     for verified in ([DOWN], [known, DOWN]):
-        assert told("editor", [OPENED, refused, *verified, OPENED])["works"]
-        report = told("editor", [OPENED, refused, *verified, DOWN])
+        assert report_of("editor", [OPENED, refused, *verified, OPENED])["works"]
+        report = report_of("editor", [OPENED, refused, *verified, DOWN])
         assert report["problem"]["code"] == "upstream_unavailable"
 
 
@@ -428,7 +444,7 @@ def test_a_probe_stays_within_its_budget_for_any_responses(
 ) -> None:
     """The report has no secret."""
     one = probe(flow)
-    one.desk.send = repeated(answers)
+    one.broker.send = repeated(answers)
     _, report = one.run()
     assert (report["problem"] or {}).get("code") != Internal.code
     shown = json.dumps(report["findings"])
@@ -475,9 +491,10 @@ def test_a_probe_distinguishes_its_token_from_those_of_other_variants() -> None:
     flow = ProbedFlow.of(FLOWS["vntana"], lambda: False)
     flow.prober = replace(flow.prober, exchange=exchange)
     for status in (200, 503):
-        desk = Desk(flow.vendor, None, flow.forgiving(lambda _, status=status: answer({}, status)))
+        send = flow.forgiving(lambda _, status=status: answer({}, status))
+        broker = MiniBroker(flow.vendor, None, send)
         try:
-            ended: object = desk.obtain(NeedToken(Variant("outer")))
+            ended: object = broker.obtain(NeedToken(Variant("outer")))
         except BrokerError as error:
             ended = type(error)
         assert ended == (made if status == 200 else UpstreamUnavailable)
@@ -485,15 +502,19 @@ def test_a_probe_distinguishes_its_token_from_those_of_other_variants() -> None:
 
 @pytest.mark.parametrize("kind", [UpstreamUnavailable, UpstreamContractChanged, UpstreamRefused])
 def test_an_outage_before_the_first_token_is_an_error(kind: type[UpstreamError]) -> None:
-    """After it, the token is returned, also if a response is too large."""
-    probed = ProbedFlow.of(FLOWS["vntana"])
+    """After it, the token is returned, also if a response is too large. A defect is one always."""
+    probed = ProbedFlow.of(FLOWS["vntana"], lambda: True)
 
     def fail(_: Request) -> NoReturn:
         raise kind("login: no answer")
+
+    def break_down(_: Request) -> NoReturn:
+        raise ZeroDivisionError
 
     send, request = probed.forgiving(fail), Request("POST", subjects.LOOPBACK, "login")
     with pytest.raises(kind):
         send(request)
     probed.observed.has_token = True
     assert send(request) is NO_ANSWER
-    assert probed.is_time_left(), "unless it is said otherwise"
+    with pytest.raises(ZeroDivisionError):
+        probed.forgiving(break_down)(request)

@@ -22,7 +22,7 @@ from token_broker.errors import (
 )
 from token_broker.exchange import Exchange
 from token_broker.flows.editor.flow import VENDOR
-from token_broker.item import Failure, Item
+from token_broker.item import Failure, Item, rfc3339
 from token_broker.item_codec import OUTAGE
 from token_broker.records import replace as replace_record
 from token_broker.refresh.invocation import Invocation
@@ -132,6 +132,16 @@ ENDINGS = [
         77,
         id="told to wait",
     ),
+    *(
+        pytest.param(
+            {"kind": "status", "status": 503, "headers": {"retry-after": seconds}},
+            {"detail": "login: the upstream answered 503", "upstream_status": 503},
+            (2, 4),
+            2,
+            id=f"told to wait {seconds} s, less than the back-off",
+        )
+        for seconds in ("0", "1")
+    ),
     pytest.param(
         {"kind": "drop"}, {"detail": "login: no answer (drop)"}, (2, 4), 2, id="no answer"
     ),
@@ -143,6 +153,14 @@ ENDINGS = [
         (30, 60),
         None,
         id="a page",
+    ),
+    pytest.param(
+        {"kind": "answer", "status": 200, "body": '{"hostname": "app.vendorlink.nl"}'},
+        CONTRACT
+        | {"detail": "login: the hosts that it names lead in a circle", "upstream_status": 200},
+        (30, 60),
+        None,
+        id="a success that does not fit",
     ),
 ]
 
@@ -270,6 +288,7 @@ def test_a_rejected_version_that_was_never_accepted_latches_at_once() -> None:
         "failure": failure(broker, "login: refused", retry_at=NOW + 30, login=1, **LATCH),
         "rejected_versions": ["v1"],
         "latched_version": "v1",
+        "latched_at": NOW,
     }
     detail = {"flow": "vendorlink", "connection": "acme", "secret_version": "v1"}
     assert broker.announced == [("Connection Latched", detail)]
@@ -331,8 +350,8 @@ def test_the_error_of_a_lost_response_does_not_quote_an_earlier_response() -> No
     broker = MemoryBroker()
     broker.call()
     broker.now += 100
-    words = '{"message": "of the extension"}'
-    broker.fake.fail("answer", step="extend", status=400, body=words)
+    body = '{"message": "of the extension"}'
+    broker.fake.fail("answer", step="extend", status=400, body=body)
     broker.fake.fail("drop", step="login")
     with pytest.raises(UpstreamUnavailable) as raised:
         refresher(broker).obtain(LOGIN, Requirement(force=True))
@@ -380,11 +399,11 @@ def test_the_event_of_a_new_version_lifts_a_latch_in_every_process(
     broker = MemoryBroker(flow, secret=wrong)
     outcome(broker, **body)
     assert outcome(broker, **body)["code"] == "credential_latched"
-    seen = dict(broker.deps.versions_seen)
+    versions = dict(broker.deps.versions_seen)
     version = broker.put_secret()
     broker.call(action="rotate", version=version)
     broker.restart()
-    broker.deps.versions_seen.update(seen)
+    broker.deps.versions_seen.update(versions)
     assert outcome(broker, **body)["source"] == "exchange"
 
 
@@ -412,6 +431,12 @@ def test_the_previous_version_is_used_for_a_day_after_a_rotation(age: int, bridg
     assert (kept.secret_version, kept.rejected_versions) == ("v1", ("v2",))
     assert kept.latched_version == "v2"
     assert announced(broker) == ["Connection Latched"]
+    broker.now += 100
+    latched = outcome(broker, force=True)
+    assert latched["code"] == "credential_latched"
+    assert f"was rejected at {rfc3339(NOW)}, and" in latched["detail"]
+    broker.put(latched_at=None)  # as an older version of the broker wrote it
+    assert "was rejected, and" in outcome(broker, force=True)["detail"]
 
 
 @pytest.mark.parametrize("was_in_use", [False, True])
@@ -561,8 +586,8 @@ def test_a_failure_that_cannot_be_stored_does_not_hide_the_error(flow: str, leas
     around(broker.aws.store, "fail", busy)
     body = PARAMETERS[0] if flow == "editor" else {}
     assert outcome(broker, **body)["code"] == "upstream_unavailable"
-    told = [one["code"] for one in broker.telemetry.of("unreleased")]
-    assert told == ["store_unavailable"] * leases
+    codes = [one["code"] for one in broker.telemetry.of("unreleased")]
+    assert codes == ["store_unavailable"] * leases
 
 
 def test_a_failure_to_store_the_end_of_an_outage_fails_no_call() -> None:
@@ -656,8 +681,8 @@ def test_a_rejection_concerns_the_variant_if_the_version_was_accepted() -> None:
     gate = record(broker)
     refuse(broker)
     refused = outcome(broker, **PARAMETERS[1])
-    told = {"code": "upstream_refused", "upstream_status": 403, "upstream_message": "no"}
-    assert refused | told == refused
+    problem = {"code": "upstream_refused", "upstream_status": 403, "upstream_message": "no"}
+    assert refused | problem == refused
     assert record(broker) == gate
     [failed] = [one for one in items(broker) if one.failure]
     assert failed.failure
@@ -766,6 +791,7 @@ def test_a_success_of_the_previous_version_does_not_reopen_the_connection() -> N
         "accepted_version": "v1",
         "rejected_versions": ["v2"],
         "latched_version": "v2",
+        "latched_at": broker.now,
     }
 
 
@@ -830,8 +856,8 @@ def test_a_rejection_in_a_nested_exchange_is_counted_once() -> None:
 def test_the_error_of_a_nested_exchange_does_not_quote_the_outer_one() -> None:
     broker = MemoryBroker("vntana")
     broker.call(organization="studio", workspace="chairs")
-    words = '{"success": false, "errors": ["FORBIDDEN"], "message": "of the workspace"}'
-    broker.fake.fail("answer", step="enter workspace", status=403, body=words, times=None)
+    body = '{"success": false, "errors": ["FORBIDDEN"], "message": "of the workspace"}'
+    broker.fake.fail("answer", step="enter workspace", status=403, body=body, times=None)
     broker.fake.revoke()
     broker.fake.fail("drop", step="login", times=None)
     broker.now += 400
@@ -854,9 +880,9 @@ def test_the_previous_version_does_not_replace_aliases_of_the_current_one() -> N
     acme = next(one for one in account.organizations if one.slug == "acme")
     acme.role, acme.workspaces = "CLIENT_ORGANIZATION_ADMIN", [Workspace("desks")]
     broker.put_secret()
-    asked = Variant("asked", {"organization": "acme", "workspace": None})
+    requested = Variant("asked", {"organization": "acme", "workspace": None})
     assert broker.call(organization="acme")["context"]["workspace"]
-    alias = record(broker, asked.key)
+    alias = record(broker, requested.key)
     acme.role = "ORGANIZATION_ADMIN"
     broker.now += 86_400
     broker.put(accepted_version="v1")
@@ -865,7 +891,7 @@ def test_the_previous_version_does_not_replace_aliases_of_the_current_one() -> N
     broker.aws.manager.created_at = broker.now
     broker.restart()
     assert broker.call(organization="acme")["context"]["workspace"] is None
-    assert record(broker, asked.key) == alias
+    assert record(broker, requested.key) == alias
 
 
 def test_one_login_serves_listing_and_entry_and_the_alias_is_stored() -> None:
@@ -876,7 +902,7 @@ def test_one_login_serves_listing_and_entry_and_the_alias_is_stored() -> None:
     assert kinds_exchanged(broker) == ["listing", "asked", "organization"]
     [alias] = [i for i in items(broker) if i.target]
     assert alias.decoded_context() == {"role": "ORGANIZATION_ADMIN"}
-    broker.telemetry.told.clear()
+    broker.telemetry.events.clear()
     broker.now += 86_400
     broker.restart()
     assert broker.call()["generation"] == 2

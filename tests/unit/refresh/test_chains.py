@@ -76,7 +76,7 @@ class ChainBroker(MemoryBroker):
     """A broker of that flow. *meanwhile* is done amid the step that it names, once."""
 
     def __init__(self, **secret: Any) -> None:
-        self.told: list[str] = []
+        self.sent: list[str] = []
         self.numbers = count()
         self.role = "MEMBER"
         self.meanwhile: dict[str, Callable[[], object]] = {}
@@ -85,7 +85,7 @@ class ChainBroker(MemoryBroker):
     @property
     def steps(self) -> list[str]:
         """The steps since the last time."""
-        found, self.told = self.told, []
+        found, self.sent = self.sent, []
         return found
 
     def _deps(self) -> Dependencies:
@@ -94,7 +94,7 @@ class ChainBroker(MemoryBroker):
 
     def _send(self, request: Request, seconds: float) -> Response:
         del seconds
-        self.told.append(request.step)
+        self.sent.append(request.step)
         self.meanwhile.pop(request.step, lambda: None)()
         return Response(200, {"role": self.role}, f"token-{next(self.numbers)}".encode())
 
@@ -121,10 +121,10 @@ def test_each_alias_of_a_chain_is_stored_with_the_final_target() -> None:
     broker.call()
     assert {broker.item(one.key).target for one in (ASKED[0], NAMED)} == {CHANNEL.key}
     broker.restart()
-    asked, reads = len(broker.aws.manager.asked), broker.aws.dynamodb.reads
+    before, reads = len(broker.aws.manager.calls), broker.aws.dynamodb.reads
     broker.now += LIFETIME - 60
     assert broker.call()["source"] == "table"
-    assert len(broker.aws.manager.asked) == asked
+    assert len(broker.aws.manager.calls) == before
     assert broker.aws.dynamodb.reads == reads + 2
     assert [one["variant"] for one in broker.invoked] == [CHANNEL.key]
 
@@ -157,7 +157,7 @@ def test_a_forced_call_accepts_a_token_made_after_its_start() -> None:
         broker.service = first
 
     broker.meanwhile["find desk"] = another
-    broker.told.clear()
+    broker.sent.clear()
     answer = broker.call(force=True)
     assert (answer["source"], answer["generation"]) == ("table", 2)
     assert broker.steps == WAY
@@ -173,7 +173,7 @@ def test_the_first_alias_of_a_chain_expects_the_context_of_the_last() -> None:
     broker.now += LIFETIME
     broker.role = "OWNER"
     broker.restart()
-    broker.told.clear()
+    broker.sent.clear()
     assert broker.call()["context"] == {"role": "OWNER"}
     assert broker.steps == ["enter", "find tenant"]
 

@@ -90,7 +90,7 @@ def test_the_secret_is_read_once_and_each_version_parsed_once() -> None:
     broker.put_secret()
     assert work.secret().version == "v1"
     assert work.credentials() is parsed
-    assert broker.aws.manager.asked == ["get_secret_value"]
+    assert broker.aws.manager.calls == ["get_secret_value"]
     assert broker.deps.versions_seen == {"acme": (NOW, "v1")}
     assert work.reread_secret().version == "v2"
     assert work.credentials() is not parsed
@@ -102,7 +102,7 @@ def test_a_version_named_by_an_event_is_read() -> None:
     assert invocation(broker, noticed_version="v1").secret().version == "v1"
     broker.put_secret()
     assert invocation(broker, noticed_version="v1").secret().version == "v2"
-    assert broker.aws.manager.asked == ["get_secret_value"] * 3
+    assert broker.aws.manager.calls == ["get_secret_value"] * 3
 
 
 @pytest.mark.parametrize(("age", "version"), [(0, "v1"), (29, "v1"), (30, "v2"), (-1, "v2")])

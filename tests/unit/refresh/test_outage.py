@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from token_broker.item import Item, rfc3339
+from token_broker.item import CLAIM_SECONDS, Item, rfc3339
 from token_broker.item_codec import attribute
 from token_broker.records import replace
 from token_broker.refresh.outage import (
-    CLAIM_SECONDS,
     OUTAGE_SECONDS,
     Step,
     send_events,
@@ -45,7 +44,7 @@ class Place:
 
     gate: Item = GATE
     now: int = LATER
-    told: list[tuple[str, str]] = field(default_factory=list)
+    events: list[tuple[str, str]] = field(default_factory=list)
     is_bus_up: bool = True
     at: dict[int, Any] = field(default_factory=dict)
     """What happens before the step of this number."""
@@ -70,14 +69,14 @@ class Place:
         if as_read != seen | {"fence": self.gate.raw.get("fence")}:
             return None
         empty = {name: GATE.__getattribute__(name) for name in seen}
-        told = {name: value for name, value in changes.items() if value and name in seen}
-        self.gate = replace(gate, **empty | told)
+        values = {name: value for name, value in changes.items() if value and name in seen}
+        self.gate = replace(gate, **empty | values)
         return self.gate
 
     def announce(self, what: str, *, since: str) -> bool:
         self._step()
         if self.is_bus_up:
-            self.told.append((what.rpartition(" ")[2], since))
+            self.events.append((what.rpartition(" ")[2], since))
         return self.is_bus_up
 
     def ends(self, *, is_available: bool) -> None:
@@ -136,7 +135,7 @@ def test_one_of_two_concurrent_invocations_announces(
     for _ in range(3):
         place.ends(is_available=is_available)
         place.now += CLAIM_SECONDS
-    assert [what for what, _ in place.told] == [event]
+    assert [what for what, _ in place.events] == [event]
 
 
 @pytest.mark.parametrize(("gate", "is_available", "event"), EVENTS)
@@ -149,12 +148,12 @@ def test_after_a_death_another_invocation_announces(
     place.at[moment] = place.dies
     with pytest.raises(Died):
         place.ends(is_available=is_available)
-    was_told = len(place.told)
+    was_told = len(place.events)
     for _ in range(3):
         place.now += CLAIM_SECONDS
         place.ends(is_available=is_available)
-    assert [what for what, _ in place.told[was_told:]] == [event]
-    assert len(set(place.told)) == 1, "and both name the same outage"
+    assert [what for what, _ in place.events[was_told:]] == [event]
+    assert len(set(place.events)) == 1, "and both name the same outage"
 
 
 def test_an_outage_is_announced_after_one_without_a_recorded_end() -> None:
@@ -163,7 +162,7 @@ def test_an_outage_is_announced_after_one_without_a_recorded_end() -> None:
     place.ends(is_available=False)
     since, place.now = place.now, place.now + OUTAGE_SECONDS
     place.ends(is_available=False)
-    assert place.told == [("Down", rfc3339(since))]
+    assert place.events == [("Down", rfc3339(since))]
 
 
 @pytest.mark.parametrize(("gate", "is_available", "event"), EVENTS)
@@ -173,7 +172,7 @@ def test_a_failed_announcement_is_repeated(gate: Item, is_available: bool, event
     place.is_bus_up = True
     place.now += CLAIM_SECONDS
     place.ends(is_available=is_available)
-    assert [what for what, _ in place.told] == [event]
+    assert [what for what, _ in place.events] == [event]
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 3 * OUTAGE_SECONDS))))
@@ -185,10 +184,10 @@ def test_announcements_of_down_and_up_alternate(ends: list[tuple[bool, int]]) ->
         place.now += seconds
         failing_since = None if is_available else failing_since or place.now
         place.ends(is_available=is_available)
-        told = [what for what, _ in place.told]
-        assert told == [("Down", "Up")[n % 2] for n in range(len(told))]
+        names = [what for what, _ in place.events]
+        assert names == [("Down", "Up")[n % 2] for n in range(len(names))]
         is_down = failing_since is not None and place.now - failing_since >= OUTAGE_SECONDS
-        assert (told[-1:] == ["Down"]) is is_down
+        assert (names[-1:] == ["Down"]) is is_down
 
 
 def test_an_outage_creates_no_gate() -> None:

@@ -78,8 +78,8 @@ def test_a_forced_exchange_is_made_once_in_ten_seconds(after: int, wait: int | N
     if wait is None:
         assert obtain(broker, force=True) == ("exchange", 3)
     else:
-        told = refused(TooManyRequests, lambda: obtain(broker, force=True))
-        assert told == ("force: at most once in 10 seconds", wait)
+        error = refused(TooManyRequests, lambda: obtain(broker, force=True))
+        assert error == ("force: at most once in 10 seconds", wait)
 
 
 @pytest.mark.parametrize(("left", "is_on_demand"), [(571, True), (570, False), (0, False)])
@@ -129,8 +129,8 @@ def test_three_reports_a_minute_cause_an_exchange() -> None:
         assert report(broker) == ("exchange", generation)
     assert broker.item().report_times == (NOW + 10, NOW + 20, NOW + 30)
     broker.now += 5
-    told = refused(TooManyRequests, lambda: report(broker))
-    assert told == ("rejected: at most 3 times in 60 seconds", 35)
+    error = refused(TooManyRequests, lambda: report(broker))
+    assert error == ("rejected: at most 3 times in 60 seconds", 35)
     assert not broker.item().is_rejected
     broker.now = NOW + 70
     assert report(broker) == ("exchange", 5)
@@ -167,8 +167,8 @@ def test_a_reissued_token_is_not_handed_to_its_reporter(is_current: bool) -> Non
         broker.put(**DEAD)
     repeats = True
     broker.restart()
-    told = 'the upstream issued the reported token once more", "code": "upstream_contract_changed"'
-    with pytest.raises(Exception, match=told):
+    text = 'the upstream issued the reported token once more", "code": "upstream_contract_changed"'
+    with pytest.raises(Exception, match=text):
         broker.call(rejected=reported)
     assert broker.item().fingerprint == reported
 
@@ -225,8 +225,8 @@ def test_an_expired_lease_is_taken_over() -> None:
     """I10: after the death of its holder, the next caller has a token within one lease."""
     broker = MemoryBroker()
     broker.put(lease_owner="dead", lease_until=NOW + 1)
-    told = refused(RefreshInProgress, lambda: obtain(broker))
-    assert told == ("another caller is renewing this token", 1)
+    error = refused(RefreshInProgress, lambda: obtain(broker))
+    assert error == ("another caller is renewing this token", 1)
     broker.now += 1
     assert obtain(broker) == ("exchange", 1)
     assert broker.telemetry.of("wait")[0]["milliseconds"] >= 27_000
@@ -267,8 +267,8 @@ def test_a_token_that_cannot_be_stored_is_handed_out_and_others_wait() -> None:
     answer = broker.call()
     assert (answer["source"], answer["generation"], answer["stale"]) == ("exchange", 1, False)
     assert answer["expires_at"] == "2030-03-17T18:46:40Z"
-    ((what, told),) = broker.announced
-    assert (what, told["variant"], told["code"]) == ("Token Unkept", "-", "store_unavailable")
+    ((what, detail),) = broker.announced
+    assert (what, detail["variant"], detail["code"]) == ("Token Unkept", "-", "store_unavailable")
     item = broker.item()
     assert (item.token, item.lease_owner, item.generation) == (None, None, 0)
     unkept = Failure("store_unavailable", "the table is busy", NOW, 1, NOW + 30, "v1")
@@ -286,8 +286,8 @@ def test_a_commit_that_fails_by_a_wrong_setting_is_not_repeated() -> None:
     broken_commit(broker, 1000, NotConfigured("KEY_ID: the key cannot be used"))
     assert broker.call()["source"] == "exchange"
     assert broker.slept == []
-    ((what, told),) = broker.announced
-    assert (what, told["code"]) == ("Token Unkept", "not_configured")
+    ((what, detail),) = broker.announced
+    assert (what, detail["code"]) == ("Token Unkept", "not_configured")
     assert broker.item().lease_owner is None
 
 
@@ -309,10 +309,10 @@ def test_a_token_that_expires_while_it_is_opened_is_not_handed_out() -> None:
 
 def test_a_min_ttl_that_the_new_token_does_not_meet_is_an_invalid_request() -> None:
     broker = MemoryBroker()
-    told = refused(InvalidRequest, lambda: obtain(broker, min_ttl=3600))
-    assert told[0] == "min_ttl: tokens of this upstream live 3600 seconds"
+    error = refused(InvalidRequest, lambda: obtain(broker, min_ttl=3600))
+    assert error[0] == "min_ttl: 3570 at most, as tokens of this upstream live 3600 seconds"
     assert obtain(broker, min_ttl=3599) == ("table", 1)
-    assert refused(InvalidRequest, lambda: obtain(broker, min_ttl=3600)) == told
+    assert refused(InvalidRequest, lambda: obtain(broker, min_ttl=3600)) == error
     assert broker.steps == ["login"]
 
 
@@ -337,10 +337,10 @@ def test_the_error_of_a_suspect_version_has_its_retry_after(ago: int, retry_afte
 
 
 def test_the_error_of_a_latch_has_its_start() -> None:
-    told = latched(GATE).problem()
+    problem = latched(GATE).problem()
     known = {"upstream_status": 401, "upstream_code": "BAD", "upstream_message": "no"}
-    assert told | known == told
-    assert "rejected at 2030-03-17T17:45:55Z, and is not tried again" in told["detail"]
+    assert problem | known == problem
+    assert "rejected at 2030-03-17T17:45:55Z, and is not tried again" in problem["detail"]
     assert json.dumps(latched(replace(GATE, failure=None)).problem())
 
 
@@ -486,8 +486,8 @@ def test_an_outdated_alias_is_followed_while_no_exchange_is_possible(
     role = '{"role": "ADMIN"}'
     alias = Item("editor#acme", "a", target="b", issued_at=NOW, secret_version="v1", context=role)
     found = Item("editor#acme", "b", issued_at=NOW, secret_version="v2", context=role)
-    seen = Look(replace(alias, **changes), replace(found, **target), broker.item(), NOW)
-    assert Resolver(work, CredentialGate(work)).is_outdated(seen) is is_outdated
+    look = Look(replace(alias, **changes), replace(found, **target), broker.item(), NOW)
+    assert Resolver(work, CredentialGate(work)).is_outdated(look) is is_outdated
 
 
 def test_the_token_of_a_renewal_is_cached() -> None:

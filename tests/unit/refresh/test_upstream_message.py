@@ -23,7 +23,7 @@ REQUEST = Request(
 )
 
 
-def said(body: object, secret: object = SECRET, **headers: str) -> str | None:
+def shown(body: object, secret: object = SECRET, **headers: str) -> str | None:
     content = body if isinstance(body, str) else json.dumps(body)
     return upstream_message(Response(403, headers, content.encode()), REQUEST, secret)
 
@@ -54,7 +54,13 @@ def said(body: object, secret: object = SECRET, **headers: str) -> str | None:
     ],
 )
 def test_the_message_is_found_in_each_kind_of_body(body: object, message: str | None) -> None:
-    assert said(body) == message
+    assert shown(body) == message
+
+
+@pytest.mark.parametrize("body", ['{"token": "0e44c407-48e', '{"plpass": "of a caller', "0e44c407"])
+def test_a_success_that_cannot_be_read_is_not_quoted(body: str) -> None:
+    """It may be a part of a token or of a caller's parameters, which does not look like one."""
+    assert upstream_message(Response(200, {}, body.encode()), REQUEST, SECRET) is None
 
 
 @pytest.mark.parametrize(
@@ -69,7 +75,7 @@ def test_the_message_is_found_in_each_kind_of_body(body: object, message: str | 
 )
 def test_values_of_secret_and_request_and_token_like_texts_are_masked(echoed: str) -> None:
     """In each encoding."""
-    assert said({"message": f"no {echoed} here"}) == "no *** here"
+    assert shown({"message": f"no {echoed} here"}) == "no *** here"
 
 
 def test_values_of_a_form_are_masked() -> None:
@@ -80,26 +86,26 @@ def test_values_of_a_form_are_masked() -> None:
 
 def test_a_short_value_is_masked_as_a_whole_word() -> None:
     """A user called "1" does not mask every digit of a message."""
-    assert said({"message": "user 1 of 100"}, secret={"user": "1"}) == "user *** of 100"
+    assert shown({"message": "user 1 of 100"}, secret={"user": "1"}) == "user *** of 100"
 
 
 @given(st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
 def test_the_message_is_bounded_and_printable_for_any_body(body: Any) -> None:
     """At most 200 characters, or None."""
-    message = said(body)
+    message = shown(body)
     assert message is None or (0 < len(message) <= 200 and message.isprintable())
 
 
 @given(st.text(alphabet="abcXYZ0189 %&<>\"'/+äß\\", min_size=3, max_size=30))
 def test_any_password_is_masked(password: str) -> None:
     """With quotes, blanks, non-ASCII and special characters."""
-    message = said({"message": f"no such user: {password}!"}, secret={"password": password})
+    message = shown({"message": f"no such user: {password}!"}, secret={"password": password})
     assert password.strip() == "" or password.strip() not in (message or "")
 
 
 @pytest.mark.parametrize("echoed", ["a&b<c", "a&amp;b&lt;c", "a&#38;b&#60;c"])
 def test_html_entities_are_masked(echoed: str) -> None:
-    assert said({"message": f"wrong: {echoed}!"}, {"password": "a&b<c"}) == "wrong: ***!"
+    assert shown({"message": f"wrong: {echoed}!"}, {"password": "a&b<c"}) == "wrong: ***!"
 
 
 @pytest.mark.parametrize(
@@ -120,4 +126,4 @@ def test_a_header_is_masked_unless_it_is_public(name: str, value: str, shown: st
 @pytest.mark.parametrize("echoed", ["YTFiMg==", "YTFiMg", "61316232", "a1b2", "A1B2"])
 def test_a_short_secret_is_masked_in_each_encoding(echoed: str) -> None:
     for secret in ({"pin": "a1b2"}, {"pins": ["x", {"one": "a1b2"}]}):
-        assert said({"message": f"wrong: {echoed}!"}, secret) == "wrong: ***!"
+        assert shown({"message": f"wrong: {echoed}!"}, secret) == "wrong: ***!"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import Behaviour, Server, answer, drips, says
+from tests.servers import Behaviour, Server, answer, drips, sends
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS
 from token_broker.errors import (
     UpstreamContractChanged,
@@ -33,7 +33,7 @@ def serve() -> Iterator[Callable[..., Server]]:
     servers: list[Server] = []
 
     def start(behaviour: Behaviour | None = None) -> Server:
-        servers.append(Server(behaviour or says(answer())))
+        servers.append(Server(behaviour or sends(answer())))
         return servers[-1]
 
     yield start
@@ -97,7 +97,7 @@ def test_the_body_is_sent_unchanged(serve: Serve, send: Send) -> None:
     server = serve()
     request = post(server.url, {"p": "é"}, x_auth_token="t")
     send(request)
-    head, _, body = server.asked[0].partition(b"\r\n\r\n")
+    head, _, body = server.requests[0].partition(b"\r\n\r\n")
     lines = dict(line.split(": ", 1) for line in head.decode().lower().split("\r\n")[1:])
     assert body == request.body
     assert lines == {
@@ -115,16 +115,16 @@ def test_the_body_is_sent_unchanged(serve: Serve, send: Send) -> None:
 def test_a_request_may_have_its_own_content_type(serve: Serve, send: Send) -> None:
     server = serve()
     send(post(server.url, {}, content_type="application/json; charset=utf-8"))
-    assert server.asked[0].lower().count(b"content-type") == 1
-    assert b"application/json; charset=utf-8" in server.asked[0]
+    assert server.requests[0].lower().count(b"content-type") == 1
+    assert b"application/json; charset=utf-8" in server.requests[0]
 
 
 def test_a_post_without_body_has_content_length_0(serve: Serve, send: Send) -> None:
     """Otherwise a server may wait for a body."""
     server = serve()
     send(post(server.url))
-    assert b"content-length: 0" in server.asked[0].lower()
-    assert b"content-type" not in server.asked[0].lower()
+    assert b"content-length: 0" in server.requests[0].lower()
+    assert b"content-type" not in server.requests[0].lower()
 
 
 def test_proxy_and_netrc_of_the_environment_are_ignored(
@@ -141,33 +141,37 @@ def test_proxy_and_netrc_of_the_environment_are_ignored(
     }.items():
         monkeypatch.setenv(name, value)
     send(post(server.url, authorization="Bearer mine"))
-    assert b"authorization: Bearer mine\r\n" in server.asked[0]
+    assert b"authorization: Bearer mine\r\n" in server.requests[0]
     assert proxy.connections == 0
 
 
 def test_cookies_are_not_stored(serve: Serve, send: Send) -> None:
-    server = serve(says(answer(b"{}", "Set-Cookie: session=1; Path=/")))
+    server = serve(sends(answer(b"{}", "Set-Cookie: session=1; Path=/")))
     send(get(server.url))
     send(get(server.url))
-    assert b"cookie" not in server.asked[1].lower()
+    assert b"cookie" not in server.requests[1].lower()
 
 
 # What comes back
 
 
+COOKIES = ("Set-Cookie: a=1; Path=/", "Set-Cookie: b=2")
+
+
 def test_header_names_are_in_lower_case(serve: Serve, send: Send) -> None:
-    """A folded value is joined to one line."""
-    server = serve(says(answer(b"{}", "X-AUTH-Token: a\r\n b", "x-B: é")))
+    """A folded value is joined to one line, and a repeated header's values by commas."""
+    server = serve(sends(answer(b"{}", "X-AUTH-Token: a\r\n b", "x-B: é", *COOKIES)))
     headers = send(get(server.url)).headers
     assert headers["x-auth-token"] == "a b"
     assert headers["x-b"] == "é"
+    assert headers["set-cookie"] == "a=1; Path=/, b=2"
 
 
 @pytest.mark.parametrize("status", [204, 302, 307, 401, 404, 500, 503])
 def test_any_status_is_returned(serve: Serve, send: Send, status: int) -> None:
     """A redirect is not followed."""
     elsewhere = serve()
-    server = serve(says(answer(b"", f"Location: {elsewhere.url}/", status=f"{status} X")))
+    server = serve(sends(answer(b"", f"Location: {elsewhere.url}/", status=f"{status} X")))
     headers = {"content-length": "0", "location": f"{elsewhere.url}/"}
     for request in (post(server.url, {}), get(server.url)):
         assert send(request) == Response(status, headers)
@@ -178,7 +182,7 @@ def test_any_status_is_returned(serve: Serve, send: Send, status: int) -> None:
 def test_an_invalid_location_of_a_redirect_is_ignored(
     serve: Serve, send: Send, location: str
 ) -> None:
-    server = serve(says(answer(b"", f"Location: {location}", status="302 Found")))
+    server = serve(sends(answer(b"", f"Location: {location}", status="302 Found")))
     assert send(get(server.url)).status == 302
 
 
@@ -186,9 +190,9 @@ def test_a_body_of_unknown_length_is_read_to_its_end(serve: Serve, send: Send) -
     chunked = (
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
     )
-    assert send(get(serve(says(chunked)).url)).content == b"abcde"
+    assert send(get(serve(sends(chunked)).url)).content == b"abcde"
     closed = b"HTTP/1.0 200 OK\r\n\r\nabc"
-    assert send(get(serve(says(closed, end=True)).url)).content == b"abc"
+    assert send(get(serve(sends(closed, end=True)).url)).content == b"abc"
 
 
 @pytest.mark.parametrize(
@@ -204,7 +208,7 @@ def test_a_compressed_body_is_decompressed(
     serve: Serve, send: Send, encoding: str, body: bytes
 ) -> None:
     """Some servers compress although the request does not accept it."""
-    server = serve(says(answer(body, f"Content-Encoding: {encoding}")))
+    server = serve(sends(answer(body, f"Content-Encoding: {encoding}")))
     assert send(get(server.url)).content == b'{"a":1}'
 
 
@@ -212,7 +216,7 @@ def test_a_compressed_body_is_decompressed(
 
 
 def test_a_body_of_the_maximal_size_is_read(serve: Serve, send: Send) -> None:
-    assert len(send(get(serve(says(answer(b"x" * LARGEST_BODY))).url)).content) == (LARGEST_BODY)
+    assert len(send(get(serve(sends(answer(b"x" * LARGEST_BODY))).url)).content) == (LARGEST_BODY)
 
 
 ENDLESS = (
@@ -237,9 +241,10 @@ BOMB = gzip.compress(b"0" * 50_000_000, mtime=0)
     ],
 )
 def test_a_larger_body_is_refused(serve: Serve, transport: Transport, raw: bytes) -> None:
-    error = failure(transport, get(serve(says(raw)).url))
+    error = failure(transport, get(serve(sends(raw)).url))
     assert isinstance(error, UpstreamContractChanged)
     assert error.detail == "look: the answer is too large"
+    assert error.upstream_status == (302 if b"302" in raw[:20] else 200)
 
 
 @pytest.mark.parametrize(
@@ -255,7 +260,7 @@ def test_a_larger_body_is_refused(serve: Serve, transport: Transport, raw: bytes
 def test_a_body_that_cannot_be_decompressed_is_an_error(
     serve: Serve, transport: Transport, encoding: str, body: bytes
 ) -> None:
-    server = serve(says(answer(body, f"Content-Encoding: {encoding}")))
+    server = serve(sends(answer(body, f"Content-Encoding: {encoding}")))
     assert isinstance(failure(transport, get(server.url)), UpstreamContractChanged)
 
 
@@ -267,7 +272,7 @@ CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
 SIZED = b"Content-Length: 1000000\r\n\r\n"
 
 DRIPS = {
-    "says nothing": says(),
+    "says nothing": sends(),
     "status line": drips(b"", b"H"),
     "header bytes": drips(OK, b"x"),
     "header lines": drips(OK, b"x-y: z\r\n", pause=0.35),  # a head has a hundred of them at most
@@ -318,7 +323,7 @@ def test_without_time_nothing_is_sent(serve: Serve, transport: Transport) -> Non
 @pytest.mark.parametrize("raw", [answer(), answer(b"no", "Location: /", status="302 Found")])
 def test_requests_share_a_connection(serve: Serve, send: Send, raw: bytes) -> None:
     """Also after a redirect."""
-    server = serve(says(raw))
+    server = serve(sends(raw))
     for _ in range(3):
         send(post(server.url, {}))
     assert server.connections == 1
@@ -350,7 +355,7 @@ def test_a_closed_connection_is_replaced(
     monkeypatch.setattr(
         sockets._Connection, "_new_conn", lambda self: connected(self.host, self.port)
     )
-    server = serve(says(answer(), end=True))
+    server = serve(sends(answer(), end=True))
     send(post(server.url, {}))
     assert select.select(made, [], [], PATIENCE_SECONDS)[0], "no goodbye"
     send(post(server.url, {}))
@@ -361,7 +366,7 @@ def test_a_request_is_never_sent_twice(serve: Serve, transport: Transport, send:
     """A kept connection that ends without a response may have carried the request."""
 
     def once(taken: socket.socket) -> None:
-        if len(server.asked) == 1:
+        if len(server.requests) == 1:
             taken.sendall(answer())
         else:
             taken.shutdown(socket.SHUT_RDWR)
@@ -371,7 +376,7 @@ def test_a_request_is_never_sent_twice(serve: Serve, transport: Transport, send:
     error = failure(transport, post(server.url, {}))
     assert isinstance(error, UpstreamUnavailable)
     assert error.detail == "login: the connection broke off"
-    assert len(server.asked) == 2
+    assert len(server.requests) == 2
 
 
 # Nonsense
@@ -395,7 +400,7 @@ def test_a_request_is_never_sent_twice(serve: Serve, transport: Transport, send:
 def test_a_response_that_is_not_http_is_upstream_unavailable(
     serve: Serve, transport: Transport, raw: bytes
 ) -> None:
-    error = failure(transport, get(serve(says(raw, end=True)).url))
+    error = failure(transport, get(serve(sends(raw, end=True)).url))
     assert isinstance(error, UpstreamUnavailable)
     assert error.detail == "look: the connection broke off"
 
@@ -415,5 +420,5 @@ def test_no_header_is_logged(serve: Serve, send: Send, caplog: pytest.LogCapture
     caplog.set_level(logging.DEBUG, "urllib3.connection")
     for secret in ("no colon", "x: y\r\nno colon"):
         raw = OK + f"{secret}\r\nx-auth-token: {CANARY}\r\n\r\n".encode()
-        send(post(serve(says(raw, end=True)).url))
+        send(post(serve(sends(raw, end=True)).url))
     assert CANARY not in caplog.text

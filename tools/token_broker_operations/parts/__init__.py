@@ -7,7 +7,7 @@ Two marks in a file enclose a part, and name the macro in the Jinja template bes
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -76,6 +76,12 @@ def _fakes(flows: Sequence[Flow]) -> dict[str, list[str]]:
     return dict(sorted({**named, "faults": ["Fault"]}.items()))
 
 
+def tuple_of(flows: Iterable[Flow]) -> str:
+    """Return the names of *flows* as a tuple, as the formatter writes it."""
+    names = [f'"{flow.name}",' for flow in flows]
+    return f"({names[0]})" if len(names) == 1 else "\n    ".join(["(", *names]) + "\n)"
+
+
 def written(
     name: str, text: str, flows: Sequence[Flow], others: Mapping[str, Callable[[], str]]
 ) -> str:
@@ -91,7 +97,8 @@ def written(
         undefined=jinja2.StrictUndefined,
     )
     environment.globals["flows"] = flows
-    environment.filters["yaml"] = dumped
+    environment.filters |= {"yaml": dumped, "names": tuple_of}
+    environment.tests["able"] = lambda flow, ability: ability in flow.abilities
     environment.globals["fakes"] = _fakes(flows)
     macros = environment.get_template(template_of(Path(name))).module
 

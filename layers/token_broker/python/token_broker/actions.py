@@ -7,11 +7,12 @@ from token_broker import events
 from token_broker.aliases import refuse_held
 from token_broker.check import Check
 from token_broker.dependencies import Dependencies
-from token_broker.errors import InvalidRequest, UnknownConnection
+from token_broker.errors import InvalidRequest, UnknownConnection, UpstreamError
 from token_broker.events import Action, Command
 from token_broker.exchange import Request, Response, run, sendable
 from token_broker.holds import gate_of, hold, is_held, lift
 from token_broker.maintenance import MOST_DROPPED, Maintenance
+from token_broker.refresh.upstream_message import quoted
 from token_broker.tokens import TokenRequest
 
 MOST_WARM = 100
@@ -118,12 +119,20 @@ def _verify(deps: Dependencies, command: Command, deadline: float) -> dict[str, 
     if not sendable(token):
         raise command.body.wrong("token", "must be printable ASCII")
     refuse_held(deps, gate_of(deps, command.connection))
-    credentials = vendor.parse(deps.secrets.current(command.connection).content)
+    secret = deps.secrets.current(command.connection)
+    credentials = vendor.parse(secret.content)
+    last: tuple[Request, Response] | None = None
 
     def send(request: Request) -> Response:
-        return deps.send(request, deadline - deps.clock.monotonic())
+        nonlocal last
+        last = None
+        last = request, deps.send(request, deadline - deps.clock.monotonic())
+        return last[1]
 
-    parameters = run(vendor.verify(credentials, token), send)
+    try:
+        parameters = run(vendor.verify(credentials, token), send)
+    except UpstreamError as error:
+        raise quoted(error, last, secret.content) from None
     return {"valid": False} if parameters is None else {"valid": True, "parameters": parameters}
 
 

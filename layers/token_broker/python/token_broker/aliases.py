@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from token_broker.decisions import held_words
 from token_broker.errors import ConnectionHeld
-from token_broker.item import Item
+from token_broker.item import CLOCKS_DIFFER, Item
 from token_broker.records import Record, replace
 from token_broker.tokens import ONLY, Variant
 
 if TYPE_CHECKING:
     from token_broker.dependencies import Dependencies
-
-CLOCKS_DIFFER = 60
-"""Seconds. The clocks of two Lambdas certainly differ by less."""
 
 LIFETIME = 30 * 86_400
 """Seconds after which the table may drop an alias. It is bound to the secret's version anyway."""
@@ -38,7 +35,7 @@ class Look(Record):
     def item(self) -> Item:
         """The item of the wanted token: *own*, which has none, if the alias may be out of date."""
         is_alias = self.own.target is not None
-        return self.own if is_alias and is_outdated(self.own, self.target) else self.target
+        return self.own if is_alias and may_be_outdated(self.own, self.target) else self.target
 
     def of_target(self, key: str) -> "Look | None":
         """Return what this read showed of the variant *key*. None unless that is the target.
@@ -98,11 +95,11 @@ def alias_values(
     }
 
 
-def is_outdated(alias: Item, item: Item) -> bool:
-    """Say whether *alias*, which refers to *item*, must be resolved again.
+def may_be_outdated(alias: Item, item: Item) -> bool:
+    """Say whether *alias*, which refers to *item*, may be wrong by now, as far as both show.
 
     Either *item* was made later with another version of the secret, which may have other defaults,
-    or the vendor has changed the role.
+    or the vendor has changed the role. `Resolver.is_outdated` knows more: it reads the secret.
     """
     is_other = alias.secret_version != item.secret_version
     return (is_other and not is_newer(alias, item)) or expects_another(alias, item)

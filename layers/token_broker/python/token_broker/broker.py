@@ -9,12 +9,9 @@ from token_broker.cache import CachedToken
 from token_broker.decisions import State, refuse_too_long, state
 from token_broker.dependencies import Dependencies
 from token_broker.errors import BrokerError, StoreUnavailable, UpstreamUnavailable
-from token_broker.item import Item
+from token_broker.item import CLAIM_SECONDS, Item
 from token_broker.records import Record, field, replace
 from token_broker.tokens import Token, TokenRequest
-
-CLAIM_SECONDS = 30
-"""Seconds for which a claim keeps other callers from starting the same refresh."""
 
 
 class Answer(Record):

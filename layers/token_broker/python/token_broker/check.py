@@ -17,7 +17,7 @@ from token_broker.errors import (
 from token_broker.exchange import Request, Response, run
 from token_broker.holds import gate_of
 from token_broker.records import replace
-from token_broker.refresh.upstream_message import upstream_message
+from token_broker.refresh.upstream_message import quoted
 from token_broker.tokens import TokenRequest
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Check:
         self._secret = self._deps.secrets.current(self._connection)
         parse = self._deps.flow.vendor.parse
         credentials = parse(self._secret.content)
-        if version in (None, self._secret.version):
+        if version == self._secret.version:
             return credentials
         made_with = self._deps.secrets.of_version(self._connection, str(version))
         if made_with is None:
@@ -116,11 +116,7 @@ class Check:
 
     def _quoted(self, error: UpstreamError) -> UpstreamError:
         """Return *error* with the vendor's status and its masked message."""
-        if self._last and self._secret:
-            request, response = self._last
-            error.upstream_status = response.status
-            error.upstream_message = upstream_message(response, request, self._secret.content)
-        return error
+        return quoted(error, self._last, self._secret.content) if self._secret else error
 
     def _send(self, request: Request) -> Response:
         self._last = None

@@ -62,6 +62,7 @@ def changes_by(verdict: Verdict, item: Item, rejection: Rejection, now: int) -> 
                 **dict.fromkeys(SUSPICION),
                 "failure": failure_of(rejection.failure),
                 "rejected_versions": add_version(item.rejected_versions, version),
+                "latched_at": rejection.failure.since,
             }
             if item.variant == ONLY:
                 changes["latched_version"] = version

@@ -5,11 +5,12 @@ from math import ceil
 
 from token_broker.errors import BrokerError, Internal, InvalidRequest, upstream_of
 from token_broker.item import (
+    CLOCKS_DIFFER,
     LATCHES,
-    LONGEST_CLAIM,
     LONGEST_REFUSAL,
     REPORT_WINDOW,
     SECOND_LOOK,
+    UNAVAILABLE,
     Failure,
     Hold,
     Item,
@@ -35,6 +36,9 @@ LONGEST_OUTAGE = 60
 
 LATCH_LOOK = 30
 """Seconds between two checks whether a rejected secret has a new version."""
+
+END_SECONDS = 2
+"""Seconds for rounding to whole seconds, and for the end of an invocation after its deadline."""
 
 KEPT_AFTER_END = 15 * 86_400
 """Seconds after its end before the table may drop an item: a renewal token lives fourteen days."""
@@ -93,6 +97,17 @@ def state(item: Item, now: int, min_ttl: int | None = None, version: str | None 
     return State.FRESH
 
 
+def latched_by(gate: Item, own: Item, version: str | None) -> Item | None:
+    """Return the item that keeps calls from another login with *version*; None if there is none.
+
+    A rejection that a variant's *own* item has counts until another variant proves the version.
+    """
+    if gate.is_latched(version):
+        return gate
+    is_refused = own.is_latched(version) and not (version and gate.has_accepted(version))
+    return own if is_refused else None
+
+
 class Next(Enum):
     """What the broker would do now for a call without particular wishes."""
 
@@ -114,18 +129,24 @@ def next_step(item: Item, gate: Item, now: int, version: str | None) -> tuple[Ne
         return _hand_out(item, now, version)
     if item.is_leased(now):
         return Next.WAIT, "another caller is exchanging; this one waits for its token"
-    if gate.is_latched(version):
+    if latched_by(gate, item, version):
         return Next.REFUSE, "this version of the secret was rejected: set a new one, or DELETE"
-    if item.failure and item.failure.is_backing_off(now):
-        return Next.REFUSE, f"the last exchange failed ({item.failure.code}): it is backing off"
+    failure = item.failure
+    is_of = failure and (failure.is_outage or version in (None, failure.secret_version))
+    if failure and is_of and failure.is_backing_off(now):
+        return Next.REFUSE, f"the last exchange failed ({failure.code}): it is backing off"
     return Next.EXCHANGE, _why_exchange(item, now)
 
 
 def _hand_out(item: Item, now: int, version: str | None) -> tuple[Next, str]:
     if item.is_renewal_due(now):
         return Next.REFRESH, "the token is handed out, and its refresh is due: it starts beside"
+    if item.lease_owner is not None:
+        return Next.HAND_OUT, "the token lives; another one is being made"
     if item.failure:
         return Next.HAND_OUT, "the last refresh failed; the token still lives"
+    if now >= item.refresh_at:
+        return Next.HAND_OUT, "the token lives, and its refresh has been started"
     if version not in (None, item.secret_version):
         return Next.HAND_OUT, "the token lives; it was made with another version of the secret"
     return Next.HAND_OUT, "the token is fresh"
@@ -157,10 +178,9 @@ def ttl_of(item: Item) -> int | None:
 def lease_end(now: int, remaining: float, skew: int) -> int:
     """Return the second at which the platform has certainly ended this invocation.
 
-    *skew* allows for another holder's clock that is ahead. The two further seconds allow for
-    rounding to whole seconds, and for the end of the invocation after its *remaining* seconds.
+    *skew* allows for another holder's clock that is ahead.
     """
-    return now + ceil(remaining) + 2 + skew
+    return now + ceil(remaining) + END_SECONDS + skew
 
 
 def longest_min_ttl(lifetime: int) -> int:
@@ -204,21 +224,21 @@ def backoff_seconds(code: str, count: int) -> int:
     """Return the seconds to wait after *count* failures in a row: they double up to a limit."""
     if code == LATCHES:
         return LATCH_LOOK
-    if code == "upstream_unavailable":
+    if code == UNAVAILABLE:
         return min(1 << min(count, 16), LONGEST_OUTAGE)
     return min(15 << min(count, 16), LONGEST_REFUSAL)
 
 
 def may_force(item: Item, now: int) -> bool:
     """Say whether the last exchange on demand was long enough ago."""
-    return not is_ahead(item.forced_at + FORCE_INTERVAL, now, LONGEST_CLAIM)
+    longest = FORCE_INTERVAL + CLOCKS_DIFFER
+    return not is_ahead(item.forced_at + FORCE_INTERVAL, now, longest)
 
 
 def recent_reports(item: Item, now: int) -> tuple[int, ...]:
     """Return the seconds of the reports that still count against the limit."""
-    return tuple(
-        at for at in item.report_times if is_ahead(at + REPORT_WINDOW, now, 2 * REPORT_WINDOW)
-    )
+    longest = REPORT_WINDOW + CLOCKS_DIFFER
+    return tuple(at for at in item.report_times if is_ahead(at + REPORT_WINDOW, now, longest))
 
 
 def held_words(hold: Hold) -> str:
@@ -233,7 +253,14 @@ def refuse_too_long(item: Item, min_ttl: int | None, now: int) -> None:
     useless exchange.
     """
     if min_ttl and item.is_live(now) and min_ttl > longest_min_ttl(item.lifetime):
-        raise InvalidRequest(f"min_ttl: tokens of this upstream live {item.lifetime} seconds")
+        raise too_long(item)
+
+
+def too_long(item: Item) -> InvalidRequest:
+    """Return the error for a `min_ttl` that a new token, like that of *item*, does not meet."""
+    longest, lifetime = longest_min_ttl(item.lifetime), item.lifetime
+    words = f"{longest} at most, as tokens of this upstream live {lifetime} seconds"
+    return InvalidRequest(f"min_ttl: {words}")
 
 
 def stored_error(failure: Failure, now: int) -> BrokerError:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from token_broker.errors import BrokerError
+from token_broker.errors import BrokerError, InvalidRequest
 
 DEEPEST = 64
 """Levels of nesting, at most, of an object that is passed on unchanged."""
@@ -28,8 +28,9 @@ class Document:
 
     def wrong(self, name: str, reason: str) -> BrokerError:
         """Return the error for the member called *name*."""
-        path = ".".join(part for part in (self._where, name) if part)
-        return self._error(f"{path}: {reason}" if path else f"it {reason}")
+        whole = "body" if self._error is InvalidRequest else "secret"
+        path = ".".join(part for part in (self._where, name) if part) or whole
+        return self._error(f"{path}: {reason}")
 
     def text(self, name: str, default: str | None = None) -> str:
         """Return a string that is not blank, or *default* where the member is absent."""

@@ -10,7 +10,7 @@ of `run` decides how requests travel: over the network, or to a fake that is a p
     token = run(exchange(credentials, now), send)
 
 Rules of an exchange: no clock (*now* is passed), no logging, no retries, header names in lower
-case, and no secret in a URL.
+case, and no secret in a URL. It may draw random values, such as a signed request's `jti`.
 """
 
 import json as jsonlib
@@ -85,7 +85,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What came back. Header names are in lower case."""
+    """What came back. Header names are in lower case. A repeated header is one, with commas."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -17,9 +17,7 @@ def hold(deps: Dependencies, connection: str, by: str, reason: str) -> dict[str,
     Every process obeys within `MEMORY_SECONDS`. An existing hold gets the new *reason*, and keeps
     its start. Raises `UnknownConnection` if there is neither a secret nor a gate.
     """
-    gate = gate_of(deps, connection)
-    if not gate.raw:
-        deps.secrets.version(connection)  # raises if there is no secret
+    gate = known_gate(deps, connection)
     while True:
         since = gate.held.since if gate.held else deps.clock.now()
         new = Hold(since, by, reason)
@@ -33,9 +31,12 @@ def hold(deps: Dependencies, connection: str, by: str, reason: str) -> dict[str,
 
 
 def lift(deps: Dependencies, connection: str, by: str) -> dict[str, Any]:
-    """Remove the hold, if there is one, and start the renewals that it delayed."""
+    """Remove the hold, if there is one, and start the renewals that it delayed.
+
+    Raises `UnknownConnection` if there is neither a secret nor a gate.
+    """
     named = {"flow": deps.flow.name, "connection": connection}
-    while (gate := gate_of(deps, connection)).held:
+    while (gate := known_gate(deps, connection)).held:
         if deps.store.hold(gate, None):
             deps.announce("Connection Lifted", named | {"by": by})
             break
@@ -52,6 +53,14 @@ def is_held(deps: Dependencies, connection: str, gate: Item | None = None) -> bo
     if gate.held:
         deps.emit("unrenewed", connection=connection, variant=ONLY, code=ConnectionHeld.code)
     return gate.held is not None
+
+
+def known_gate(deps: Dependencies, connection: str) -> Item:
+    """Return the gate of a connection. Raises `UnknownConnection` if that has no secret either."""
+    gate = gate_of(deps, connection)
+    if not gate.raw:
+        deps.secrets.version(connection)  # raises if there is no secret
+    return gate
 
 
 def gate_of(deps: Dependencies, connection: str) -> Item:

@@ -28,11 +28,20 @@ LONGEST_LEASE = 1_000
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html
 """
 
-LONGEST_CLAIM = 90
-"""Seconds that a caller's claim to start a background refresh may still last, skew included."""
+CLOCKS_DIFFER = 60
+"""Seconds. The clocks of two Lambdas certainly differ by less."""
+
+CLAIM_SECONDS = 30
+"""Seconds for which the claim of one caller keeps others from the same work."""
+
+LONGEST_CLAIM = CLAIM_SECONDS + CLOCKS_DIFFER
+"""Seconds that a claim may still last, as another clock sees it."""
 
 LATCHES = "credential_rejected"
 """The code of the failure that is not tried again with the same version of the secret."""
+
+UNAVAILABLE = "upstream_unavailable"
+"""The code of the failure that backs off for every version of the secret."""
 
 
 class Failure(Record):
@@ -49,6 +58,11 @@ class Failure(Record):
     upstream_message: str | None = None
     is_login: bool = False
     """Whether the last request that was sent had the credentials in it."""
+
+    @property
+    def is_outage(self) -> bool:
+        """Say whether the upstream was unavailable, whichever version of the secret was used."""
+        return self.code == UNAVAILABLE
 
     def is_backing_off(self, now: int) -> bool:
         """Say whether it is too early for another exchange."""
@@ -109,6 +123,8 @@ class Item(Record):
     rejected: str | None = None
     rejected_versions: tuple[str, ...] = ()
     """Versions of the secret that the upstream rejected: never tried again."""
+    latched_at: int = 0
+    """When the last of the *rejected_versions* was rejected."""
     report_times: tuple[int, ...] = ()
     forced_at: int = 0
     nudged_until: int = 0
@@ -194,7 +210,7 @@ class Item(Record):
         return secret_version in self.rejected_versions
 
     @property
-    def is_closed(self) -> bool:
+    def awaits_recovery(self) -> bool:
         """Say whether a latch was announced, and no recovery since."""
         return self.latched_version is not None or self.is_latched(None)
 
@@ -208,7 +224,7 @@ class Item(Record):
 
     def is_too_early(self, now: int) -> bool:
         """Say whether it is too early for a suspect version's second try."""
-        return is_ahead(self.suspect_at + SECOND_LOOK, now, 2 * SECOND_LOOK)
+        return is_ahead(self.suspect_at + SECOND_LOOK, now, SECOND_LOOK + CLOCKS_DIFFER)
 
     def is_due(self, now: int) -> bool:
         """Say whether it is time to refresh the token, and no exchange runs."""

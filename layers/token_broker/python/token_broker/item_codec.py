@@ -30,6 +30,7 @@ NUMBERS = (
     "forced_at",
     "nudged_until",
     "suspect_at",
+    "latched_at",
     "outage_since",
     "outage_claim",
 )
@@ -56,7 +57,7 @@ COMPARED = (*SWAPPED, "rejected_versions", "held")
 
 OUTAGE = ("outage_since", "outage_phase", "outage_claim")
 LEASE = ("lease_owner", "lease_until")
-VERSIONS = ("rejected_versions", "accepted_version", "latched_version")
+VERSIONS = ("rejected_versions", "accepted_version", "latched_version", "latched_at")
 """What the gate knows of the versions of the secret."""
 
 SUSPICION = ("suspect_version", "suspect_at", "suspect_variants")

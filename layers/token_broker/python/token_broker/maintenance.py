@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from token_broker.aliases import Look, look
-from token_broker.broker import CLAIM_SECONDS
-from token_broker.decisions import next_step, state
+from token_broker.decisions import latched_by, next_step, state
 from token_broker.dependencies import Dependencies
 from token_broker.errors import (
     BrokerError,
@@ -16,7 +15,7 @@ from token_broker.errors import (
 )
 from token_broker.exchange import run
 from token_broker.holds import gate_of, is_held
-from token_broker.item import Item, is_ahead, rfc3339
+from token_broker.item import CLAIM_SECONDS, Item, is_ahead, rfc3339
 from token_broker.refresh.invocation import COMMIT_SECONDS, Invocation
 from token_broker.refresh.refresher import Refresher
 from token_broker.refresh.requirement import Requirement
@@ -117,11 +116,13 @@ class Maintenance:
         """End the sessions and drop the tokens, failures and latches; return how many tokens.
 
         A hold stays. While it lasts, no session is ended: nothing is sent to the vendor.
-        ``complete`` is false if the time was too short for all: the next call goes on.
+        ``complete`` is false if the time was too short for all: the next call goes on. Raises
+        `UnknownConnection` if there is neither an item nor a secret.
         """
-        forgotten, is_complete = 0, False
+        forgotten, is_complete, is_known = 0, False, False
         may_log_out = not gate_of(self._deps, self._connection).held
         for item in self._deps.store.list(self._partition):
+            is_known = True
             if self._seconds_left < LEAST_SECONDS:
                 break
             if item.is_bare:
@@ -132,12 +133,14 @@ class Maintenance:
                 if may_log_out:
                     self._log_out(item)
                 forgotten += 1
-            if item.variant == ONLY and item.is_closed:
+            if item.variant == ONLY and item.awaits_recovery:
                 version = item.failure.secret_version if item.failure else None
                 version = item.latched_version or version or ""
                 self._invocation().announce("Connection Recovered", version)
         else:
             is_complete = True
+        if not is_known:
+            self._deps.secrets.version(self._connection)  # raises if there is no secret
         self._deps.cache.drop(self._partition)
         self._deps.versions_seen.pop(self._connection, None)
         return {"forgotten": forgotten, "complete": is_complete}
@@ -279,7 +282,7 @@ def entry(item: Item, gate: Item, now: int, version: str) -> dict[str, Any]:
         }
         if failure
         else None,
-        "latched": gate.is_latched(version),
+        "latched": latched_by(gate, item, version) is not None,
         "renewing": item.is_leased(now) or is_ahead(item.nudged_until, now, CLAIM_SECONDS),
         "next": following.value,
         "because": because,

@@ -77,7 +77,7 @@ class ProbedFlow(Flow):
     is_time_left: Callable[[], bool]
 
     @classmethod
-    def of(cls, flow: Flow, is_time_left: Callable[[], bool] = lambda: True) -> "ProbedFlow":
+    def of(cls, flow: Flow, is_time_left: Callable[[], bool]) -> "ProbedFlow":
         """Return *flow* for a probe. Raises `InvalidRequest` if it has none."""
         probed = cls(*flow)
         probed.prober = prober_of(flow)

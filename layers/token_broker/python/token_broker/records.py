@@ -13,7 +13,7 @@ _MISSING = object()
 class _Field(NamedTuple):
     """How a field differs from a plain one."""
 
-    default: Any = _MISSING
+    default: Any
     factory: Callable[[], Any] | None = None
     is_shown: bool = True
 
@@ -32,9 +32,9 @@ def field(
 class Record:
     """A value that is equal to others with equal fields, and cannot be changed."""
 
-    _fields: ClassVar[Mapping[str, _Field]] = {}
-    _defaults: ClassVar[Mapping[str, Any]] = {}
-    _factories: ClassVar[Mapping[str, Callable[[], Any]]] = {}
+    _fields: ClassVar[Mapping[str, _Field]]
+    _defaults: ClassVar[Mapping[str, Any]]
+    _factories: ClassVar[Mapping[str, Callable[[], Any]]]
 
     def __init_subclass__(cls) -> None:
         given = {name: cls.__dict__.get(name, _MISSING) for name in cls.__annotations__}

@@ -75,8 +75,8 @@ class Line:
 def plain_line(environ: Mapping[str, str]) -> Line | None:
     """Return a line to fill; None where *environ* asks Powertools for more than the plain one."""
     namespace, service = environ.get(_NAMESPACE), environ.get(SERVICE)
-    is_plain = namespace and service and not any(environ.get(name) for name in _OTHERS)
-    return Line(namespace, service) if is_plain and namespace and service else None
+    needs_more = any(environ.get(name) for name in _OTHERS)
+    return Line(namespace, service) if namespace and service and not needs_more else None
 
 
 Unit = Literal["Count", "Milliseconds", "Seconds"]
@@ -199,5 +199,3 @@ def hush(logger: logging.Logger) -> None:
     """Let nothing of *logger* and those below it reach the log, whatever their level."""
     logger.setLevel(logging.WARNING)
     logger.propagate = False
-    if not logger.handlers:
-        logger.addHandler(logging.NullHandler())

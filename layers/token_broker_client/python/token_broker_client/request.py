@@ -23,6 +23,11 @@ FLOWS: tuple[Flow, ...] = (
     "editor",
 )
 VERIFYING: tuple[Flow, ...] = ("editor",)
+CHECKING: tuple[Flow, ...] = (
+    "vntana",
+    "vendorlink",
+    "editor",
+)
 PER_CALL: tuple[Flow, ...] = ("editor",)
 REFUSAL_CODES: Mapping[str, Mapping[str, bool]] = {
     "vntana": {
@@ -35,6 +40,7 @@ REFUSAL_CODES: Mapping[str, Mapping[str, bool]] = {
 # --- end of generated part
 Action = Literal["token", "status", "forget", "check", "verify", "probe", "hold", "lift"]
 CONNECTION = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 
 
 class TokenRequest(NamedTuple):
@@ -46,11 +52,18 @@ class TokenRequest(NamedTuple):
 
     @classmethod
     def of(cls, min_ttl: object, rejected: object, force: object) -> "TokenRequest":
-        """Return the request. Raises `InvalidRequest` for a value of the wrong type."""
-        if min_ttl is not None and (isinstance(min_ttl, bool) or not isinstance(min_ttl, int)):
-            raise InvalidRequest("min_ttl: must be a whole number of seconds")
-        if rejected is not None and not isinstance(rejected, str):
-            raise InvalidRequest("rejected: must be a fingerprint")
+        """Return the request. Raises `InvalidRequest` for a value that the broker would refuse.
+
+        A cached token would answer it otherwise, until that ends.
+        """
+        if min_ttl is not None and (
+            isinstance(min_ttl, bool) or not isinstance(min_ttl, int) or min_ttl < 0
+        ):
+            raise InvalidRequest("min_ttl: must be a whole number of seconds, at least 0")
+        if rejected is not None and not (
+            isinstance(rejected, str) and FINGERPRINT.fullmatch(rejected)
+        ):
+            raise InvalidRequest("rejected: must be a fingerprint: 16 hex digits")
         if not isinstance(force, bool):
             raise InvalidRequest("force: must be True or False")
         return cls(min_ttl, rejected, force)

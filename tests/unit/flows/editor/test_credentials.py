@@ -81,7 +81,7 @@ def test_a_token_in_a_url_is_percent_encoded(editor_url: str) -> None:
         ({"api_key": "hunter2\r\nx: y"}, "api_key: must be printable"),
         ({"editor_url": "http://hunter2.example"}, "editor_url: .*http"),
         ({"editor_url": "https://{token}.example"}, "editor_url: .*host"),
-        ({"token_url": "ftp://hunter2"}, "token_url "),
+        ({"token_url": "ftp://hunter2"}, "token_url: "),
         ({"parameters": ["hunter2"]}, "parameters: "),
         ({"required": "hunter2"}, "required: "),
         ({"pinned": ["hunter2"]}, "pinned: may name parameters"),

@@ -204,7 +204,7 @@ DEFAULTS = Credentials(
 
 
 @pytest.mark.parametrize(
-    ("asked", "meant"),
+    ("fields", "expected"),
     [
         pytest.param({"file": "a"}, {"userId": "demo", "locale": "en", "file": "a"}, id="one more"),
         pytest.param({"locale": None}, {"userId": "demo", "locale": None}, id="null overrides"),
@@ -212,13 +212,13 @@ DEFAULTS = Credentials(
     ],
 )
 def test_the_parameters_of_a_request_override_those_of_the_secret(
-    asked: dict[str, Any], meant: dict[str, Any]
+    fields: dict[str, Any], expected: dict[str, Any]
 ) -> None:
-    assert editor.resolve(DEFAULTS, wanted(**asked)) == wanted(**meant)
+    assert editor.resolve(DEFAULTS, wanted(**fields)) == wanted(**expected)
 
 
 @pytest.mark.parametrize(
-    ("asked", "refused"),
+    ("fields", "refused"),
     [
         ({}, False),
         ({"n": 1}, False),
@@ -229,16 +229,16 @@ def test_the_parameters_of_a_request_override_those_of_the_secret(
     ids=str,
 )
 def test_a_pinned_parameter_accepts_only_the_value_of_the_secret(
-    asked: dict[str, Any], refused: bool
+    fields: dict[str, Any], refused: bool
 ) -> None:
     """Of the same JSON type. Resolving twice gives the same."""
     pins = Credentials("key/1", "https://e.example", parameters={"userId": "a", "n": 1})
     pins = replace(pins, pinned=("n",))
     if refused:
         with pytest.raises(InvalidRequest, match=r"^parameters\.n: is pinned"):
-            editor.resolve(pins, wanted(**asked))
+            editor.resolve(pins, wanted(**fields))
     else:
-        meant = editor.resolve(pins, wanted(**asked))
+        meant = editor.resolve(pins, wanted(**fields))
         assert editor.resolve(pins, meant) == meant
 
 
@@ -253,7 +253,7 @@ def test_a_missing_required_parameter_is_refused(value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "made_up"),
+    ("fields", "made_up"),
     [
         ({"file": " "}, {"file": editor.PLACEHOLDER}),
         ({"userId": ""}, dict.fromkeys(("file", "userId"), editor.PLACEHOLDER)),
@@ -262,14 +262,14 @@ def test_a_missing_required_parameter_is_refused(value: object) -> None:
     ids=str,
 )
 def test_a_probe_fills_in_missing_parameters(
-    asked: dict[str, Any], made_up: dict[str, str]
+    fields: dict[str, Any], made_up: dict[str, str]
 ) -> None:
     """So the vendor accepts the request; given ones stay, and override the secret's."""
     credentials = replace(DEFAULTS, required=("userId", "file"))
-    completed = editor.complete(credentials, wanted(**asked))
-    assert completed == wanted(**asked | made_up)
+    completed = editor.complete(credentials, wanted(**fields))
+    assert completed == wanted(**fields | made_up)
     resolved = editor.resolve(credentials, completed)
-    assert resolved == wanted(**dict(DEFAULTS.parameters) | asked | made_up)
+    assert resolved == wanted(**dict(DEFAULTS.parameters) | fields | made_up)
 
 
 def test_parameters_too_large_to_store_are_refused_before_the_exchange() -> None:

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from tests.conversations import NOW, Desk
+from tests.conversations import NOW, MiniBroker
 from token_broker.exchange import run
 from token_broker.flows.editor.flow import VENDOR, verify
 from token_broker.tokens import Variant
@@ -28,7 +28,8 @@ def test_a_token_has_the_exact_parameters_until_it_expires(modes: dict[str, str]
     fake.modes.update({"header_case": "lower"} | modes)
     header = {"verify_header": fake.modes.verify_header}
     credentials = VENDOR.parse(fake.demo_secret("http://127.0.0.1:9") | {"options": header})
-    token = Desk(VENDOR, credentials, fake).renew(Variant("parameters", {"parameters": PARAMETERS}))
+    variant = Variant("parameters", {"parameters": PARAMETERS})
+    token = MiniBroker(VENDOR, credentials, fake).renew(variant)
     verified = run(verify(credentials, token.value), fake)
     assert verified is not None
     assert {name: verified[name] for name in PARAMETERS} == PARAMETERS

@@ -13,7 +13,7 @@ from tests.conversations import (
     concluded,
     ended,
     held,
-    tell,
+    reply,
 )
 from token_broker.document import Document
 from token_broker.errors import (
@@ -43,8 +43,8 @@ def jwt(**claims: Any) -> str:
 
 
 def pair(access: str = "access/1", renewal: Any = RENEWAL, **members: Any) -> Response:
-    told = {"userId": 7, "displayName": "Ann", "accessToken": access, "renewalToken": renewal}
-    return answer(told | members)
+    body = {"userId": 7, "displayName": "Ann", "accessToken": access, "renewalToken": renewal}
+    return answer(body | members)
 
 
 def kept(access: str = "access/0", renewal: str | None = RENEWAL, host: str = HOST) -> Token:
@@ -112,7 +112,7 @@ def elsewhere(*hosts: str) -> list[Response]:
 def test_a_login_follows_three_hosts(name: str | None) -> None:
     """With the same request. Without a host in the response, the called one counts."""
     talk = vendorlink.exchange(CREDENTIALS, LOGIN, NOW)
-    sent = [begin(talk), *(tell(talk, one) for one in elsewhere("A", "b", "c"))]
+    sent = [begin(talk), *(reply(talk, one) for one in elsewhere("A", "b", "c"))]
     hosts = [HOST, *(f"{label}.vendorlink.nl" for label in "abc")]
     assert [one.url for one in sent] == [f"https://{host}/API/auth/login" for host in hosts]
     assert all((one.json, one.headers) == (sent[0].json, sent[0].headers) for one in sent)
@@ -151,9 +151,9 @@ def test_a_fourth_host_or_a_loop_of_hosts_is_an_error(answers: list[Response], d
 )
 def test_nothing_is_sent_to_a_host_that_is_not_allowed(host: str, named: str) -> None:
     """Neither the password nor, by the caller, the token: the response is an error."""
-    told = answer({"hostname": host}) if named == "hop" else pair(hostname=host)
+    response = answer({"hostname": host}) if named == "hop" else pair(hostname=host)
     with pytest.raises(UpstreamContractChanged, match="allowed_hosts"):
-        log_in(told)
+        log_in(response)
 
 
 def test_only_loopback_is_called_over_http() -> None:
@@ -161,7 +161,7 @@ def test_only_loopback_is_called_over_http() -> None:
     local = Credentials("u", "p", "127.0.0.1:8083", scheme="http")
     talk = vendorlink.exchange(local, LOGIN, NOW)
     assert begin(talk).url == "http://127.0.0.1:8083/API/auth/login"
-    assert tell(talk, answer({"hostname": HOST})).url == f"https://{HOST}/API/auth/login"
+    assert reply(talk, answer({"hostname": HOST})).url == f"https://{HOST}/API/auth/login"
     assert ended(talk, pair()).base_url == f"https://{HOST}/API"
 
 
@@ -187,7 +187,7 @@ def test_a_host_that_is_no_longer_allowed_gets_no_renewal_token() -> None:
 def test_a_failed_extension_is_followed_by_one_login(response: Response) -> None:
     talk = vendorlink.exchange(CREDENTIALS, LOGIN, NOW, kept())
     assert begin(talk).step == "extend"
-    assert tell(talk, response).step == "login"
+    assert reply(talk, response).step == "login"
     assert ended(talk, pair("access/2", "renew/2")).renewal == "renew/2"
 
 
@@ -227,11 +227,11 @@ def test_a_missing_renewal_token_is_kept_or_dropped_by_option(
 
 def test_the_content_type_is_the_configured_one() -> None:
     """The documents have three, one with a typo."""
-    odd = "application/json: charset=utf8"
-    credentials = Credentials("u", "p", HOST, content_type=odd)
+    content_type = "application/json: charset=utf8"
+    credentials = Credentials("u", "p", HOST, content_type=content_type)
     for before in (None, kept()):
         request = begin(vendorlink.exchange(credentials, LOGIN, NOW, before))
-        assert request.headers["content-type"] == odd
+        assert request.headers["content-type"] == content_type
 
 
 @pytest.mark.parametrize(

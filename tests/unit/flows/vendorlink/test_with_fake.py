@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from tests.conversations import NOW, Desk
+from tests.conversations import NOW, MiniBroker
 from token_broker.flows.vendorlink.flow import VENDOR
 from token_broker.tokens import Variant
 from token_broker_fakes.vendorlink import FakeVendorlink
@@ -31,10 +31,10 @@ def test_a_login_is_extended_repeatedly(modes: dict[str, str]) -> None:
     """In each mode that needs no option of the secret."""
     fake = FakeVendorlink(clock=lambda: float(NOW), rng=Random(1))
     fake.modes.update(modes)
-    desk = Desk(VENDOR, VENDOR.parse(fake.demo_secret("app.vendorlink.nl")), fake)
+    broker = MiniBroker(VENDOR, VENDOR.parse(fake.demo_secret("app.vendorlink.nl")), fake)
     for _ in range(4):
-        assert desk.renew(LOGIN).expires_at == desk.now + 3600
+        assert broker.renew(LOGIN).expires_at == broker.now + 3600
         fake.advance(3600 + 60)
-        desk.now += 3600 + 60
+        broker.now += 3600 + 60
     assert fake.log.steps == ["login", "extend", "extend", "extend"]
     assert (fake.reused, fake.log.unknown, fake.log.breaches) == ([], [], [])

@@ -29,8 +29,8 @@ def test_all_keys_and_options_are_read() -> None:
     options: dict[str, Any] = {"refresh_method": "GET", "workspace_headers": "client"}
     options |= {"token_from_body": True, "lifetime": 300}
     pinned = ["workspace", "organization"]
-    places = {"organization": "acme", "workspace": "parts", "pinned": pinned}
-    secret = LOGIN | places | {"options": options}
+    fields = {"organization": "acme", "workspace": "parts", "pinned": pinned}
+    secret = LOGIN | fields | {"options": options}
     assert Credentials.parse(secret) == Credentials(
         login=LOGIN,
         organization="acme",
@@ -74,7 +74,7 @@ def test_the_lifetime_is_limited_to_that_of_vntana() -> None:
         (PIN | {"pinned": ["organization", "workspace"]}, "pinned: "),
         (PIN | {"workspace": "w", "pinned": ["workspace"]}, "pinned: has workspace "),
         (PIN | {"pinned": "organization"}, "pinned: must be a list"),
-        (KEY | {"base_url": "http://hunter2.example"}, "base_url "),
+        (KEY | {"base_url": "http://hunter2.example"}, "base_url: "),
         (KEY | {"options": {"lifetime": 0}}, r"options\.lifetime: "),
         (KEY | {"options": {"refresh_method": "PUT"}}, "must be one of POST, GET"),
         (KEY | {"options": {"x": 1}}, r"options\.x: is not known"),

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.conversations import NOW, answer, ended, held, tell
+from tests.conversations import NOW, answer, ended, held, reply
 from tests.vntana_examples import (
     ASKED,
     GUEST,
@@ -54,12 +54,12 @@ def test_a_dead_organization_token_is_replaced_once(
     old, new = organization_token("org/1"), organization_token("org/2")
     talk = vntana.exchange(KEY, variant, NOW)
     next(talk)
-    for told in before:
-        talk.send(told)
+    for response in before:
+        talk.send(response)
     talk.send(old)
-    assert tell(talk, dead).step == "check organization"
+    assert reply(talk, dead).step == "check organization"
     assert talk.send(dead) == NeedToken(IN_ORGANIZATION, rejected=old.fingerprint)
-    assert tell(talk, new).headers["x-auth-token"] == "Bearer org/2"
+    assert reply(talk, new).headers["x-auth-token"] == "Bearer org/2"
     token = ended(talk, success)
     assert (token.variant if isinstance(token, ResolvedTo) else token.value) == result
 

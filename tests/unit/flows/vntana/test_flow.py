@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.conversations import (
     NOW,
-    Desk,
+    MiniBroker,
     answer,
     any_answers,
     begin,
@@ -16,8 +16,8 @@ from tests.conversations import (
     ended,
     held,
     repeated,
+    reply,
     survives,
-    tell,
 )
 from tests.vntana_examples import (
     ASKED,
@@ -62,7 +62,7 @@ def test_a_listing_logs_in_and_lists() -> None:
     assert login.headers == {"content-type": "application/json"}
     assert login.json == {"email": "broker@example.com", "password": 'correct "horse"'}
 
-    listed = tell(talk, with_token("login/1"))
+    listed = reply(talk, with_token("login/1"))
     assert (listed.method, listed.url) == ("GET", f"{BASE}/v1/organizations")
     assert listed.headers == {"x-auth-token": "Bearer login/1"}
     assert listed.body == b""
@@ -87,9 +87,9 @@ def test_a_login_by_key_has_another_url() -> None:
 def test_an_organization_is_entered_with_a_login() -> None:
     talk = vntana.exchange(PASSWORD, IN_ORGANIZATION, NOW)
     assert next(talk) == NeedToken(LISTING)
-    assert tell(talk, listing(row())).step == "login"
+    assert reply(talk, listing(row())).step == "login"
 
-    enter = tell(talk, with_token("login/2"))
+    enter = reply(talk, with_token("login/2"))
     assert (enter.method, enter.url) == ("POST", f"{BASE}/v1/auth/refresh-token")
     assert enter.headers == {"x-auth-token": "Bearer login/2", "organizationuuid": ORG}
     assert enter.body == b""
@@ -108,7 +108,7 @@ def test_a_workspace_is_entered_with_the_organizations_token() -> None:
     talk = vntana.exchange(PASSWORD, IN_WORKSPACE, NOW)
     assert next(talk) == NeedToken(IN_ORGANIZATION)
 
-    enter = tell(talk, organization_token("org/1"))
+    enter = reply(talk, organization_token("org/1"))
     assert (enter.method, enter.url) == ("POST", f"{BASE}/v1/auth/refresh-token")
     assert enter.headers == {
         "x-auth-token": "Bearer org/1",
@@ -131,7 +131,7 @@ def test_a_request_is_resolved_by_listings() -> None:
     assert next(talk) == NeedToken(LISTING)
     assert talk.send(listing(GUEST)) == NeedToken(IN_ORGANIZATION)
 
-    listed = tell(talk, organization_token("org/1"))
+    listed = reply(talk, organization_token("org/1"))
     assert (listed.method, listed.url) == ("GET", f"{BASE}/v1/clients/client-organizations")
     assert listed.headers == {"x-auth-token": "Bearer org/1"}
 
@@ -143,7 +143,7 @@ def test_options_change_method_and_headers_of_the_refresh() -> None:
     switched = Credentials(KEY.login, refresh_method="GET", workspace_headers="client")
     talk = vntana.exchange(switched, IN_WORKSPACE, NOW)
     next(talk)
-    enter = tell(talk, organization_token("org/1"))
+    enter = reply(talk, organization_token("org/1"))
     assert enter.method == "GET"
     assert enter.headers == {"x-auth-token": "Bearer org/1", "clientuuid": SPACE}
 
@@ -269,7 +269,7 @@ def test_any_response_causes_a_documented_error_without_secrets(
     """From the beginning, and after a listing, to reach the later steps."""
     login = {"email": "user name@Example", "password": 'pass "wörd"/\\'}
     credentials = Credentials(login, token_from_body=in_body)
-    at = Desk(vntana.VENDOR, credentials, repeated([*begun, *answers]))
+    at = MiniBroker(vntana.VENDOR, credentials, repeated([*begun, *answers]))
     survives(lambda: at.converse(variant))
 
 

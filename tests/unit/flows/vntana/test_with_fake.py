@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from tests.conversations import NOW, Desk
+from tests.conversations import NOW, MiniBroker
 from token_broker.flows.vntana import flow as vntana
 from token_broker.flows.vntana.credentials import Credentials
 from token_broker.tokens import Token, Variant
@@ -16,13 +16,13 @@ STUDIO = Organization(
 ACME = Organization("acme", "ORGANIZATION_ADMIN", [Workspace("parts")])
 
 
-def fake_and_desk(modes: dict[str, str] | None = None) -> tuple[FakeVntana, Desk]:
+def fake_and_desk(modes: dict[str, str] | None = None) -> tuple[FakeVntana, MiniBroker]:
     """Return a fake with two organizations, and a broker of one connection to it."""
     account = Account(organizations=[ACME, STUDIO])
     known = VntanaModes(**modes or {})  # type: ignore[arg-type]  # by name
     fake = FakeVntana([account], known, clock=lambda: float(NOW), rng=Random(1))
     login = {"personal_access_token": account.key, "base_url": "http://127.0.0.1:9"}
-    return fake, Desk(vntana.VENDOR, Credentials.parse(login), fake)
+    return fake, MiniBroker(vntana.VENDOR, Credentials.parse(login), fake)
 
 
 def lives_in_chairs(fake: FakeVntana, token: Token) -> bool:

@@ -55,11 +55,9 @@ class Answer(NamedTuple):
 
 
 class Connection:
-    """A connection to one host. After `OSError` or `UnexpectedResponse` it must be closed."""
+    """A connection to one host. After an exception it must be closed."""
 
-    def __init__(
-        self, host: str, port: int, seconds: float, tls: "ssl.SSLContext | None" = None
-    ) -> None:
+    def __init__(self, host: str, port: int, seconds: float, tls: ssl.SSLContext | None) -> None:
         plain = socket.create_connection((host, port), seconds)
         try:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -98,29 +96,27 @@ class Connection:
 
     def _head(self) -> tuple[bytes, bytes]:
         """Return the head, and the part of the body that was read with it."""
-        read = self._socket.recv(65_536)
+        read = self._socket.recv(LARGEST_HEAD)
         if not read:
             raise ConnectionResetError("closed without an answer")
         while b"\r\n\r\n" not in read:
-            read += self._more()
-            if len(read) > LARGEST_HEAD:
-                raise UnexpectedResponse("a head that is too large")
+            read += self._more(LARGEST_HEAD - len(read))
         head, _, content = read.partition(b"\r\n\r\n")
         return head, content
 
     def _body(self, content: bytes, length: int) -> bytes:
         parts, missing = [content], length - len(content)
         while missing > 0:
-            parts.append(self._more())
+            parts.append(self._more(65_536))
             missing -= len(parts[-1])
         if missing:
             raise UnexpectedResponse("more than content-length")
         return b"".join(parts)
 
-    def _more(self) -> bytes:
-        read = self._socket.recv(65_536)
+    def _more(self, most: int) -> bytes:
+        read = self._socket.recv(most)
         if not read:
-            raise UnexpectedResponse("an answer that is cut off")
+            raise UnexpectedResponse("an answer that is cut off, or has too large a head")
         return read
 
 
@@ -136,7 +132,7 @@ def _headers(lines: list[str]) -> dict[str, str]:
 
 
 def _length(headers: Mapping[str, str]) -> int:
-    digits = headers.get("content-length", "")
+    digits = headers["content-length"]
     if not digits.isascii() or not digits.isdigit() or int(digits) > LARGEST_BODY:
-        raise UnexpectedResponse("no length, or one that is too large")
+        raise UnexpectedResponse("a length that is no number, or too large")
     return int(digits)

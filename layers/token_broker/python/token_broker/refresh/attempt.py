@@ -23,7 +23,7 @@ from token_broker.item import SECOND_LOOK, Item
 from token_broker.refresh.credential_gate import CredentialGate
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.outcome import Alias, Outcome
-from token_broker.refresh.upstream_message import upstream_message
+from token_broker.refresh.upstream_message import quoted
 from token_broker.secrets_manager import Secret
 from token_broker.tokens import ONLY, Token, Variant
 
@@ -206,8 +206,7 @@ class ExchangeAttempt:
         try:
             result = run(conversation, self._send, self._other_token)
         except UpstreamError as error:
-            self._quote(error)
-            raise
+            raise quoted(error, self._last, self._invocation.secret().content) from None
         if not self._is_proven:
             raise Internal("no request of this exchange proved the credentials")
         return result
@@ -216,13 +215,6 @@ class ExchangeAttempt:
         """Return another variant's token. An error of its exchange quotes no response of ours."""
         self._last, self._is_proven = None, True
         return self._token_of(need)
-
-    def _quote(self, error: UpstreamError) -> None:
-        """Add the vendor's masked message to *error*, for callers and the log."""
-        if self._last and self._last.response and error.upstream_message is None:
-            request, response = self._last.request, self._last.response
-            secret = self._invocation.secret().content
-            error.upstream_message = upstream_message(response, request, secret)
 
     def _send(self, request: Request) -> Response:
         """Send *request*, if enough time of the invocation and the lease is left for its answer."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from token_broker.aliases import refuse_held
 from token_broker.conditional_writes import Rejection
-from token_broker.decisions import Verdict, verdict
+from token_broker.decisions import Verdict, latched_by, verdict
 from token_broker.errors import BrokerError, CredentialLatched, CredentialRejected, upstream_of
 from token_broker.item import SECOND_LOOK, Failure, Item, rfc3339
 from token_broker.refresh.invocation import Invocation
@@ -76,9 +76,8 @@ class CredentialGate:
         is_latched = gate.is_latched(version) or own.is_latched(version)
         if is_latched and noticed not in (None, version):
             version = self._invocation.reread_secret().version
-        for item in (gate, own):
-            if item.is_latched(version) and (item is gate or not gate.has_accepted(version)):
-                raise latched(item)
+        if latching := latched_by(gate, own, version):
+            raise latched(latching)
 
     def admit(self, lease: Item, version: str) -> None:
         """Return when *version* may be tried by the holder of a variant's *lease*.
@@ -112,7 +111,7 @@ class CredentialGate:
         if not self._lease or not self._accepted:
             return
         try:
-            recovers = self._lease.is_closed and not self._invocation.uses_previous
+            recovers = self._lease.awaits_recovery and not self._invocation.uses_previous
             self._deps.store.accept(self._lease, self._accepted, recovers=recovers)
         except BrokerError as error:
             self._deps.emit("unreleased", code=error.code, variant=ONLY)
@@ -128,8 +127,7 @@ class CredentialGate:
             now = self._deps.clock.now()
             return verdict(gate, version, lease.variant, now, is_certain=is_certain)
 
-        rejection = Rejection(version, failure, lease.variant)
-        judged = self._judge(self._gate_for(lease), lease, rejection, decide)
+        judged = self._judge(lease, Rejection(version, failure, lease.variant), decide)
         if judged.verdict is not Verdict.BLAME_VARIANT:
             self._rejected.add(version)
         return judged
@@ -138,51 +136,52 @@ class CredentialGate:
         """Keep that *version*, the secret's previous one, is not worth another try."""
         self._rejected.add(version)
         rejection = Rejection(version, failure, lease.variant)
-        return self._judge(self._gate_for(lease), lease, rejection, lambda _: Verdict.LATCH).lease
-
-    def _gate_for(self, lease: Item) -> Item:
-        """Return the gate, as a lease of this invocation shows it; otherwise as it is now."""
-        leased = lease if lease.variant == ONLY else self._lease
-        return leased or self._invocation.read_gate()
+        return self._judge(lease, rejection, lambda _: Verdict.LATCH).lease
 
     def _judge(
-        self, gate: Item, lease: Item, rejection: Rejection, decide: Callable[[Item], Verdict]
+        self, lease: Item, rejection: Rejection, decide: Callable[[Item], Verdict]
     ) -> Judged:
-        """Decide by *gate*, and write the verdict to it. This ends the gate's lease.
+        """Decide by the gate, and write the verdict to it. This ends the gate's lease.
 
         If the gate has changed since it was read, it is read and decided again. A variant that is
         refused keeps the rejection in its own item as well.
         """
-        decided, was_accepted = decide(gate), gate.has_accepted(rejection.version)
-        if decided is Verdict.BLAME_VARIANT:
-            self.release()
-            return Judged(decided, lease, was_accepted)
-        written = self._write(gate, decided, rejection, lease)
-        if written is None:
-            return self._judge(self._invocation.read_gate(), lease, rejection, decide)
+        own_gate = lease if lease.variant == ONLY else self._lease
+        gate, written = own_gate or self._invocation.read_gate(), None
+        while not written:
+            decided, was_accepted = decide(gate), gate.has_accepted(rejection.version)
+            if decided is Verdict.BLAME_VARIANT:
+                self.release()
+                return Judged(decided, lease, was_accepted)
+            written = self._write(gate, decided, rejection, lease)
+            gate = written or self._invocation.read_gate()
         self._lease = self._admitted = None
         if decided is Verdict.LATCH:
             self._invocation.announce("Connection Latched", rejection.version)
         if decided is Verdict.REFUSE_VARIANT:
             own = self._write(lease, Verdict.LATCH, rejection, lease)
             return Judged(decided, own or lease, was_accepted)
-        # The variant's lease, as written last: the gate is it only if this caller still holds it.
-        is_own = written.variant == lease.variant and written.lease_owner == lease.lease_owner
-        return Judged(decided, written if is_own else lease, was_accepted)
+        # The gate is the variant's own item only if that is `-`, and this caller still leases it.
+        is_own = gate.variant == lease.variant and gate.lease_owner == lease.lease_owner
+        return Judged(decided, gate if is_own else lease, was_accepted)
 
     def _write(
         self, item: Item, decided: Verdict, rejection: Rejection, lease: Item
     ) -> Item | None:
         """Write a verdict to *item*: the gate, or the variant's own item. None if it has changed.
 
-        The variant's *lease* goes on, even if its item is the gate.
+        The variant's *lease* goes on, even if its item is the gate; another lease of the gate ends.
         """
         is_own = item.variant == lease.variant
-        held = lease if is_own else self._lease
-        has_lease = bool(held and held.lease_owner and held.lease_owner == item.lease_owner)
-        now, ends_lease = self._deps.clock.now(), has_lease and not is_own
+        leased = lease if is_own else self._lease
+        has_lease = bool(leased and leased.lease_owner and leased.lease_owner == item.lease_owner)
         return self._deps.store.judge(
-            item, decided, rejection, now, has_lease=has_lease, ends_lease=ends_lease
+            item,
+            decided,
+            rejection,
+            self._deps.clock.now(),
+            has_lease=has_lease,
+            ends_lease=has_lease and not is_own,
         )
 
     def release(self) -> None:
@@ -231,10 +230,14 @@ def suspected(gate: Item, now: int) -> CredentialRejected:
 
 
 def latched(gate: Item) -> CredentialLatched:
-    """Return the error for a version that *gate*, or a variant's own item, has latched."""
-    since = gate.failure.since if gate.failure else 0
+    """Return the error for a version that *gate*, or a variant's own item, has latched.
+
+    A token of the secret's previous version clears the failure, so that is only the second source.
+    """
+    since = rfc3339(gate.latched_at or (gate.failure.since if gate.failure else 0))
+    at = f" at {since}" if since else ""
     return CredentialLatched(
-        f"this version of the secret was rejected at {rfc3339(since)}, and is not tried again:"
+        f"this version of the secret was rejected{at}, and is not tried again:"
         " set a new one, or DELETE to try this one once more",
         **upstream_of(gate.failure),
     )

@@ -14,7 +14,7 @@ event again. So an event is sent at least once.
 from enum import Enum
 
 from token_broker.errors import BrokerError
-from token_broker.item import LONGEST_CLAIM, Item, is_ahead, rfc3339
+from token_broker.item import CLAIM_SECONDS, LONGEST_CLAIM, Item, is_ahead, rfc3339
 from token_broker.item_codec import OUTAGE, SCHEMA, attribute
 from token_broker.records import replace
 from token_broker.refresh.invocation import Invocation
@@ -22,9 +22,6 @@ from token_broker.tokens import ONLY
 
 OUTAGE_SECONDS = 60
 """Least seconds between the first failure of an outage and its event."""
-
-CLAIM_SECONDS = 30
-"""How long the invocation that sends an event keeps others from sending it."""
 
 TELLING, TOLD, ENDING = "telling", "told", "ending"
 

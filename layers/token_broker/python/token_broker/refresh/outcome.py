@@ -134,15 +134,17 @@ class Outcome:
     def failed(self, error: BrokerError, version: str | None, *, has_sent: bool) -> None:
         """Keep *error* as the failure of this variant, and end the lease.
 
-        *has_sent* says whether this exchange sent a request. Adds the seconds of the back-off to
-        *error*. A write that fails is emitted, not raised.
+        *has_sent* says whether this exchange sent a request. *error* gets the seconds of the
+        back-off, if they are more than the upstream asked for. A write that fails is emitted, not
+        raised.
         """
         if self._is_kept(error):
             failure: Failure | None = self.failure(error, version)
         else:
             failure = self._uncertainty(version, has_sent)
-        if failure and error.retryable and error.retry_after is None:
-            error.retry_after = failure.retry_at - self._deps.clock.now()
+        if failure and error.retryable:
+            wait = failure.retry_at - self._deps.clock.now()
+            error.retry_after = max(error.retry_after or 0, wait)
         is_unspent = self.lease.renewal == "in_use" and not has_sent
         renewal = "ready" if is_unspent and self._was_ready else None
         if self.is_leased:
@@ -217,7 +219,7 @@ class Outcome:
         A token of the previous version does not: the current version is still rejected.
         """
         is_gate = self.lease.variant == ONLY
-        return is_gate and self.lease.is_closed and not self._invocation.uses_previous
+        return is_gate and self.lease.awaits_recovery and not self._invocation.uses_previous
 
     def _values(self, token: Token) -> dict[str, Any]:
         """Return the attributes of *token*, without the sealed one."""

@@ -25,7 +25,7 @@ from token_broker.decisions import (
     refuse_too_long,
     stored_error,
 )
-from token_broker.errors import Internal, TooManyRequests, UpstreamUnavailable
+from token_broker.errors import Internal, TooManyRequests
 from token_broker.exchange import NeedToken
 from token_broker.item import LATCHES, REPORT_WINDOW, Item
 from token_broker.records import replace
@@ -286,8 +286,7 @@ class Refresher:
             return
         if failure.code == LATCHES:
             self._gate.check(item, invocation.version())  # may read the secret again
-        is_outage = failure.code == UpstreamUnavailable.code
-        if is_outage or invocation.version() == failure.secret_version:
+        if failure.is_outage or invocation.version() == failure.secret_version:
             if failure.code == LATCHES:
                 self._gate.remember_rejection(failure.secret_version)
             raise stored_error(failure, self._now())

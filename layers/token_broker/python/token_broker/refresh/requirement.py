@@ -1,6 +1,7 @@
 """The conditions that a token must meet for a call, or for another exchange."""
 
-from token_broker.errors import InvalidRequest, UpstreamContractChanged, UpstreamUnavailable
+from token_broker.decisions import too_long
+from token_broker.errors import UpstreamContractChanged, UpstreamUnavailable
 from token_broker.item import Item
 from token_broker.records import Record, replace
 from token_broker.tokens import TokenRequest
@@ -64,4 +65,4 @@ class Requirement(Record):
             return
         if self.min_ttl is None:
             raise UpstreamUnavailable("the token ended before it could be handed out")
-        raise InvalidRequest(f"min_ttl: tokens of this upstream live {item.lifetime} seconds")
+        raise too_long(item)

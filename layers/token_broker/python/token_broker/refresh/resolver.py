@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from token_broker.aliases import Look, alias_values, expected_by, expects_another, is_outdated
+from token_broker.aliases import Look, alias_values, expected_by, expects_another, may_be_outdated
 from token_broker.errors import BrokerError, InvalidRequest
 from token_broker.item import Item
 from token_broker.refresh.credential_gate import CredentialGate
@@ -35,7 +35,7 @@ class Resolver:
         secret it is still followed while an exchange backs off, or the new version is rejected.
         """
         own, target, now = seen.own, seen.target, self._deps.clock.now()
-        if not own.target or not is_outdated(own, target):
+        if not own.target or not may_be_outdated(own, target):
             return False
         if expects_another(own, target):
             return True

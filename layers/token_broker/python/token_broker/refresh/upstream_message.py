@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote, quote_plus
 
+from token_broker.errors import UpstreamError
 from token_broker.exchange import Request, Response
 
 LONGEST = 200
@@ -32,6 +33,22 @@ WORDS = re.compile(r"(?:[A-Z]?[a-z]{2,20}|[A-Z]{2,20}|[_./-])+")
 """Parts of a long name like ``SUBSCRIPTION_NOT_FOUND``. A token hardly ever consists of them."""
 
 
+def quoted(
+    error: UpstreamError, last: tuple[Request, Response | None] | None, secret: object
+) -> UpstreamError:
+    """Return *error* with the status and the message of the response that it is about, if any.
+
+    *last* is the request that was sent last, and its response. What *error* says itself stays.
+    """
+    request, response = last or (None, None)
+    if request and response:
+        if error.upstream_status is None:
+            error.upstream_status = response.status
+        if error.upstream_message is None:
+            error.upstream_message = upstream_message(response, request, secret)
+    return error
+
+
 def upstream_message(response: Response, request: Request, secret: object) -> str | None:
     """Return the message in *response*; None if it has none.
 
@@ -46,7 +63,10 @@ def upstream_message(response: Response, request: Request, secret: object) -> st
 
 
 def _message(response: Response) -> str:
-    """Return the text of an answer: the members of `REASONS` in JSON, the title of a page."""
+    """Return the text of an answer: the members of `REASONS` in JSON, the title of a page.
+
+    A success that cannot be read has none: it may be a part of a token, or of a caller's data.
+    """
     content = response.content[:LONGEST_READ].decode(errors="replace")
     if response.is_html:
         title = re.search(r"<title[^>]*>([^<]*)", content, re.IGNORECASE)
@@ -54,7 +74,9 @@ def _message(response: Response) -> str:
     body = response.json()
     if isinstance(body, dict | list):
         return "; ".join(dict.fromkeys(_reasons(body)))
-    return body if isinstance(body, str) else content
+    if isinstance(body, str):
+        return body
+    return "" if response.is_success else content
 
 
 def _reasons(body: object) -> Iterator[str]:

@@ -44,6 +44,8 @@ _COMPRESSED = {"gzip", "x-gzip", "deflate"}
 class Unreadable(Exception):
     """A body that is too large, or in an encoding that was not requested. Its text is our own."""
 
+    status: int | None = None
+
 
 def hosts_in(names: str) -> frozenset[str]:
     """Return the hosts in *names*, which are separated by commas, in lower case."""
@@ -155,7 +157,11 @@ class Transport:
             stream=True,
         )
         with closing(answer):
-            return Response(answer.status_code, _headers(answer), content(answer.raw))
+            try:
+                return Response(answer.status_code, _headers(answer), content(answer.raw))
+            except Unreadable as error:
+                error.status = answer.status_code
+                raise
 
 
 class _Session(requests.Session):
@@ -206,7 +212,7 @@ def _failure(step: str, error: Exception, deadline: Deadline) -> UpstreamError:
     if isinstance(error, Forbidden):
         return UpstreamRefused(f"{step}: {error}")
     if isinstance(error, Unreadable):
-        return UpstreamContractChanged(f"{step}: {error}")
+        return UpstreamContractChanged(f"{step}: {error}", upstream_status=error.status)
     if deadline.is_over:
         return UpstreamUnavailable(f"{step}: timed out")
     words = error if isinstance(error, Ended) else "the connection broke off"

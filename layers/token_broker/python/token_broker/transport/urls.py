@@ -71,7 +71,7 @@ def split_url(text: str) -> SplitResult:
         raise ValueError("does not begin with https://")
     host, port = split_host(parts.netloc)
     if parts.scheme == "http" and not is_loopback_host(host):
-        raise ValueError("is http://, which only a loopback host may be")
+        raise ValueError("begins with http://, which is for loopback hosts only")
     return parts._replace(netloc=join_host(host, port))
 
 
@@ -88,7 +88,7 @@ def base_url(text: str, key: str, *, without: str = "") -> str:
         problem = str(error)
     else:
         return parts.geturl().rstrip("/").removesuffix(without).rstrip("/")
-    raise NotConfigured(f"{key} {problem}")
+    raise NotConfigured(f"{key}: {problem}")
 
 
 def is_public(address: str) -> bool:

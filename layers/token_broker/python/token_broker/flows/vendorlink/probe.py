@@ -128,7 +128,6 @@ def _find_way(session: _Session, observed: Observed) -> Conversation[None]:
     goes_on = yield from _find_renewal(session, renewal, observed)
     if goes_on and key == "both":
         yield from _find_keys(session, observed)
-        session.credentials = dataclasses.replace(session.credentials, extend_key=key)
 
 
 def _ways(credentials: Credentials) -> Iterator[tuple[str, str]]:

@@ -138,8 +138,8 @@ def _note_way(request: Request, method: str, headers: str, observed: Observed) -
 
 
 def _note_refusals(request: Request, refused: dict[str, Response], observed: Observed) -> None:
-    told = {way: next(iter(api.codes_of(answer)), None) for way, answer in refused.items()}
-    texts = [f"{way}: {described(answer, told[way])}" for way, answer in refused.items()]
+    codes = {way: next(iter(api.codes_of(answer)), None) for way, answer in refused.items()}
+    texts = [f"{way}: {described(answer, codes[way])}" for way, answer in refused.items()]
     question = "workspace_headers" if request.step == WORKSPACE else "refresh_method"
     observed.note(question, f"no way works ({'; '.join(texts)})")
 

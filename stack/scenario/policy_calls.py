@@ -1,4 +1,4 @@
-"""Calls that, taken together, need every grant there is: what comes of each, by its name."""
+"""Calls that together need each permission of the stack's policies, and their results."""
 
 import itertools
 import time
@@ -9,106 +9,106 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from stack.account import Identity
-from stack.places import FLOWS, NAME, STAGE
-from stack.scenario.bus import Bus
-from stack.scenario.rotations import state
-from stack.system import Reply, System
+from stack.scenario.events import EventQueue
+from stack.scenario.rotations import generation
+from stack.settings import FLOWS, NAME, STAGE
+from stack.system import Response, System
 
 Outcomes = Iterator[tuple[str, str]]
 
 POLICIES = (
-    *(f"Call{flow.capitalize()}{which}" for flow in FLOWS for which in ("", "Connection")),
+    *(f"Call{flow.capitalize()}{suffix}" for flow in FLOWS for suffix in ("", "Connection")),
     "Operate",
     "Hold",
     "Connect",
     "Probe",
 )
-"""What the stack makes to be attached."""
+"""The stack's policies for callers and operators."""
 
 TAGS = {f"token-broker-{flow}": "acme" for flow in FLOWS}
 
-AS_USUAL = {"200", "200 exchange", "200 table", "renewed", "yes", "done"}
-"""What comes of every call while nothing is taken away."""
+SUCCESSES = {"200", "200 exchange", "200 table", "renewed", "yes", "done"}
+"""The results of the calls while the policies are complete."""
 
-FIRST_SECONDS = 20.0
-LEAST_SECONDS = 3.0
-"""How long a first renewal may take; the next ones of its kind have a few times what it took."""
+FIRST_RENEWAL_SECONDS = 20.0
+LEAST_RENEWAL_SECONDS = 3.0
+"""Limit of a first renewal; the later ones have five times the time of the last."""
 
 
-class Probes:
-    """Callers of every kind, and what each of them tries. Each try has a connection of its own."""
+class PolicyCalls:
+    """An identity for each policy, and its calls, each with a new connection."""
 
     def __init__(self, system: System) -> None:
         self.system = system
-        self.names = (f"probe-{number}" for number in itertools.count())
+        self.names = (f"call-{number}" for number in itertools.count())
         account = system.account
         self.identities = {
-            name: account.session(f"probe-{name}", system.arn(name), tags=TAGS) for name in POLICIES
+            name: account.session(f"calls-{name}", system.arn(name), tags=TAGS) for name in POLICIES
         }
-        self.bus = Bus(system, "said")
-        self.patience_seconds: dict[tuple[str, bool], float] = {}
+        self.queue = EventQueue(system, "latched")
+        self.limit_seconds: dict[tuple[str, bool], float] = {}
         for flow in FLOWS:
             system.connect(flow, "acme")
         system.connect("vntana", "spare")
 
     def flow(self, flow: str) -> Outcomes:
-        """Yield what comes of the calls that need all that a function may.
+        """Yield the results of the calls that need all permissions of a function's role.
 
-        Over the API, since a function that raises costs the emulator a new process.
+        They use the API, since a function that raises costs the emulator a new process.
         """
         connection = self.connect(flow)
         path = f"/v1/{flow}/{connection}"
         yield "a new token", self.token(flow, connection)
         yield "a kept token", self.token(flow, connection)
-        yield "its state", self.operate("GET", path)
+        yield "its status", self.operate("GET", path)
         yield "its renewal", self.renewal(flow, connection)
-        yield "its renewal, called by name alone", self.renewal(flow, connection, by_name=True)
+        yield "its unqualified renewal", self.renewal(flow, connection, unqualified=True)
         yield "forgetting", self.operate("DELETE", f"{path}/token")
 
     def connect(self, flow: str, **changes: Any) -> str:
-        """Make a connection, and return its name."""
+        """Create a connection, and return its name."""
         connection = next(self.names)
         self.system.connect(flow, connection, **changes)
         return connection
 
     def token(self, flow: str, connection: str) -> str:
-        """Ask for a token."""
-        return str(self.system.token(self.identities[policy_of(flow)], flow, connection))
+        """Request a token."""
+        return str(self.system.token(self.identities[call_policy(flow)], flow, connection))
 
     def operate(self, method: str, path: str) -> str:
-        """Look, or forget."""
+        """Call the route of an operator."""
         return str(self.system.call(self.identities["Operate"], method, path))
 
-    def renewal(self, flow: str, connection: str, *, by_name: bool = False) -> str:
-        """Age the token of a connection, and say whether it is renewed."""
+    def renewal(self, flow: str, connection: str, *, unqualified: bool = False) -> str:
+        """Make the token of a connection due, and return whether it is renewed."""
         operator = self.identities["Operate"]
-        before = state(self.system, operator, flow, connection)
-        self.age(flow, connection)
-        if by_name:
+        before = generation(self.system, operator, flow, connection)
+        self.make_due(flow, connection)
+        if unqualified:
             self.system.direct(flow, connection, qualifier="")
         else:
             self.token(flow, connection)
         began = time.monotonic()
-        patience_seconds = self.patience_seconds.get((flow, by_name), FIRST_SECONDS)
-        while (took := time.monotonic() - began) < patience_seconds:
-            if state(self.system, operator, flow, connection) > before:
-                self.patience_seconds[flow, by_name] = max(LEAST_SECONDS, 5 * took)
+        limit_seconds = self.limit_seconds.get((flow, unqualified), FIRST_RENEWAL_SECONDS)
+        while (elapsed := time.monotonic() - began) < limit_seconds:
+            if generation(self.system, operator, flow, connection) > before:
+                self.limit_seconds[flow, unqualified] = max(LEAST_RENEWAL_SECONDS, 5 * elapsed)
                 return "renewed"
             time.sleep(0.1)
         return "not renewed"
 
-    def age(self, flow: str, connection: str) -> None:
-        """Have every token of a connection be due for its renewal."""
-        table = self.system.account.client("dynamodb")
-        found = table.query(
+    def make_due(self, flow: str, connection: str) -> None:
+        """Set each token of a connection due for its renewal."""
+        dynamodb = self.system.account.client("dynamodb")
+        items = dynamodb.query(
             TableName=NAME,
             KeyConditionExpression="#connection = :connection",
             FilterExpression="attribute_exists(refresh_at)",
             ExpressionAttributeNames={"#connection": "connection"},
             ExpressionAttributeValues={":connection": {"S": f"{flow}#{connection}"}},
-        )
-        for item in found["Items"]:
-            table.update_item(
+        )["Items"]
+        for item in items:
+            dynamodb.update_item(
                 TableName=NAME,
                 Key={"connection": item["connection"], "variant": item["variant"]},
                 UpdateExpression="SET refresh_at = :past",
@@ -116,36 +116,38 @@ class Probes:
             )
 
     def latch(self) -> Outcomes:
-        """Yield whether the broker says on its bus that a connection is latched."""
-        self.bus.forget()
+        """Yield whether the event of a latched connection arrives."""
+        self.queue.purge()
         self.token("vendorlink", self.connect("vendorlink", password="not-this-one"))
-        yield "it is said", "yes" if self.bus.heard() else "no"
+        yield "the event", "yes" if self.queue.receive() else "no"
 
     def keys(self) -> Outcomes:
-        """Yield what comes of a token of each flow that is sealed, and opened again."""
+        """Yield the results of sealing and opening a token of each flow."""
         for flow in FLOWS:
             connection = self.connect(flow)
             yield f"a new token of {flow}", self.token(flow, connection)
             yield f"a kept token of {flow}", self.token(flow, connection)
 
     def caller(self, name: str) -> Outcomes:
-        """Yield what comes of all that the policy *name* is for."""
-        for words, call in self.calls(name, self.identities[name]).items():
-            yield words, outcome(call)
+        """Yield the results of the calls that the policy *name* permits."""
+        for description, call in self.calls(name, self.identities[name]).items():
+            yield description, outcome(call)
 
     def calls(self, name: str, identity: Identity) -> Mapping[str, Callable[[], Any]]:
-        """Return the calls that somebody makes who has the policy *name*."""
+        """Return the calls that need the policy *name*."""
         call = partial(self.system.call, identity)
         client = partial(self.system.account.client, identity=identity)
         if name == "Operate":
             return {
-                "a state": lambda: call("GET", "/v1/vntana/acme"),
+                "a status": lambda: call("GET", "/v1/vntana/acme"),
                 "forgetting": lambda: call("DELETE", "/v1/vntana/acme/token"),
                 "a check": lambda: call("POST", "/v1/vntana/acme/check"),
-                "the names": client("secretsmanager").list_secrets,
+                "the secrets' names": client("secretsmanager").list_secrets,
                 "the stack": lambda: client("cloudformation").describe_stacks(StackName=NAME),
                 "the table": lambda: client("dynamodb").describe_table(TableName=NAME),
-                "its end": lambda: client("dynamodb").describe_time_to_live(TableName=NAME),
+                "its time to live": lambda: client("dynamodb").describe_time_to_live(
+                    TableName=NAME
+                ),
                 "the key": lambda: client("kms").describe_key(KeyId=self.system.outputs["KeyArn"]),
             }
         if name == "Hold":
@@ -163,13 +165,13 @@ class Probes:
             }
         if name == "Connect":
             secrets, prefix = client("secretsmanager"), f"token-broker/{STAGE}/vntana"
-            made = {"SecretString": "{}"}
+            value = {"SecretString": "{}"}
             return {
-                "a new one": lambda: secrets.create_secret(
-                    Name=f"{prefix}/{next(self.names)}", **made
+                "a new secret": lambda: secrets.create_secret(
+                    Name=f"{prefix}/{next(self.names)}", **value
                 ),
                 "reading": lambda: secrets.get_secret_value(SecretId=f"{prefix}/spare"),
-                "writing": lambda: secrets.put_secret_value(SecretId=f"{prefix}/spare", **made),
+                "writing": lambda: secrets.put_secret_value(SecretId=f"{prefix}/spare", **value),
             }
         flow = name.removeprefix("Call").removesuffix("Connection").lower()
         tokens: Mapping[str, Callable[[], Any]] = {
@@ -181,15 +183,15 @@ class Probes:
         return {**tokens, "verifying": lambda: call("POST", path, body=body)}
 
 
-def policy_of(flow: str) -> str:
-    """Return the policy for every connection of a flow."""
+def call_policy(flow: str) -> str:
+    """Return the policy for each connection of a flow."""
     return f"Call{flow.capitalize()}"
 
 
 def outcome(call: Callable[[], Any]) -> str:
-    """Make a call, and return its status, or AWS's code."""
+    """Make a call, and return its status, or AWS's error code."""
     try:
-        reply = call()
+        response = call()
     except ClientError as error:
         return str(error.response["Error"]["Code"])
-    return str(reply.status) if isinstance(reply, Reply) else "done"
+    return str(response.status) if isinstance(response, Response) else "done"

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-MOST = 200
-"""Events that are kept."""
+MAX_EVENTS = 200
+"""Events that are kept at most."""
 
-LONGEST = 300
+MAX_CHARACTERS = 300
 """The most characters of a sentence."""
 
 SENTENCES: Mapping[str, str] = {
@@ -33,49 +33,51 @@ SENTENCES: Mapping[str, str] = {
 
 
 @dataclass(slots=True)
-class Announcements:
-    """Stores the events in the functions' output."""
+class EventLog:
+    """Keeps the latest events in the functions' output."""
 
     clock: Callable[[], float] = time.time
-    _kept: deque[Mapping[str, Any]] = field(default_factory=lambda: deque(maxlen=MOST), init=False)
+    _events: deque[Mapping[str, Any]] = field(
+        default_factory=lambda: deque(maxlen=MAX_EVENTS), init=False
+    )
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     def record(self, output: str) -> None:
         """Read the output of a function in one call."""
-        found = [{"at": self.clock(), **each} for each in events(output)]
+        found = [{"at": self.clock(), **event} for event in events(output)]
         with self._lock:
-            self._kept.extend(found)
+            self._events.extend(found)
 
     def latest(self, flow: str | None = None) -> list[Mapping[str, Any]]:
         """Return the events of *flow*, or of all flows: the newest first."""
         with self._lock:
-            return [one for one in reversed(self._kept) if flow in (None, one["flow"])]
+            return [event for event in reversed(self._events) if flow in (None, event["flow"])]
 
 
 def events(output: str) -> Iterator[Mapping[str, Any]]:
     """Yield the events in a function's output, in order. Other lines are skipped."""
     for line in output.splitlines():
         try:
-            facts = json.loads(line)
+            members = json.loads(line)
         except (ValueError, RecursionError):
             continue
-        if not isinstance(facts, dict) or facts.get("event") not in SENTENCES:
+        if not isinstance(members, dict) or members.get("event") not in SENTENCES:
             continue
         yield {
-            "flow": str(facts.get("flow", "")),
-            "connection": str(facts.get("connection", "")),
-            "event": facts["event"],
-            "words": sentence(facts),
+            "flow": str(members.get("flow", "")),
+            "connection": str(members.get("connection", "")),
+            "event": members["event"],
+            "text": sentence(members),
         }
 
 
-def sentence(facts: Mapping[str, Any]) -> str:
+def sentence(members: Mapping[str, Any]) -> str:
     """Return the sentence for a line of the log."""
-    return SENTENCES[facts["event"]].format_map(ShownFacts(facts))[:LONGEST]
+    return SENTENCES[members["event"]].format_map(TextMembers(members))[:MAX_CHARACTERS]
 
 
-class ShownFacts(dict[str, Any]):
-    """Members of a line as they are shown."""
+class TextMembers(dict[str, Any]):
+    """Members of a line as text."""
 
     def __getitem__(self, name: str) -> str:
         """Return a member as text."""

@@ -5,7 +5,7 @@ class Broken(Exception):
     """A property does not hold for this input."""
 
 
-def expect(holds: object, promise: str) -> None:
-    """Raise `Broken` with *promise* unless it holds."""
+def expect(holds: object, rule: str) -> None:
+    """Raise `Broken` with the *rule* unless it holds."""
     if not holds:
-        raise Broken(promise)
+        raise Broken(rule)

@@ -6,7 +6,7 @@ from typing import Any
 
 import requests
 
-from fuzz.targets.promises import expect
+from fuzz.targets.properties import expect
 from token_broker.document import Document
 from token_broker.errors import BrokerError, InvalidRequest, NotConfigured
 from token_broker.exchange import Request
@@ -17,7 +17,7 @@ from token_broker.transport import urls as rules
 from token_broker_descriptors import asked
 from token_broker_descriptors import every as descriptors
 
-TELLING = 8
+QUOTE_LENGTH = 8
 """The length from which an error must not quote a text."""
 
 
@@ -46,30 +46,30 @@ def secrets(data: bytes) -> None:
         try:
             credentials = flow.vendor.parse(secret)
         except NotConfigured as error:
-            known = " ".join([*OURS, *(secret if isinstance(secret, dict) else ())])
-            quoted = [t for t in texts(secret) if len(t) >= TELLING and t in error.detail]
-            expect(all(text in known for text in quoted), "nothing is quoted")
+            allowed = " ".join([*OWN_TEXTS, *(secret if isinstance(secret, dict) else ())])
+            quoted = [t for t in texts(secret) if len(t) >= QUOTE_LENGTH and t in error.detail]
+            expect(all(text in allowed for text in quoted), "no value is quoted")
             json.dumps(error.problem()).encode()
         else:
             expect(not any(t in repr(credentials) for t in passwords(secret)), "no secret is shown")
-            begins(flow, credentials)
+            check_first_request(flow, credentials)
 
 
-OURS = (
+OWN_TEXTS = (
     "does not begin with https://",
     "must be a string that is not blank",
     "personal_access_token",
     "must be one of both, rToken, RenewalToken",
     "must be one of x-api-token, x-api-key",
 )
-"""Words of error texts that a secret may contain."""
+"""Parts of error texts that a secret may contain, too."""
 
 
 def passwords(secret: dict[str, Any]) -> Iterator[str]:
     """Yield the confidential values of a secret."""
     for name in SECRETS:
         value = secret.get(name)
-        if isinstance(value, str) and len(value.strip()) >= TELLING and value not in PUBLIC:
+        if isinstance(value, str) and len(value.strip()) >= QUOTE_LENGTH and value not in PUBLIC:
             yield value.strip()
 
 
@@ -79,7 +79,7 @@ SECRETS = frozenset(
 PUBLIC = ("https://", "vendorlink", "Credentials")
 
 
-def begins(flow: Flow, credentials: Any) -> None:
+def check_first_request(flow: Flow, credentials: Any) -> None:
     """Check that the first request with *credentials* can be made."""
     body = Document(dict(descriptors()[flow.name].demo), InvalidRequest)
     requested = LISTING if flow.name == "vntana" else flow.requested(body)
@@ -88,29 +88,29 @@ def begins(flow: Flow, credentials: Any) -> None:
         request: Any = next(flow.vendor.exchange(credentials, resolved, 1_900_000_000, None))
     except BrokerError:
         return
-    expect(isinstance(request, Request), "it begins with a request")
+    expect(isinstance(request, Request), "an exchange begins with a request")
     rules.split_url(request.url)
     request.body.decode("ascii")
 
 
 def addresses(data: bytes) -> None:
-    """Check an address: it is refused, or all parsers read it alike."""
+    """Check an address: it is refused, or all parsers agree."""
     text = data.decode("utf-8", "surrogateescape")
     try:
         host, port = rules.split_host(text)
     except ValueError as error:
-        expect(len(text) < TELLING or text not in str(error), "nothing is quoted")
+        expect(len(text) < QUOTE_LENGTH or text not in str(error), "no value is quoted")
     else:
-        expect(rules.split_host(rules.join_host(host, port)) == (host, port), "one spelling")
+        expect(rules.split_host(rules.join_host(host, port)) == (host, port), "a host has one form")
         rules.is_loopback_host(host)
     try:
         parts = rules.split_url(text)
     except ValueError as error:
-        expect(len(text) < TELLING or text not in str(error), "nothing is quoted")
+        expect(len(text) < QUOTE_LENGTH or text not in str(error), "no value is quoted")
         return
     host, _ = rules.split_host(parts.netloc)
-    expect(parts.scheme == "https" or rules.is_loopback_host(host), "in clear to loopback only")
-    expect("@" not in parts.netloc and not parts.username, "no user is in the address")
+    expect(parts.scheme == "https" or rules.is_loopback_host(host), "unencrypted to loopback only")
+    expect("@" not in parts.netloc and not parts.username, "an address has no user")
     sent = requests.Request("POST", parts.geturl()).prepare().url or ""
     read = rules.split_url(sent)
     expect(
@@ -126,7 +126,7 @@ def base(text: str) -> None:
         url = rules.base_url(text, "key", without="/v1")
     except NotConfigured:
         return
-    expect(rules.split_url(url).geturl() == url, "a base is an address")
+    expect(rules.split_url(url).geturl() == url, "a base URL is an address")
 
 
 def variants(data: bytes) -> None:
@@ -139,8 +139,8 @@ def variants(data: bytes) -> None:
     expect((encode(one) == encode(other)) == is_same, "names are unique")
     expect(canonical_hash(one) == canonical_hash(document(first)), "a name is stable")
     if isinstance(one, dict):
-        turned = dict(reversed(one.items()))
-        expect(canonical_hash(turned) == canonical_hash(one), "the order does not matter")
+        reordered = dict(reversed(one.items()))
+        expect(canonical_hash(reordered) == canonical_hash(one), "the order does not matter")
 
 
 def portable(value: Any, levels: int = 64) -> bool:

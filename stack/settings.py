@@ -1,4 +1,4 @@
-"""The addresses, paths and names of one run."""
+"""The ports, paths and names of one run."""
 
 import socket
 from dataclasses import dataclass, field
@@ -29,29 +29,24 @@ def free_port() -> int:
 
 
 @dataclass(frozen=True)
-class Places:
-    """The addresses of one run, and its temporary *folder*."""
+class Settings:
+    """The emulator's ports, and the temporary *folder* of one run."""
 
     folder: Path
     https_port: int = field(default_factory=free_port)
     http_port: int = field(default_factory=free_port)
 
     @property
-    def https(self) -> str:
+    def https_url(self) -> str:
         """The emulator's URL with TLS."""
         return f"https://{HOST}:{self.https_port}"
 
     @property
-    def http(self) -> str:
-        """The URL of the same without TLS."""
+    def http_url(self) -> str:
+        """The emulator's URL without TLS."""
         return f"http://{HOST}:{self.http_port}"
 
     @property
-    def authorities(self) -> Path:
-        """The file of certificates by which to trust the emulator."""
+    def ca_file(self) -> Path:
+        """The emulator's certificate, to verify its TLS with."""
         return self.folder / "tmp/ministack-tls/server.crt"
-
-    @property
-    def bundle(self) -> Path:
-        """The same, with the machine's own certificates."""
-        return self.authorities.with_name("ca-bundle.pem")

@@ -5,10 +5,10 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-from fuzz.targets.promises import expect
-from fuzz.targets.words import document
+from fuzz.targets.inputs import document
+from fuzz.targets.properties import expect
 from token_broker import maintenance
-from token_broker.aliases import is_outdated
+from token_broker.aliases import may_be_outdated
 from token_broker.decisions import may_force, recent_reports, state
 from token_broker.item_codec import LARGEST, item_of
 from token_broker.sealing import Sealer
@@ -18,19 +18,19 @@ NOW = 1_900_000_000
 
 
 def items(data: bytes) -> None:
-    """Read an item's attributes, and decide by it: a damaged item counts as absent."""
+    """Read an item's attributes, and decide by it: a corrupt item counts as absent."""
     record = document(data)
     if not isinstance(record, dict):
         return
-    known = {name: typed(value) for name, value in record.items()}
-    item = item_of("flow#connection", "-", known)
+    attributes = {name: typed(value) for name, value in record.items()}
+    item = item_of("flow#connection", "-", attributes)
     if item.corrupt:
-        expect(item.token is None and item.target is None, "a damaged token is absent")
+        expect(item.token is None and item.target is None, "a corrupt token is absent")
     expect(0 <= item.expires_at <= LARGEST, "numbers are bounded")
     state(item, NOW)
     may_force(item, NOW)
     recent_reports(item, NOW)
-    is_outdated(item, item)
+    may_be_outdated(item, item)
     maintenance.is_due(item, NOW)
     json.dumps(maintenance.entry(item, item, NOW, "v1")).encode()
     for name in item.corrupt:
@@ -56,17 +56,17 @@ def seals(data: bytes) -> None:
     item = item_of("flow#connection", "-", record)
     sealer = Sealer("table", "key", lambda: Key(data))
     token = sealer.open_token(item)
-    expect(token is None or isinstance(token, Token), "a token or nothing")
+    expect(token is None or isinstance(token, Token), "a token or None")
     variant = sealer.open_variant(item)
-    expect(variant is None or isinstance(variant.kind, str), "a variant or nothing")
+    expect(variant is None or isinstance(variant.kind, str), "a variant or None")
 
 
 class Key:
     """A key that decrypts everything to the same bytes."""
 
-    def __init__(self, clear: bytes) -> None:
-        self._clear = clear
+    def __init__(self, plain: bytes) -> None:
+        self._plain = plain
 
     def decrypt(self, **_: object) -> dict[str, bytes]:
         """Return those bytes."""
-        return {"Plaintext": zlib.compress(self._clear)}
+        return {"Plaintext": zlib.compress(self._plain)}
