@@ -156,11 +156,15 @@ def test_other_settings_fall_back_to_powertools() -> None:
 def test_no_line_of_a_library_that_quotes_requests_reaches_the_log(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Lambda's runtime has a handler at the root, and an operator may set any level below."""
+    """Lambda's runtime has a handler at the root, and an operator may set any level below.
+
+    Not even to stderr, where Python writes a warning for which it finds no handler.
+    """
     written = StringIO()
     monkeypatch.setattr(logging.root, "handlers", [logging.StreamHandler(written)])
     library, module = logging.getLogger(name), logging.getLogger(f"{name}.module")
     monkeypatch.setattr(library, "propagate", True)
+    monkeypatch.setattr(library, "handlers", [])
     monkeypatch.setattr(module, "level", logging.DEBUG)
     Telemetry("vntana")
     for logger in (library, module):

@@ -199,3 +199,6 @@ def hush(logger: logging.Logger) -> None:
     """Let nothing of *logger* and those below it reach the log, whatever their level."""
     logger.setLevel(logging.WARNING)
     logger.propagate = False
+    if not logger.handlers:
+        # Without one, Python itself writes warnings to stderr, which is the log.
+        logger.addHandler(logging.NullHandler())
