@@ -6,6 +6,7 @@ import select
 import socket
 import time
 import traceback
+import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -241,7 +242,12 @@ BOMB = gzip.compress(b"0" * 50_000_000, mtime=0)
     ],
 )
 def test_a_larger_body_is_refused(serve: Serve, transport: Transport, raw: bytes) -> None:
+    """And not decompressed as a whole."""
+    tracemalloc.start()
     error = failure(transport, get(serve(sends(raw)).url))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 16 * LARGEST_BODY
     assert isinstance(error, UpstreamContractChanged)
     assert error.detail == "look: the answer is too large"
     assert error.upstream_status == (302 if b"302" in raw[:20] else 200)
