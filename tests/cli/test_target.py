@@ -20,7 +20,7 @@ from token_broker_cli.context import SECONDS, Context
 from token_broker_cli.errors import CommandError
 from token_broker_cli.main import EPILOG, app
 from token_broker_cli.screen import Screen
-from token_broker_cli.settings import LocalSystem, Options, Settings
+from token_broker_cli.settings import FLOWS, LocalSystem, Options, Settings
 from token_broker_client.deadline import Deadline
 from token_broker_local.addresses import (
     ACCESS_KEY,
@@ -39,6 +39,8 @@ HOST = "https://abc.execute-api.eu-west-1.amazonaws.com"
 OWN = "https://broker.example.com"
 PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
 STATUS = dict.fromkeys(("flow", "connection", "variants", "held", "complete", "secret_version"))
+LAST = 65_534 - len(FLOWS)
+"""Behind it are the ports of the AWS services and of each vendor's fake."""
 URL, STAGE = "TOKEN_BROKER_URL", "TOKEN_BROKER_STAGE"
 
 
@@ -89,7 +91,7 @@ NO_STAGE = "No stage is set → Name one with --stage or"
             for name in ("stage", "url", "stack", "profile", "region")
         ),
         (Options(local=True, stage="prod"), {}, "--local and --stage"),
-        (Options(port=65_532), {}, "port must be a number from 1 to 65531"),
+        (Options(port=LAST + 1), {}, f"port must be a number from 1 to {LAST}"),
         (Options(port=0), {STAGE: "prod"}, "port"),
         *((Options(local=True), {"PORT": port}, "port") for port in ("0", "٨٠٨٠")),
     ],
@@ -123,7 +125,7 @@ ADDRESSES = (
         (Options(local=True), {"PORT": ""}, "local", "http://127.0.0.1:8080"),
         (Options(port=7080), {"PORT": "9080"}, "local", "http://127.0.0.1:7080"),
         (Options(port=1), {}, "local", "http://127.0.0.1:1"),
-        (Options(port=65_531), {}, "local", "http://127.0.0.1:65531"),
+        (Options(port=LAST), {}, "local", f"http://127.0.0.1:{LAST}"),
         *((Options(url=url), {}, "prod", url) for url in (PROD, *ADDRESSES)),
         (Options(stage="prod", url=PROD), {STAGE: "dev"}, "prod", PROD),
         (Options(stage="prod", url=OWN), {STAGE: "test", URL: f"{HOST}/test"}, "prod", OWN),

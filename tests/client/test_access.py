@@ -22,6 +22,7 @@ from token_broker_client.httpx_auth import HttpxBrokerAuth
 from token_broker_client.request import FLOWS, Command, Flow, TokenRequest
 from token_broker_client.requests_auth import BrokerAuth
 from token_broker_client.transport import Reply, Request
+from token_broker_descriptors import every as descriptors
 
 OPENAPI = Path(__file__).parents[2] / "openapi.yaml"
 
@@ -35,8 +36,6 @@ VALUES: dict[str, Any] = {
     "min_ttl": 0,
     "rejected": "0" * 16,
     "force": True,
-    "organization": "studio",
-    "workspace": "chairs",
     "parameters": {"n": 1, "x": 1.5, "yes": True, "none": None, "deep": [{}]},
 }
 
@@ -45,8 +44,9 @@ VALUES: dict[str, Any] = {
 def test_a_command_holds_only_the_arguments_that_were_given(flow: Flow) -> None:
     """Each argument alone, and all of them; sync and async; with their JSON types."""
     names = SCHEMAS[f"{flow.title()}Request"]["properties"]
+    values = {field.name: field.example for field in descriptors()[flow].fields} | VALUES
     for chosen in ([], *([name] for name in names), names):
-        given = {name: VALUES[name] for name in chosen}
+        given = {name: values[name] for name in chosen}
         conditions = {name: given.pop(name) for name in TokenRequest._fields if name in given}
         channel = RecordingChannel()
         getattr(broker(channel), flow)("zero", **given, **conditions)

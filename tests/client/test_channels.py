@@ -44,7 +44,7 @@ from token_broker_client.cache import Cache
 from token_broker_client.deadline import Deadline
 from token_broker_client.functions import CLIENTS, Functions, names, region, unsent
 from token_broker_client.gateway import ROUTES, Gateway
-from token_broker_client.request import Command
+from token_broker_client.request import FLOWS, Command
 from token_broker_client.transport import Request
 from token_broker_local.addresses import REGION
 
@@ -333,7 +333,7 @@ def test_an_invalid_connection_name_is_refused_without_a_call(connection: Any) -
 
 @pytest.mark.parametrize("flow", ["vntan", "", None, "../vntana"])
 def test_an_unknown_flow_is_refused_without_a_call(flow: Any) -> None:
-    with refused(InvalidRequest, "flow: must be one of vntana, vendorlink, editor"):
+    with refused(InvalidRequest, f"flow: must be one of {', '.join(FLOWS)}"):
         Broker.from_url(API).access(flow, "acme")
 
 

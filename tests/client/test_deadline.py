@@ -1,6 +1,8 @@
 """A retryable error is retried until the deadline; any other error is final."""
 
 import math
+import random
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -103,6 +105,11 @@ def test_a_permanent_error_is_not_retried() -> None:
     with pytest.raises(CredentialRejected):
         clock.retry(call)
     assert len(call.seconds) == 1
+
+
+def test_by_default_a_call_has_20_seconds_and_the_systems_clock() -> None:
+    assert Patience() == (20, time.monotonic, time.sleep, random.random)
+    assert Patience.of(7) == Patience()._replace(seconds=7)
 
 
 def test_a_deadline_can_be_shortened_but_not_extended() -> None:

@@ -156,7 +156,7 @@ def test_a_hold_survives_delete_and_rotation_and_a_lift_starts_the_rotation(
     ]
 
 
-@pytest.mark.parametrize("reason", [None, "", " ", "two\nlines", "x" * 201, 5])
+@pytest.mark.parametrize("reason", [None, " ", "two\nlines", 5])
 def test_a_hold_without_a_valid_reason_is_refused(world: World, reason: object) -> None:
     """The error names the field."""
     response = hold(world, "editor", world.connect("editor"), reason)

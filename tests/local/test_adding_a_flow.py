@@ -32,11 +32,7 @@ TESTS = (
     *("tests/unit/flows/test_flows.py", f"tests/unit/flows/{NAME}"),
     *("tests/unit/flows/test_every_flow.py", "tests/template/test_rules.py"),
     *("tests/unit/flows/test_probes.py", "tests/unit/test_check.py"),
-    *(
-        "tests/unit/fakes",
-        "tests/functions/test_tokens.py",
-        "tests/functions/test_published_events.py",
-    ),
+    *("tests/unit/fakes", "tests/functions", "tests/cli/test_leaks.py"),
     *("tests/template/test_deploying.py", "tests/cli/test_probe.py"),
 )
 CHOSEN = f"{NAME} or same_in_all or unique_position or template_satisfies or every_parameter"
@@ -87,6 +83,33 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / block["path"]).write_text(block["code"].replace("position=3,", free))
     ran(folder, "-m", "token_broker_operations")
     return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        *(("", "must match"), ("a", "must match"), ("Ledger", "must match"), ("lambda", "no word")),
+        *(("editor", "there is a flow"), ("vendor", "is taken"), ("control", "is taken")),
+        ("forget", "is taken"),  # the client has such a method
+    ],
+)
+def test_a_name_that_is_invalid_or_taken_is_refused(name: str, why: str, tmp_path: Path) -> None:
+    """Before anything is written."""
+    with pytest.raises(skeleton.Refused, match=why):
+        skeleton.main(name, tmp_path)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    """Not even where one of the files is there."""
+    shutil.copytree(ROOT / "events", tmp_path / "events")
+    mine = tmp_path / "docs/upstreams" / f"{NAME}.md"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    before = files(tmp_path)
+    with pytest.raises(skeleton.Refused, match="is there already"):
+        skeleton.main(NAME, tmp_path)
+    assert files(tmp_path) == before
 
 
 def files(root: Path) -> dict[str, bytes]:

@@ -69,6 +69,8 @@ def test_a_request_of_the_page_switches_a_fake(fake: Fake[Any], headers: Mapping
     """From each origin of this machine that serves the page."""
     assert posted(fake, headers={**OWN, **headers}).status == 200
     assert [fault.status for fault in fake.faults.set] == [503]
+    assert posted(fake, {"flow": FLOW, "switch": {}, "reset": "no"}).status == 200
+    assert fake.faults.set
     assert posted(fake, {"flow": FLOW, "switch": {}, "reset": True}).status == 200
     assert not fake.faults.set
 

@@ -6,29 +6,33 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO, Any
 
 import boto3
 import pytest
+from botocore.stub import Stubber
 
 from tests.local.callers import signed
 from tests.subjects import CHECKED, clear_refusal, proof
 from tests.systems import system
 from tests.waiting import PATIENCE_SECONDS, wait_until
 from token_broker.telemetry import Line
+from token_broker_local import states
 from token_broker_local.addresses import FLOWS, Addresses, function_name, secret_name
-from token_broker_local.controls import RESPONSE_MEMBERS
+from token_broker_local.controls import RESPONSE_MEMBERS, Controls
 from token_broker_local.dashboard import CALL, FILES, PATH, SWITCH, Dashboard
-from token_broker_local.event_log import MAX_EVENTS, SENTENCES, EventLog
+from token_broker_local.event_log import MAX_CHARACTERS, MAX_EVENTS, SENTENCES, EventLog
 from token_broker_local.functions import Function
 from token_broker_local.gateway import Gateway
-from token_broker_local.messages import HttpRequest, HttpResponse
+from token_broker_local.messages import GatewayError, HttpRequest, HttpResponse
 from token_broker_local.metrics import MAX_SERIES, OTHERS, POINTS, SECONDS, Metrics, percentile
-from token_broker_local.states import connections, state
+from token_broker_local.states import States, connections, state
 from token_broker_operations.dashboard import CHARTS, LISTED_EVENTS, Chart
 
 CHROMIUM = shutil.which("chromium")
@@ -147,6 +151,11 @@ def test_a_percentile_never_exceeds_the_largest_value(figures: Metrics, value: f
     [series] = figures.series_of(Chart("", "Duration", ("p99",)))
     assert series["all"]["p99"] == pytest.approx(value, rel=0.03)
     assert percentile({0: 1}, 0.5, value) <= value
+
+
+def test_a_percentile_of_few_values_is_one_that_so_many_do_not_exceed() -> None:
+    """The second of three for the median."""
+    assert percentile({0: 1, 10: 1, 20: 1}, 0.5, 99) == pytest.approx(1.05**10, rel=0.03)
 
 
 def test_the_number_of_series_and_points_is_bounded(figures: Metrics, clock: Clock) -> None:
@@ -268,17 +277,59 @@ def test_the_states_are_read_once_for_all_open_pages(clock: Clock) -> None:
     """A second tab causes no more reads."""
     rounds: list[int] = []
 
-    def states() -> Iterator[Mapping[str, Any]]:
+    def read() -> Iterator[Mapping[str, Any]]:
         rounds.append(1)
         yield {"flow": "vntana", "connection": "demo", "variants": []}
 
-    dashboard = Dashboard(Metrics(), states, clock)
+    dashboard = Dashboard(Metrics(), read, clock)
     assert dashboard.content("vntana")["connections"]
     assert not dashboard.content("editor")["connections"]
     assert len(rounds) == 1
     clock.now += 1
     dashboard.content(None)
     assert len(rounds) == 2
+    clock.now -= 3_600
+    dashboard.content(None)
+    assert len(rounds) == 3
+
+
+def test_the_states_are_read_again_after_an_action_that_failed() -> None:
+    """It may have done its work all the same."""
+    rounds: list[int] = []
+
+    def read() -> Iterator[Mapping[str, Any]]:
+        rounds.append(1)
+        yield from ()
+
+    page = Dashboard(Metrics(), read, controls=Controls("", {}))
+    page.content(None)
+    headers = {
+        "Host": "localhost",
+        "Origin": "http://localhost",
+        "Content-Type": "application/json",
+    }
+    with pytest.raises(GatewayError):
+        page.answer(HttpRequest("POST", CALL, "", [*headers.items()], b"{}"))
+    page.content(None)
+    assert len(rounds) == 2
+
+
+def test_all_pages_of_the_secrets_are_listed() -> None:
+    """There may be thousands."""
+    secrets = boto3.client(
+        "secretsmanager",
+        region_name="eu-west-1",
+        aws_access_key_id="local",
+        aws_secret_access_key="local",
+    )
+    asked = {"Filters": [{"Key": "name", "Values": ["token-broker/local/"]}]}
+    with Stubber(secrets) as account:
+        page = {"SecretList": [{"Name": "one"}], "NextToken": "more"}
+        account.add_response("list_secrets", page, asked)
+        account.add_response(
+            "list_secrets", {"SecretList": [{"Name": "two"}]}, asked | {"NextToken": "more"}
+        )
+        assert [*States({}, secrets).names()] == ["one", "two"]
 
 
 def test_a_failed_status_call_is_shown_by_the_name_of_its_error() -> None:
@@ -294,13 +345,33 @@ def test_a_failed_status_call_is_shown_by_the_name_of_its_error() -> None:
     assert lines == []
 
 
+def test_a_slow_status_call_is_shown_by_the_name_of_its_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The other connections are shown all the same, up to a number."""
+    monkeypatch.setattr(states, "TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(states, "MAX_CONNECTIONS", 2)
+    is_over = threading.Event()
+
+    def handler(event: Any, _: Any) -> Any:
+        is_over.wait(PATIENCE_SECONDS * (event["connection"] == "a"))
+        return event
+
+    names = [secret_name("vntana", name) for name in "abc"]
+    paginator = SimpleNamespace(paginate=lambda **_: [{"SecretList": [{"Name": n} for n in names]}])
+    secrets: Any = SimpleNamespace(get_paginator=lambda _: paginator)
+    found = [*States({"vntana": Function(function_name("vntana"), handler)}, secrets)()]
+    is_over.set()
+    assert [one.get("error") for one in found] == ["TimeoutError", None]
+
+
 # Events
 
 
 def test_events_are_described_newest_first(clock: Clock) -> None:
     """Of one flow or of all, of a bounded number; other lines of the log are ignored."""
     log = EventLog(clock)
-    lines = [
+    lines: list[dict[str, Any]] = [
         {"event": "held", "flow": "vntana", "connection": "a", "by": "jane", "reason": "{drill}"},
         {"event": "hand-out", "flow": "vntana", "connection": "a", "caller": "jane"},
         {"event": "replaced", "flow": "editor", "connection": "b", "generation": 1, "token": "s3c"},
@@ -312,6 +383,8 @@ def test_events_are_described_newest_first(clock: Clock) -> None:
     ]
     assert [one["event"] for one in log.latest("vntana")] == ["held"]
     assert log.latest()[0]["at"] == clock.now
+    log.record(json.dumps({**lines[0], "reason": "long " * 1_000}))
+    assert len(log.latest()[0]["text"]) <= MAX_CHARACTERS
     for _ in range(MAX_EVENTS):
         log.record(json.dumps(lines[2]))
     assert {one["event"] for one in log.latest()} == {"replaced"}
@@ -402,11 +475,13 @@ def test_the_page_can_cause_a_latch_an_outage_and_a_recovery(local: Addresses, f
 
     assert act("token")["status"] == 200
     assert flow not in CHECKED or act("check")["ok"] is True
+    assert len({one["fingerprint"] for one in state()["variants"]} - {None}) == 1
     assert act("hold")["code"] == "invalid_request"  # no reason
     assert act("hold", reason="a drill")["held"]["reason"] == "a drill"
     assert state()["held"]["reason"] == "a drill"
     assert act("token")["code"] == "connection_held"
-    assert act("lift")["held"] is None
+    assert act("lift", reason="left over from the hold")["held"] is None
+    assert act("token", reason="left over from the hold")["status"] == 200
     fails("answer", step=proof(flow).step, **clear_refusal(flow))
     act("forget")
     assert act("token")["code"] == "credential_rejected"

@@ -10,7 +10,7 @@ import pytest
 
 from tests.subjects import FLOWS
 from tests.waiting import PATIENCE_SECONDS
-from token_broker_local.functions import Function, LambdaContext, load, load_all
+from token_broker_local.functions import RESPONSE_LIMIT, Function, LambdaContext, load, load_all
 
 
 def called(
@@ -82,6 +82,15 @@ def test_a_handler_beyond_its_timeout_is_reported_as_timed_out() -> None:
     assert failed
     assert problem["errorType"] == "Sandbox.Timedout"
     assert problem["errorMessage"].endswith("Task timed out after 0.05 seconds")
+
+
+@pytest.mark.parametrize(("beyond", "is_too_large"), [(0, False), (1, True)])
+def test_an_answer_beyond_lambdas_limit_is_an_error(beyond: int, is_too_large: bool) -> None:
+    """Of the answer as JSON."""
+    size = RESPONSE_LIMIT + beyond - len('""')
+    answer, failed = called(lambda *_: "x" * size)
+    assert failed is is_too_large
+    assert not failed or answer["errorType"] == "Function.ResponseSizeTooLarge"
 
 
 def test_functions_in_files_of_equal_name_are_separate(tmp_path: Path) -> None:

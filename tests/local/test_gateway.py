@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from botocore.credentials import Credentials
 
 from tests.local.callers import HOST, signed
 from tests.waiting import PATIENCE_SECONDS
 from token_broker.flows import every
-from token_broker_local.addresses import FLOWS, function_name
+from token_broker_local.addresses import ACCESS_KEY, FLOWS, function_name
 from token_broker_local.functions import Function, LambdaContext
 from token_broker_local.gateway import Gateway
 from token_broker_local.messages import HttpRequest, HttpResponse
@@ -77,8 +78,9 @@ def test_each_route_has_its_function(method: str, path: str, flow: str) -> None:
     ],
 )
 def test_an_unknown_route_is_a_403(method: str, path: str) -> None:
-    """A REST API has no 404 and no 405: both are this 403, signed or not."""
-    for request in (signed(method, path), HttpRequest(method, path)):
+    """A REST API has no 404 and no 405: both are this 403, however it is signed."""
+    wrong = signed(method, path, credentials=Credentials(ACCESS_KEY, "wrong"))
+    for request in (signed(method, path), wrong, HttpRequest(method, path)):
         answer = gateway(echo).answer(request)
         assert answer.status == 403
         assert answer.body == b'{"message":"Missing Authentication Token"}'
@@ -115,7 +117,7 @@ def test_the_event_has_the_members_of_a_rest_api_event() -> None:
     """All of them, and no other."""
     request = signed(
         "POST",
-        "/v1/editor/demo/token?a=1&a=2&b=x%20y%2Bz",
+        "/v1/editor/demo/token?a=1&a=2&b=x%20y%2Bz&c=",
         b'{"min_ttl": 5}',
         {"Content-Type": "application/json", "user-agent": "tests"},
     )
@@ -127,8 +129,8 @@ def test_the_event_has_the_members_of_a_rest_api_event() -> None:
         "resource": "/v1/editor/{connection}/token",
         "path": "/v1/editor/demo/token",
         "httpMethod": "POST",
-        "queryStringParameters": {"a": "2", "b": "x y+z"},
-        "multiValueQueryStringParameters": {"a": ["1", "2"], "b": ["x y+z"]},
+        "queryStringParameters": {"a": "2", "b": "x y+z", "c": ""},
+        "multiValueQueryStringParameters": {"a": ["1", "2"], "b": ["x y+z"], "c": [""]},
         "pathParameters": {"connection": "demo"},
         "stageVariables": None,
         "body": '{"min_ttl": 5}',
@@ -177,12 +179,12 @@ def test_the_event_has_the_time_as_text_and_as_milliseconds() -> None:
     assert before <= requested_at <= datetime.now(UTC)
 
 
-def test_the_event_has_no_signature() -> None:
+def test_the_event_has_neither_signature_nor_headers_of_the_connection() -> None:
     """API Gateway drops `Authorization` where IAM has used it."""
-    headers = event_of(signed(headers={"Connection": "keep-alive"}))["headers"]
-    assert not {"authorization", "connection", "content-length"} & {
-        name.lower() for name in headers
-    }
+    of_it = ("Connection", "Expect", "Keep-Alive", "Proxy-Authenticate", "TE", "Trailer", "Upgrade")
+    passed = event_of(signed(headers=dict.fromkeys(of_it, "x"), body=b"{}"))["headers"]
+    names = {name.lower() for name in passed}
+    assert names.isdisjoint({"authorization", "content-length", *map(str.lower, of_it)})
 
 
 def test_absent_parts_of_a_request_are_null() -> None:
@@ -241,6 +243,8 @@ def test_the_response_of_the_function_is_passed_on() -> None:
                 "retry-after": "3",
                 "content-type": "application/problem+json",
                 "date": "x",
+                "x-two": "replaced by the several",
+                "x-true": True,
             },
             "multiValueHeaders": {"x-two": ["a", "b"]},
             "body": "{}",
@@ -254,6 +258,7 @@ def test_the_response_of_the_function_is_passed_on() -> None:
         "application/problem+json"
     ]
     assert ("x-amzn-Remapped-date", "x") in headers
+    assert ("x-true", "true") in headers
 
 
 def test_a_response_without_content_type_is_json() -> None:
@@ -277,11 +282,13 @@ def test_a_base64_body_of_a_response_is_decoded() -> None:
         pytest.param({"status": 200}, id="an unknown member"),
         pytest.param({"statusCode": "ok"}, id="a status that is no number"),
         pytest.param({"statusCode": [200]}, id="a status that is a list"),
-        pytest.param({"statusCode": 2000}, id="a status that there is not"),
+        pytest.param({"statusCode": 199}, id="a status below a final one"),
+        pytest.param({"statusCode": 600}, id="a status that there is not"),
         pytest.param({"body": {"a": 1}}, id="a body that is no text"),
         pytest.param({"body": "%", "isBase64Encoded": True}, id="a body that is not base64"),
         pytest.param({"headers": {"a": 1}}, id="a header that is a number"),
         pytest.param({"headers": {"a": "b\r\nc: d"}}, id="a header that would be two"),
+        pytest.param({"headers": {"a\nb": "c"}}, id="a name that would be two lines"),
         pytest.param({"headers": []}, id="headers that are a list"),
         pytest.param({"multiValueHeaders": {"a": "b"}}, id="several values that are one"),
         pytest.param({"body": b"bytes"}, id="what is no JSON"),
@@ -307,13 +314,19 @@ def test_an_exception_of_the_function_is_a_502() -> None:
 
 
 @pytest.mark.parametrize(
-    ("limit", "status", "text"),
-    [("timeout", 502, "Internal server error"), ("patience", 504, "Endpoint request timed out")],
+    ("limits", "status", "text"),
+    [
+        (["timeout"], 502, "Internal server error"),
+        (["patience"], 504, "Endpoint request timed out"),
+        (["timeout", "patience"], 502, "Internal server error"),
+    ],
 )
-def test_a_function_beyond_its_timeout_is_a_502_or_504(limit: str, status: int, text: str) -> None:
-    """502 where Lambda's timeout ends it, 504 where that of API Gateway does."""
+def test_a_function_beyond_its_timeout_is_a_502_or_504(
+    limits: list[str], status: int, text: str
+) -> None:
+    """502 where Lambda's timeout ends it, 504 where that of API Gateway does before."""
     is_over = threading.Event()
-    late = gateway(lambda *_: is_over.wait(PATIENCE_SECONDS), **{limit: 0.05})
+    late = gateway(lambda *_: is_over.wait(PATIENCE_SECONDS), **dict.fromkeys(limits, 0.05))
     answer = late.answer(signed())
     is_over.set()
     assert (answer.status, message(answer)) == (status, text)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from token_broker_local.log_capture import phrases
+from token_broker_local.log_capture import called, phrases
 
 HAND_OUT = {"event": "hand-out", "flow": "vntana", "connection": "demo", "caller": "arn:x"} | {
     "variant": "-",
@@ -49,9 +49,15 @@ REPLACED = {"event": "replaced", "kind": "login", "generation": 2, "fingerprint"
         ([1], "[1]"),
         ("  ", None),
         (" as it is", "as it is"),
+        ("not as\x1b[2J it is", "not as\\x1b[2J it is"),
     ],
 )
 def test_a_log_line_is_described_without_repeating_the_call(line: Any, phrase: str | None) -> None:
     """The line begins with the call, its status and its duration."""
     written = line if isinstance(line, str) else json.dumps(line)
     assert [*phrases(f"{written}\n")] == ([f"| {phrase}"] if phrase else [])
+
+
+def test_the_name_of_a_connection_does_not_fill_the_log() -> None:
+    """A direct invocation may name anything."""
+    assert len(called(json.dumps({"connection": "x" * 9_999}).encode(), "function")) <= 200

@@ -129,12 +129,17 @@ def test_aws_settings_of_a_real_account_are_replaced() -> None:
         "AWS_SESSION_TOKEN": "real",
         "AWS_ENDPOINT_URL_DYNAMODB": "https://real.example",
         "HOME": "/home/somebody",
+        "no_proxy": "example.com",
+        "POWERTOOLS_LOG_LEVEL": "DEBUG",
     }
     environment.enter(Addresses(9000), variables)
     assert variables["AWS_ACCESS_KEY_ID"] == "local"
     assert variables["AWS_ENDPOINT_URL"] == "http://127.0.0.1:9001"
     assert variables["AWS_ENDPOINT_URL_LAMBDA"] == "http://127.0.0.1:9000"
     assert variables["HOME"] == "/home/somebody"
+    assert variables["POWERTOOLS_LOG_LEVEL"] == "DEBUG"
+    assert variables["NO_PROXY"] == variables["no_proxy"] == "127.0.0.1"
+    assert variables["AWS_CONFIG_FILE"] == variables["AWS_SHARED_CREDENTIALS_FILE"] == os.devnull
     assert not variables.keys() & {
         "AWS_PROFILE",
         "AWS_SESSION_TOKEN",

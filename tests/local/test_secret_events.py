@@ -96,6 +96,30 @@ def test_a_change_of_a_secret_sends_its_events_to_the_function(
     assert events.empty()
 
 
+def test_a_label_that_moves_sends_its_event(
+    secrets: "SecretsManagerClient", events: Events
+) -> None:
+    """A pending version is in CloudTrail's record alone, without its value, until then."""
+    name = secret_name("vntana", "acme")
+    old = secrets.create_secret(Name=name, SecretString="{}")["VersionId"]
+    new = secrets.put_secret_value(
+        SecretId=name, SecretBinary=SECRET.encode(), VersionStages=["AWSPENDING"]
+    )["VersionId"]
+    _, put = events.get(timeout=PATIENCE_SECONDS)
+    assert put["detail"]["eventName"] == "PutSecretValue"
+    assert {"SecretBinary", "secretBinary"}.isdisjoint(put["detail"]["requestParameters"])
+    secrets.update_secret_version_stage(
+        SecretId=name,
+        VersionStage="AWSCURRENT",
+        MoveToVersionId=new,
+        RemoveFromVersionId=old,
+    )
+    details = [events.get(timeout=PATIENCE_SECONDS)[1]["detail"] for _ in range(2)]
+    assert {each.get("versionId") for each in details} == {new, None}
+    assert {each.get("eventName") for each in details} == {"UpdateSecretVersionStage", None}
+    assert events.empty()
+
+
 def test_other_operations_on_secrets_send_no_event(
     secrets: "SecretsManagerClient", events: Events
 ) -> None:

@@ -151,6 +151,11 @@ def test_a_date_header_is_accepted_instead_of_x_amz_date() -> None:
     verify(request, "execute-api", now())
 
 
+def test_names_of_signed_headers_are_accepted_in_any_case() -> None:
+    """Names of headers have none."""
+    verify(with_authorization(signed(), "host;x-amz-date", "Host;X-Amz-Date"), "execute-api", now())
+
+
 # What is refused
 
 

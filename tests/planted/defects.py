@@ -325,7 +325,7 @@ DEFECTS = (
     Defect(
         "a header that cannot be sent is quoted",
         "T8",
-        (f"{UNIT}/test_exchange.py::test_the_error_of_an_invalid_header_does_not_show_its_value",),
+        (f"{UNIT}/test_exchange.py::test_a_request_with_an_invalid_header_is_refused",),
         put(Request, "__post_init__", quoting),
     ),
     Defect(
@@ -532,7 +532,7 @@ DEFECTS = (
     Defect(
         "a package is not in the lock",
         "T32",
-        (f"{UNIT}/test_lock.py::test_each_requirement_of_a_layer_is_locked",),
+        (f"{UNIT}/test_lock.py::test_each_requirement_of_a_layer_is_locked_with_a_listed_licence",),
         unlocked,
     ),
     Defect(

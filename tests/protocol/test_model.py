@@ -48,7 +48,8 @@ def test_protocol_keeps_every_invariant(scenario: Scenario, runs: Runs) -> None:
     seen = runs(scenario.name)
     assert seen.is_whole
     assert not seen.traces, "\n".join(line for trace in seen.traces.values() for line in trace)
-    size = f"| {scenario.faults} + {scenario.occasions} | {round(seen.states, -3):,} |"
+    faults, occasions = scenario.bounds
+    size = f"| {faults} + {occasions} | {round(seen.states, -3):,} |"
     assert any(line.endswith(size) for line in rows(f"`{scenario.name}`"))
 
 

@@ -54,10 +54,7 @@ def requests(draw: st.DrawFn) -> dict[str, Any]:
     removed = draw(st.lists(NAMES.filter(lambda name: name not in changes), unique=True))
     seen = draw(st.dictionaries(NAMES, st.none() | VALUES.map(attribute_of), max_size=2))
     changes |= dict.fromkeys(removed)
-    return update_parameters(changes, seen) | {
-        "Key": KEY,
-        "ReturnValues": "ALL_NEW",
-    }
+    return update_parameters(changes, seen) | {"Key": KEY, "ReturnValues": "ALL_NEW"}
 
 
 def attribute_of(value: object) -> Any:

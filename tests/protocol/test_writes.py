@@ -1,7 +1,7 @@
 """Conditions and results of the store's writes that no seed of the simulation reaches."""
 
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -9,6 +9,7 @@ from tests.protocol.replay.counterparts import COUNTERPARTS
 from tests.protocol.simulation.guard_bugs import GUARD_BUGS
 from tests.protocol.simulation.planting import planted
 from tests.protocol.simulation.table import Table
+from tests.unit.memory_aws import TABLE_NAME, MemoryDynamoDB
 from token_broker.conditional_writes import Rejection
 from token_broker.decisions import Verdict
 from token_broker.errors import StoreUnavailable
@@ -18,35 +19,21 @@ from token_broker.refresh.outcome import Outcome, local_item
 from token_broker.store import Store
 from token_broker.tokens import Variant
 
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
 PLACE = ("vntana#acme", "-")
 KEY = {"connection": {"S": PLACE[0]}, "variant": {"S": PLACE[1]}}
 FAILURE = Failure("credential_rejected", "no", 10, 1, 40, "v2", is_login=True)
 KEPT = {"fence": 3, "accepted_version": "v1", "lease_owner": "a", "lease_until": 99}
 
 
-class Client:
-    """The operations of DynamoDB's client that the store uses here, over a table in memory."""
-
-    def __init__(self, table: Table) -> None:
-        self._table = table
-
-    def update_item(self, **request: Any) -> dict[str, Any]:
-        """Change an item."""
-        return {"Attributes": self._table.update(request)}
-
-    def get_item(self, **request: Any) -> dict[str, Any]:
-        """Return a record."""
-        place = tuple(value["S"] for value in request["Key"].values())
-        found = self._table.get(place)
-        return {"Item": found} if found else {}
-
-
 def kept(**attributes: object) -> tuple[Table, Store]:
     """Return a table with one item, and a store over it."""
     table = Table()
     table.records[PLACE] = KEY | {name: attribute(value) for name, value in attributes.items()}
-    client = Client(table)
-    return table, Store("table", lambda: client)
+    client = cast("DynamoDBClient", MemoryDynamoDB(table))
+    return table, Store(TABLE_NAME, lambda: client)
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,10 @@ def own_secrets_only(stack: Template) -> Iterator[str]:
     for flow in FLOWS:
         own = secret(f"token-broker/prod/{flow}/acme")
         foreign = [secret(f"token-broker/prod/{other}/acme") for other in others(flow)]
-        foreign += [secret(f"token-broker/dev/{flow}/acme"), secret("payroll")]
+        foreign += [
+            secret(f"token-broker/{path}/acme") for path in (f"dev/{flow}", f"prod/{flow}2")
+        ]
+        foreign += [secret("payroll")]
         for action in SECRET_ACTIONS:
             if not may(stack, flow, f"secretsmanager:{action}", own):
                 yield f"{flow} cannot {action} its own secret"

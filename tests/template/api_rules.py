@@ -165,6 +165,7 @@ def changed_secrets_invoke_the_function(stack: Template) -> Iterator[str]:
         for event in (
             moved(other),
             moved(flow, label="blue"),
+            moved(flow, label="AWSPENDING"),
             moved(flow, stage="dev"),
             *(call_of(other, name) for name in NAMES),
             call_of(flow, "GetSecretValue"),

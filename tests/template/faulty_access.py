@@ -7,6 +7,12 @@ from tests.template.tampering import grant, properties, reword, uncondition
 FAULTY: FaultyTemplates = {
     access_rules.own_secrets_only: {
         "all secrets": reword("VntanaPolicy", "ItsSecrets", "Resource", "*"),
+        "a prefix too short": reword(
+            "VntanaPolicy",
+            "ItsSecrets",
+            "Resource",
+            access_rules.secret("token-broker/prod/vntana*"),
+        ),
         "another flow's": grant(
             "VntanaPolicy",
             "secretsmanager:GetSecretValue",

@@ -61,6 +61,8 @@ FAULTY: FaultyTemplates = {
         "the fourth failure": in_operations(put("CheckAlarm", "Threshold", 3)),
         "the thirtieth failure": put("FailureStoreUnavailableAlarm", "Threshold", 30),
         "an hour": in_operations(put("DamageAlarm", "Period", 3_600)),
+        "a canary's time": put("FailureInternalAlarm", "Period", 300),
+        "twice": put("CrashAlarm", "EvaluationPeriods", 2),
         "without data": in_operations(put("DamageAlarm", "TreatMissingData", "breaching")),
         "another metric": put("CrashAlarm", "MetricName", "Crash"),
     },

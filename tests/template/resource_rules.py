@@ -200,6 +200,12 @@ MAX_THRESHOLDS = {"crash": 0, "damaged": 0, "check": 0, "throttled": 10} | {
 MAX_PERIOD_SECONDS = 300
 """The longest period in seconds of an alarm, except a budget's windows."""
 
+MAX_PERIODS = {"throttled": 2} | {signal.code: 3 for signal in SIGNALS if signal.whose == "caller"}
+"""In how many periods in a row there must be too many, where one does not suffice."""
+
+CANARY_PERIOD_SECONDS = 60
+"""The same of an alarm that takes a deployment back: a canary takes five minutes."""
+
 
 def alarms_count_what_is_written(stack: Template) -> Iterator[str]:
     """An alarm sums a metric, rings in time and not for want of data; crashes are the filters'."""
@@ -217,8 +223,11 @@ def alarms_count_what_is_written(stack: Template) -> Iterator[str]:
         if alarm["Threshold"] > MAX_THRESHOLDS.get(about, alarm["Threshold"]):
             yield f"{name} has a threshold that is too high"
         periods = [alarm.get("Period", 0), *(part["Period"] for part in parts)]
-        if about in MAX_THRESHOLDS and max(periods) > MAX_PERIOD_SECONDS:
+        longest = CANARY_PERIOD_SECONDS if f"<{name}>" in ROLLBACK_ALARMS else MAX_PERIOD_SECONDS
+        if about in MAX_THRESHOLDS and max(periods) > longest:
             yield f"{name} has a period of {max(periods)} s"
+        if alarm["EvaluationPeriods"] > MAX_PERIODS.get(about, 1):
+            yield f"{name} waits {alarm['EvaluationPeriods']} times"
         if about == "crash" and {alarm["MetricName"]} != counted:
             yield f"{name} watches a metric that no filter writes"
 

@@ -2,13 +2,19 @@
 
 import json
 import re
+import shlex
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError, WaiterError
+from botocore.stub import Stubber
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from tests.functions.world import Counted
 from tests.template.documents import ROOT, template
@@ -95,10 +101,11 @@ def test_every_stage_is_deployed_with_the_same_options(stage: str) -> None:
     assert "--resolve-s3" in command
 
 
-def test_json_is_quoted_for_sam() -> None:
-    """The calls of a warm schedule are JSON."""
-    text = deploy.quoted("WarmVntana", '{"connection": "acme"}')
-    assert text == r'WarmVntana="{\"connection\": \"acme\"}"'
+@given(value=st.text())
+@example('[{"connection": "acme", "organization": "a\\\\b"}]')
+def test_each_value_is_quoted_for_sam(value: str) -> None:
+    """The calls of a warm schedule are JSON, which has quotes, blanks and backslashes."""
+    assert shlex.split(deploy.quoted("WarmVntana", value)) == [f"WarmVntana={value}"]
 
 
 class CloudFormation(Account):
@@ -146,6 +153,25 @@ def test_a_failed_creation_can_be_repeated() -> None:
     assert account.protections() == ["disabled", "disabled", "enabled", "enabled"]
 
 
+@pytest.mark.parametrize("status", [None, "ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS"])
+def test_a_stack_without_resources_is_created_in_two_steps(status: str | None) -> None:
+    """Also one of which only a change set was made."""
+    before = Deployed(status, {}) if status else None
+    protections = [each["DeletionProtection"] for each in deploy.steps(before, {})]
+    assert protections == ["disabled", "enabled"]
+    assert list(deploy.problems(before, {})) == []
+
+
+def test_a_stack_that_may_not_be_seen_is_an_error() -> None:
+    """It could be there: a creation would fail."""
+    session = boto3.session.Session("local", "local", region_name="eu-west-1")
+    account = Account(session)
+    with Stubber(account._stacks) as cloudformation:
+        cloudformation.add_client_error("describe_stacks", "AccessDenied")
+        with pytest.raises(ClientError, match="AccessDenied"):
+            account.stack("token-broker-new")
+
+
 def test_a_rollback_of_the_creation_deletes_the_table() -> None:
     """No retained resource has a name that a second creation needs."""
     stack = resolved(template(), DeletionProtection="disabled")
@@ -190,8 +216,10 @@ def test_a_deployment_that_would_fail_midway_is_refused(
     [problem] = deploy.problems(before, wanted)
     assert expected in problem
     assert list(deploy.problems(before._replace(status="UPDATE_COMPLETE"), {})) == []
-    once = wanted | {"DeploymentType": "AllAtOnce"}
-    assert list(deploy.problems(before._replace(status="UPDATE_COMPLETE"), once)) == []
+    at_once = {"DeploymentType": "AllAtOnce"}
+    assert list(deploy.problems(before._replace(status="UPDATE_COMPLETE"), wanted | at_once)) == []
+    kept = Deployed("UPDATE_COMPLETE", {**before.parameters, **at_once})
+    assert list(deploy.problems(kept, wanted)) == []
 
 
 @pytest.mark.parametrize(
@@ -290,6 +318,28 @@ def sam(directory: Path) -> tuple[str, Callable[[], list[list[str]]]]:
     return str(program), runs
 
 
+LEFT = [
+    {
+        "LogicalResourceId": name,
+        "PhysicalResourceId": name,
+        "ResourceType": "AWS::KMS::Key",
+        "ResourceStatus": status,
+        "ResourceStatusReason": "why",
+    }
+    for name, status in {
+        "TokenKey": "DELETE_FAILED",
+        "Gone": "DELETE_COMPLETE",
+        "Unchanged": "UPDATE_FAILED",
+    }.items()
+]
+"""The resources of a stack of which one cannot be deleted."""
+
+
+def undeleted(*_: object) -> None:
+    """Fail as the deletion of such a stack does."""
+    raise WaiterError("stack_delete_complete", "it did not", {})
+
+
 def test_a_policy_that_is_still_attached_is_not_deleted(
     region: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -300,16 +350,32 @@ def test_a_policy_that_is_still_attached_is_not_deleted(
     program, runs = sam(tmp_path)
     iam = boto3.client("iam")
     iam.create_role(RoleName="orders", AssumeRolePolicyDocument=json.dumps(TRUST))
-    policies = [f"arn:aws:iam::123456789012:policy/of-the-{of}" for of in ("team", "stack")]
-    for policy in policies:
-        iam.attach_role_policy(RoleName="orders", PolicyArn=policy)
+    iam.create_user(UserName="jane")
+    iam.create_group(GroupName="people")
+    named = {"role": "orders", "user": "jane", "group": "people"}
+
+    def each_policy(do: str) -> None:
+        for kind, name in named.items():
+            for of in ("team", "stack"):
+                policy = f"arn:aws:iam::123456789012:policy/of-the-{of}"
+                change = getattr(iam, f"{do}_{kind}_policy")
+                change(**{f"{kind.capitalize()}Name": name}, PolicyArn=policy)
+
+    each_policy("attach")
     found = list(Account(boto3.session.Session(region_name=region)).attached("token-broker-old"))
-    assert sorted(found) == ["role orders has CallVntana", "role orders has InvokeVntana"]
+    assert sorted(found) == sorted(
+        f"{kind} {name} has {policy}"
+        for kind, name in named.items()
+        for policy in ("CallVntana", "InvokeVntana")
+    )
     assert "role orders has CallVntana: detach it" in str(destroy.main("old"))
     monkeypatch.setenv("PARAMETERS", "Team1=")
-    refused = deploy.main(program, "old", "arm64")
-    assert refused == "role orders has InvokeVntana: detach it first."
+    refused = str(deploy.main(program, "old", "arm64"))
+    assert refused.splitlines() == [
+        f"{kind} {name} has InvokeVntana: detach it first." for kind, name in named.items()
+    ]
     assert runs() == []
+    assert (tmp_path / "samconfig.toml").read_text() == CONFIG, "nothing refused is stored"
     monkeypatch.setenv("PARAMETERS", "Team1=orders Team2=billing")
     assert deploy.main(program, "old", "arm64") == 0
     [command] = runs()
@@ -318,9 +384,18 @@ def test_a_policy_that_is_still_attached_is_not_deleted(
         "Team1": "orders",
         "Team2": "billing",
     }
-    for policy in policies:
-        iam.detach_role_policy(RoleName="orders", PolicyArn=policy)
+    each_policy("detach")
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("builtins.input", lambda _: "")
+    assert destroy.main("old", "--guided") == "Nothing was deleted."
+    with monkeypatch.context() as failing:
+        failing.setattr(Account, "delete", undeleted)
+        failing.setattr(Account, "_resources", lambda *_: iter(LEFT))
+        assert destroy.main("old") == "It could not be deleted:\nTokenKey: why"
+    assert len(boto3.client("s3").list_objects_v2(Bucket="teams")["Contents"]) == 3
     iam.delete_role(RoleName="orders")
+    iam.delete_user(UserName="jane")
+    iam.delete_group(GroupName="people")
     assert destroy.main("old") is None
     assert Account(boto3.session.Session(region_name=region)).stack("token-broker-old") is None
     left = {each["Key"] for each in boto3.client("s3").list_objects_v2(Bucket="teams")["Contents"]}

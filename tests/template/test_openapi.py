@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import pytest
+from openapi_schema_validator import OAS30Validator
 from openapi_spec_validator import validate
 
 from tests.template.api_rules import expected_routes, operations
@@ -13,6 +14,9 @@ from token_broker import events
 from token_broker.document import Document
 from token_broker.errors import BrokerError, InvalidRequest
 from token_broker.flows import every
+from token_broker_client import Broker
+from token_broker_client.deadline import Deadline
+from token_broker_client.request import Command
 from token_broker_descriptors import every as descriptors
 from token_broker_operations.signals import codes, leaves
 
@@ -90,6 +94,23 @@ def test_the_documented_body_fields_are_those_of_the_flow(flow: str) -> None:
         body = Document({name: value}, InvalidRequest)
         assert is_taken(flow, body) is (name in described), name
     assert described.keys() <= EXAMPLES.keys()
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_an_answer_has_the_documented_members_and_no_optional_one(
+    fake_broker: Broker, flow: str
+) -> None:
+    """It satisfies the flow's schema; without any of its members it would not."""
+    schema = {"$ref": f"#/components/schemas/{flow.capitalize()}Answer", **API}
+    valid = OAS30Validator(schema).is_valid
+    answer = dict(fake_broker._channel.call(Command(flow, "acme", "token", {}), Deadline(10.0)))
+    assert valid(answer)
+    for name in answer:
+        assert not valid({key: value for key, value in answer.items() if key != name}), name
+    for part in ("headers", "context"):
+        for name in answer[part]:
+            less = {key: value for key, value in answer[part].items() if key != name}
+            assert not valid(answer | {part: less}), name
 
 
 def is_taken(flow: str, body: Document) -> bool:

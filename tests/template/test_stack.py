@@ -8,6 +8,7 @@ import json
 import re
 import zipfile
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -21,6 +22,7 @@ from tests.template.stacks import ACCOUNT, Stack, resolved
 from tests.template.subjects import FLOWS
 from token_broker.flows import every
 from token_broker_local.functions import LambdaContext
+from token_broker_local.provisions import provide_table
 
 STAGE = "stack"
 NAME = f"token-broker-{STAGE}"
@@ -135,6 +137,17 @@ def test_all_supported_resources_are_created(session: Callable[[str], Any]) -> N
     found = session("cloudformation").list_stack_resources(StackName=NAME)
     made = {each["LogicalResourceId"] for each in found["StackResourceSummaries"]}
     assert made == carried()["Resources"].keys()
+
+
+def test_the_local_table_is_that_of_the_template() -> None:
+    """In keys, billing and time to live: the broker meets no other table on this machine."""
+    told: dict[str, Any] = {}
+    table: Any = SimpleNamespace(create_table=told.update, update_time_to_live=told.update)
+    provide_table(table)
+    wanted = resolved(template())["TokenTable"]["Properties"]
+    for name in sorted(told.keys() - {"TableName"}):
+        assert told[name] == wanted[name]
+    assert "TimeToLiveSpecification" in told
 
 
 def enter(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
-from typing import Any
+from typing import Any, NoReturn
 
 from tests.functions.world import proxy_event
 from tests.unit.memory_aws import PREFIX, MemoryAws
@@ -52,6 +52,15 @@ class Recorder(Telemetry):
 def around(owner: object, operation: str, change: Callable[..., Any]) -> None:
     """Replace a method: *change* is called with the method and its arguments."""
     setattr(owner, operation, partial(change, getattr(owner, operation)))
+
+
+def raising(error: Exception) -> Callable[..., NoReturn]:
+    """Return what raises *error*, however it is called."""
+
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise error
+
+    return fail
 
 
 @dataclass
@@ -171,3 +180,11 @@ class MemoryBroker:
         self.monotonic += self.vendor_seconds
         self.now += int(self.vendor_seconds)
         return self.fake(request)
+
+
+def with_token(flow: str = "vendorlink", *, after: int = 0, **known: Any) -> MemoryBroker:
+    """Return a broker whose table and cache have a token, made *after* seconds ago."""
+    broker = MemoryBroker(flow, **known)
+    broker.call()
+    broker.now += after
+    return broker

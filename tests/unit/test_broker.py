@@ -1,11 +1,11 @@
 """The hit path: the source of a token, the start of a refresh, and stale tokens."""
 
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
-from tests.unit.memory_broker import NOW, MemoryBroker, around
+from tests.unit.memory_broker import NOW, MemoryBroker, around, raising, with_token
 from tests.unit.test_item import kinds_of
 from token_broker.cache import CachedToken
 from token_broker.errors import (
@@ -20,13 +20,6 @@ from token_broker.tokens import TokenRequest, Variant
 LOGIN = Variant("login")
 ISSUED, REFRESH, ENDS = NOW, NOW + 3030, NOW + 3600
 """Of a token that Vendorlink makes at `NOW`, in the middle of how renewals are spread."""
-
-
-def broker_with_token(**known: Any) -> MemoryBroker:
-    broker = MemoryBroker(**known)
-    broker.call()
-    assert (broker.item().refresh_at, broker.item().expires_at) == (REFRESH, ENDS)
-    return broker
 
 
 def call(broker: MemoryBroker, **request: Any) -> tuple[str, bool, int]:
@@ -56,81 +49,54 @@ def refusal(broker: MemoryBroker, **request: Any) -> BrokerError:
 # From where
 
 
-@pytest.mark.parametrize(
-    ("age", "request_", "source"),
-    [
-        (0, {}, "memory"),
-        (59, {}, "memory"),
-        (60, {}, "table"),
-        (-1, {}, "table"),
-        (9, {"min_ttl": 3600 - 10}, "memory"),
-    ],
-)
-def test_a_token_is_handed_out_from_the_cache_for_a_minute(
-    age: int, request_: dict[str, Any], source: str
-) -> None:
-    broker = broker_with_token()
-    broker.now += age
-    assert call(broker, **request_) == (source, False, 1)
+def test_a_token_is_handed_out_from_the_cache_for_a_minute() -> None:
+    """Also one that was read from the table; none of the future."""
+    broker = with_token()
+    assert (broker.item().refresh_at, broker.item().expires_at) == (REFRESH, ENDS)
+    sources = []
+    for age in (0, 9, 59, 60, 119, 120, -1):
+        broker.now = NOW + age
+        sources.append(call(broker, min_ttl=3600 - 10 if age == 9 else None)[0])
+    assert sources == [*["memory"] * 3, "table", "memory", "table", "table"]
     assert broker.steps == ["login"]
 
 
-def test_a_token_read_from_the_table_is_cached() -> None:
-    broker = broker_with_token()
-    broker.restart()
-    sources = []
-    for age in (0, 59, 60):
-        broker.now = NOW + age
-        sources.append(call(broker)[0])
-    assert sources == ["table", "memory", "table"]
-
-
-@pytest.mark.parametrize(
-    ("left", "request_", "generation"),
-    [
-        (31, {}, 1),
-        (30, {}, 2),
-        (1, {"min_ttl": 0}, 1),
-        (0, {"min_ttl": 0}, 2),
-        (101, {"min_ttl": 100}, 1),
-        (100, {"min_ttl": 100}, 2),
-    ],
-)
+@pytest.mark.parametrize(("min_ttl", "least"), [(None, 31), (0, 1), (100, 101)])
 @pytest.mark.parametrize("where", ["memory", "table"])
+@pytest.mark.parametrize("is_met", [True, False])
 def test_a_token_whose_remaining_life_is_too_short_is_not_handed_out(
-    where: str, left: int, request_: dict[str, Any], generation: int
+    where: str, min_ttl: int | None, least: int, is_met: bool
 ) -> None:
     """I8."""
-    broker = broker_with_token()
-    broker.now = ENDS - left
+    broker = with_token()
+    broker.now = ENDS - least + (not is_met)
     if where == "memory":
         broker.put(nudged_until=broker.now + 30)  # else the table is asked first
         remember(broker)
     else:
         broker.restart()
-    source = "exchange" if generation == 2 else where
-    assert call(broker, **request_)[::2] == (source, generation)
+    expected = (where, 1) if is_met else ("exchange", 2)
+    assert call(broker, min_ttl=min_ttl)[::2] == expected
 
 
 def test_an_uncertain_token_is_handed_out_from_neither_cache_nor_table() -> None:
     """The lease holder died during an exchange: the vendor may have revoked the token."""
-    broker = broker_with_token()
+    broker = with_token()
     broker.put(lease_owner="dead", lease_until=NOW)
     remember(broker)
     assert call(broker) == ("exchange", False, 2)
 
 
 def test_a_min_ttl_above_the_lifetime_is_refused_before_an_exchange() -> None:
-    broker = broker_with_token()
+    broker = with_token()
     error = refusal(broker, min_ttl=3600)
-    assert type(error) is InvalidRequest
-    assert error.detail == "min_ttl: 3570 at most, as tokens of this upstream live 3600 seconds"
-    assert broker.steps == ["login"]
+    detail = "min_ttl: 3570 at most, as tokens of this upstream live 3600 seconds"
+    assert (type(error), error.detail, broker.steps) == (InvalidRequest, detail, ["login"])
 
 
 def test_the_age_of_a_cached_token_counts_from_the_start_of_its_read() -> None:
     """I16: a hold or DELETE may come while the token is decrypted."""
-    broker = broker_with_token()
+    broker = with_token()
     broker.restart()
 
     def slowly(decrypt: Any, **request: Any) -> Any:
@@ -159,11 +125,8 @@ def break_table(broker: MemoryBroker) -> None:
 @pytest.mark.parametrize(
     ("left", "request_", "is_served"),
     [
-        (500, {}, True),
-        (35, {}, True),
-        (34, {}, False),
-        (504, {"min_ttl": 500}, False),
-        (504, {"min_ttl": 499}, True),
+        *((left, {}, left > 34) for left in (500, 35, 34)),
+        *((504, {"min_ttl": seconds}, seconds < 500) for seconds in (499, 500)),
         (500, {"force": True}, False),
         (500, {"rejected": "0123456789abcdef"}, False),
     ],
@@ -171,7 +134,8 @@ def break_table(broker: MemoryBroker) -> None:
 def test_a_live_cached_token_is_handed_out_while_the_table_is_unavailable(
     left: int, request_: dict[str, Any], is_served: bool
 ) -> None:
-    broker = broker_with_token()
+    """The read of the table takes four seconds."""
+    broker = with_token()
     broker.now = ENDS - left
     broker.put(nudged_until=broker.now + 30)
     break_table(broker)
@@ -192,11 +156,8 @@ def fail_vendor(broker: MemoryBroker, **fault: Any) -> None:
 @pytest.mark.parametrize(
     ("request_", "left", "is_served"),
     [
-        ({"force": True}, 500, True),
-        ({"force": True}, 31, True),
-        ({"force": True}, 30, False),
-        ({"force": True, "min_ttl": 60}, 60, False),
-        ({"force": True, "min_ttl": 60}, 61, True),
+        *(({"force": True}, left, left > 30) for left in (500, 31, 30)),
+        *(({"force": True, "min_ttl": 60}, left, left > 60) for left in (61, 60)),
         ({"min_ttl": 600}, 500, False),
         ({}, 30, False),
     ],
@@ -204,7 +165,7 @@ def fail_vendor(broker: MemoryBroker, **fault: Any) -> None:
 def test_the_old_token_is_handed_out_during_an_outage(
     request_: dict[str, Any], left: int, is_served: bool
 ) -> None:
-    broker = broker_with_token()
+    broker = with_token()
     broker.now = ENDS - left
     fail_vendor(broker)
     if is_served:
@@ -215,7 +176,7 @@ def test_the_old_token_is_handed_out_during_an_outage(
 
 def test_a_token_reported_as_rejected_is_never_handed_out_again() -> None:
     """I14: not even during an outage."""
-    broker = broker_with_token()
+    broker = with_token()
     fingerprint = str(broker.item().fingerprint)
     fail_vendor(broker)
     for request in ({"rejected": fingerprint}, {"rejected": fingerprint, "force": True}):
@@ -231,29 +192,15 @@ def test_a_failed_forced_call_gets_the_old_token_only_during_an_outage(
     kind: type[BrokerError], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Any other error is raised for a forced call; another call gets the old token."""
-    broker = broker_with_token()
-    broker.now += 100
+    broker = with_token(after=100)
     broker.put(lease_owner="dead", lease_until=NOW)
-
-    def refused(*_: object) -> NoReturn:
-        raise kind("x")
-
-    monkeypatch.setattr("token_broker.refresh.refresher.Refresher.obtain", refused)
+    obtain = "token_broker.refresh.refresher.Refresher.obtain"
+    monkeypatch.setattr(obtain, raising(kind("x")))
     for request in ({}, {"force": True}):
         if request and kind is not UpstreamUnavailable:
             assert type(refusal(broker, **request)) is kind
         else:
             assert call(broker, **request) == ("table", True, 1)
-
-
-@pytest.mark.parametrize("fault", [{"status": 503}, {"status": 400, "body": "{}"}])
-def test_an_uncertain_token_is_handed_out_if_the_exchange_fails(fault: dict[str, Any]) -> None:
-    """To calls without `force`."""
-    broker = broker_with_token()
-    broker.put(lease_owner="dead", lease_until=NOW)
-    fail_vendor(broker, **fault)
-    broker.restart()
-    assert call(broker) == ("table", True, 1)
 
 
 def test_a_failed_call_without_a_stored_token_reads_the_table_once() -> None:
@@ -269,7 +216,7 @@ def test_a_failed_call_without_a_stored_token_reads_the_table_once() -> None:
 
 
 def test_a_due_refresh_is_started_by_one_caller() -> None:
-    broker = broker_with_token()
+    broker = with_token()
     broker.now = REFRESH - 1
     assert call(broker) == ("table", False, 1)
     assert broker.invoked == []
@@ -289,7 +236,7 @@ def test_a_due_refresh_is_started_by_one_caller() -> None:
 
 
 def test_a_cached_token_that_is_due_is_read_again_before_a_refresh() -> None:
-    broker = broker_with_token()
+    broker = with_token()
     broker.now = REFRESH
     held = remember(broker)
     broker.put(nudged_until=REFRESH + 30)
@@ -301,7 +248,7 @@ def test_a_cached_token_that_is_due_is_read_again_before_a_refresh() -> None:
 
 def test_a_cached_token_that_is_rejected_in_the_table_is_not_handed_out() -> None:
     """I9: another process wrote the report; the cache is not used after the read."""
-    broker = broker_with_token()
+    broker = with_token()
     broker.now = REFRESH
     held = remember(broker)
     broker.put(rejected=held.item.fingerprint or "")
@@ -310,7 +257,7 @@ def test_a_cached_token_that_is_rejected_in_the_table_is_not_handed_out() -> Non
 
 def test_a_caller_that_loses_the_claim_starts_no_refresh() -> None:
     """Another caller claims the refresh between this one's read and write."""
-    broker = broker_with_token()
+    broker = with_token()
     broker.now = REFRESH
     broker.aws.dynamodb.before_write = lambda: broker.put(nudged_until=REFRESH + 30)
     assert call(broker) == ("table", False, 1)
@@ -320,25 +267,21 @@ def test_a_caller_that_loses_the_claim_starts_no_refresh() -> None:
 
 
 def test_a_failure_to_start_a_refresh_fails_no_call() -> None:
-    broker = broker_with_token()
+    broker = with_token()
     broker.now = REFRESH
     broker.aws.dynamodb.break_before = True
-    assert call(broker)[1:] == (False, 1)
+    assert (call(broker)[1:], broker.invoked) == ((False, 1), [])
     assert broker.telemetry.of("nudge") == [{"variant": "-", "code": "store_unavailable"}]
-    assert broker.invoked == []
 
 
-@pytest.mark.parametrize(
-    "attributes",
-    [
-        {"lease_owner": "a", "lease_until": ENDS},
-        {"failure": {"code": "x", "detail": "x", "retry_at": ENDS}},
-    ],
-    ids=["it runs", "it failed"],
-)
+RUNS = {"lease_owner": "a", "lease_until": ENDS}
+FAILED = {"failure": {"code": "x", "detail": "x", "retry_at": ENDS}}
+
+
+@pytest.mark.parametrize("attributes", [RUNS, FAILED], ids=["it runs", "it failed"])
 def test_no_refresh_is_started_while_it_runs_or_backs_off(attributes: dict[str, Any]) -> None:
     """The token is marked as stale then, to its last second."""
-    broker = broker_with_token()
+    broker = with_token()
     broker.now = REFRESH
     broker.put(**attributes)
     assert call(broker) == ("table", True, 1)
@@ -360,7 +303,7 @@ def test_no_refresh_is_started_while_it_runs_or_backs_off(attributes: dict[str, 
     ],
 )
 def test_a_corrupt_item_is_logged_and_replaced(attributes: dict[str, Any], bad: list[str]) -> None:
-    broker = broker_with_token()
+    broker = with_token()
     broker.put(**attributes)
     broker.restart()
     assert call(broker)[0] == "exchange"
@@ -394,17 +337,3 @@ def test_a_known_alias_and_its_target_are_read_by_one_request() -> None:
     reads.clear()
     assert broker.call() == token | {"source": "table"}
     assert reads == ["batch_get_item", "get_item"]
-
-
-def test_an_alias_of_another_secret_version_than_its_target_is_not_followed() -> None:
-    """Another secret version may have another default."""
-    broker = MemoryBroker("vntana")
-    token = broker.call()
-    [target] = [i for i in broker.aws.store.list("vntana#acme") if i.kind == "organization"]
-    broker.put_secret()
-    broker.put(target.variant, secret_version="v2")
-    broker.restart()
-    answer = broker.call()
-    assert answer["source"] == "exchange" or answer["fingerprint"] == token["fingerprint"]
-    [alias] = [i for i in broker.aws.store.list("vntana#acme") if i.target]
-    assert alias.secret_version == "v2"

@@ -36,17 +36,11 @@ def test_an_entry_is_returned_for_the_configured_seconds(age: int, is_found: boo
 
 
 def test_a_later_entry_replaces_the_earlier_one() -> None:
-    cache = TokenCache(SECONDS, 3)
-    put(cache, held(), replace(held(), read_at=NOW + 9))
-    assert cache.get("vntana#acme", "-", NOW + 9) == replace(held(), read_at=NOW + 9)
-    assert len(cache) == 1
-
-
-def test_a_token_that_is_not_shared_is_not_cached() -> None:
-    cache = TokenCache(SECONDS, 3)
-    put(cache, replace(held(), is_shared=False))
-    assert cache.recall("vntana#acme", "-") is None
-    assert held().is_shared
+    """A token that is not shared is not cached."""
+    cache, later = TokenCache(SECONDS, 3), replace(held(), read_at=NOW + 9)
+    put(cache, held(), later, replace(held("a"), is_shared=False))
+    assert cache.get("vntana#acme", "-", NOW + 9) == later
+    assert (cache.recall("vntana#acme", "a"), len(cache)) == (None, 1)
 
 
 @pytest.mark.parametrize("used", ["get", "recall", "put"])

@@ -3,14 +3,14 @@
 import dataclasses
 from contextlib import nullcontext
 from types import SimpleNamespace
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
 from tests.functions.test_tokens import assert_problem
 from tests.subjects import CHECKED, check, proof, wrong_login
 from tests.unit.memory_aws import PREFIX
-from tests.unit.memory_broker import MemoryBroker
+from tests.unit.memory_broker import MemoryBroker, raising
 from token_broker.check import MOST_SECONDS, Check
 from token_broker.document import Document
 from token_broker.errors import BrokerError, InvalidRequest, UpstreamUnavailable
@@ -130,9 +130,12 @@ def test_repeated_checks_with_wrong_credentials_send_one_login(flow: str) -> Non
     assert sent(broker).count(proof(flow).step) == 1
 
 
-def test_a_check_is_sent_to_the_host_of_the_tokens_secret_version() -> None:
-    """No token of one secret version is sent to a host of another."""
-    broker = editor()
+def test_a_check_belongs_to_the_secret_version_of_its_token() -> None:
+    """No token of one version is sent to a host of another; it also masks the vendor's message.
+
+    A vendor may quote a value that the current secret no longer has.
+    """
+    broker = editor(editor_url="https://c4nary.example/app")
     broker.put_secret(token_url="http://127.0.0.1:9")
     urls: list[str] = []
     send = broker.deps.send
@@ -142,17 +145,10 @@ def test_a_check_is_sent_to_the_host_of_the_tokens_secret_version() -> None:
         return send(request, seconds)
 
     broker.deps = replace(broker.deps, send=counted)
-    run(broker, 9)
-    assert urls == [f"{broker.working['token_url']}/verify"]
-
-
-def test_the_vendors_message_is_masked_by_the_tokens_secret_version() -> None:
-    """A vendor may quote a value that the current secret no longer has."""
-    broker = editor(editor_url="https://c4nary.example/app")
-    broker.put_secret()
     body = '{"message": "no https://c4nary.example/app here"}'
     broker.fake.fail("answer", step="verify", status=422, headers=JSON, body=body)
     error = failure(broker, 9)
+    assert urls == [f"{broker.working['token_url']}/verify"]
     assert (error.upstream_status, error.upstream_message) == (422, "no *** here")
 
 
@@ -188,53 +184,40 @@ def test_the_timeout_of_a_check_is_the_remaining_time(left: float, waited: list[
     assert broker.waited == pytest.approx(waited)
 
 
-def test_a_timeout_of_a_check_does_not_quote_an_earlier_response() -> None:
+@pytest.mark.parametrize("is_sent", [True, False])
+def test_a_check_without_a_response_does_not_quote_an_earlier_one(is_sent: bool) -> None:
+    """The vendor rejected the first token; the new one timed out, or could not be tried."""
     broker = editor()
     broker.fake.revoke()
-    sends = 0
+    deadline, verified = broker.monotonic + 25, 0
 
     def send(request: Any, _: float) -> Any:
-        nonlocal sends
-        sends += 1
-        if request.step == "verify" and sends > 1:
-            raise UpstreamUnavailable("verify: timed out")
+        nonlocal verified
+        if request.step == "verify":
+            verified += 1
+            if verified > 1:
+                raise UpstreamUnavailable("verify: timed out")
+        elif not is_sent:
+            broker.monotonic = deadline - 0.125
         return broker.fake(request)
 
     broker.deps = replace(broker.deps, send=send)
-    error = failure(broker, 9)
-    assert (error.detail, error.upstream_status) == ("verify: timed out", None)
+    error = failure(broker, 25)
+    reason = "timed out" if is_sent else "no time was left to send it"
+    assert (error.detail, error.upstream_status) == (f"verify: {reason}", None)
     assert error.upstream_message is None
     failed = {"connection": "acme", "code": "upstream_unavailable"}
     assert broker.telemetry.of("check failed") == [failed]
     noted = [f["status"] for f in broker.telemetry.of("upstream") if f["step"] == "verify"]
-    assert noted == [403, 0]
+    assert noted == [403, *[0] * is_sent]
 
 
 def test_an_unexpected_exception_of_a_check_is_emitted_as_internal() -> None:
     broker = editor()
-
-    def fail(*_: object) -> NoReturn:
-        raise ZeroDivisionError
-
-    broker.deps = replace(broker.deps, send=fail)
+    broker.deps = replace(broker.deps, send=raising(ZeroDivisionError()))
     with pytest.raises(ZeroDivisionError):
         run(broker, 9)
     assert outcomes(broker) == ["internal", "internal"]
-
-
-def test_an_unsent_second_request_does_not_quote_the_first_response() -> None:
-    """The vendor rejected the first token; the new one could not be tried."""
-    broker = editor()
-    broker.fake.revoke()
-    deadline = broker.monotonic + 25
-
-    def slow(request: Any, _: float) -> Any:
-        broker.monotonic = deadline - (20 if request.step == "verify" else 0.125)
-        return broker.fake(request)
-
-    broker.deps = replace(broker.deps, send=slow)
-    error = failure(broker, 25)
-    assert (error.detail, error.upstream_status) == ("verify: no time was left to send it", None)
 
 
 def test_a_flow_without_a_check_is_refused() -> None:

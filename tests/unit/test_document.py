@@ -25,34 +25,29 @@ READERS: dict[str, Read] = {
     "mappings": lambda d: d.mappings("m"),
     "document": lambda d: d.document("m").finish(),
 }
-WRONG: dict[str, tuple[Any, ...]] = {
-    "text": (None, "", " \t", 1, True, ["a"], {}),
-    "text with a default": (None, "", " ", 0, []),
-    "optional_text": ("", "  ", 0, False, []),
-    "choice": (None, "third", "First", 1, ["first"], {}),
-    "boolean": (None, 0, 1, "true", []),
-    "seconds": (0, -1, 1.0, "60", True, [], {}),
-    "texts": (None, "a", ["a", ""], ["a", 1], [None], {}),
-    "mapping": (None, "a", [], 1, [["a", "b"]]),
-    "mappings": (None, "a", 1, [None], [{}, []], [{"a": math.nan}]),
-    "document": (None, "a", [], 1, {"unknown": 1}),
-}
-
 NOT_BLANK = ": must be a string that is not blank"
+TEXT = (NOT_BLANK, ": is missing")
 NO_OBJECT = ": must be a JSON object"
 NOT_PORTABLE = ": holds NaN, Infinity or too long a number, or is over 64 levels deep"
-REASONS: dict[str, tuple[str, ...]] = {
-    "text": (NOT_BLANK, ": is missing"),
-    "text with a default": (NOT_BLANK, ": is missing"),
-    "optional_text": (NOT_BLANK,),
-    "choice": (": must be one of first, second",),
-    "boolean": (": must be true or false",),
-    "seconds": (": must be a whole number of seconds, at least 1",),
-    "texts": (": must be a list of strings that are not blank",),
-    "mapping": (NO_OBJECT,),
-    "mappings": (NO_OBJECT, NOT_PORTABLE),
-    "document": (NO_OBJECT, ".unknown: is not known"),
+WRONG: dict[str, tuple[list[Any], tuple[str, ...]]] = {
+    "text": ([None, "", " \t", 1, True, ["a"], {}], TEXT),
+    "text with a default": ([None, "", " ", 0, []], TEXT),
+    "optional_text": (["", "  ", 0, False, []], (NOT_BLANK,)),
+    "choice": ([None, "third", "First", 1, ["first"], {}], (": must be one of first, second",)),
+    "boolean": ([None, 0, 1, "true", []], (": must be true or false",)),
+    "seconds": (
+        [0, -1, 1.0, "60", True, [], {}],
+        (": must be a whole number of seconds, at least 1",),
+    ),
+    "texts": (
+        [None, "a", ["a", ""], ["a", 1], [None], {}],
+        (": must be a list of strings that are not blank",),
+    ),
+    "mapping": ([None, "a", [], 1, [["a", "b"]]], (NO_OBJECT,)),
+    "mappings": ([None, "a", 1, [None], [{}, []], [{"a": math.nan}]], (NO_OBJECT, NOT_PORTABLE)),
+    "document": ([None, "a", [], 1, {"unknown": 1}], (NO_OBJECT, ".unknown: is not known")),
 }
+"""For each reader, wrong values, and how their error may go on after the member's name."""
 
 
 def nested(levels: int) -> dict[str, Any]:
@@ -85,59 +80,52 @@ def test_a_valid_member_is_returned(read: Read, value: object, result: object) -
     assert read(Document({"m": value}, NotConfigured)) == result
 
 
-@pytest.mark.parametrize(
-    ("reader", "default"),
-    [
-        ("text with a default", "default"),
-        ("optional_text", None),
-        ("choice", "first"),
-        ("boolean", True),
-        ("seconds", 60),
-        ("texts", ["default"]),
-        ("mapping", {}),
-        ("document", None),
-    ],
-)
-def test_an_absent_member_has_a_default_or_is_an_error(reader: str, default: object) -> None:
-    assert READERS[reader](Document({}, NotConfigured)) == default
+def test_an_absent_member_has_a_default_or_is_an_error() -> None:
+    defaults: dict[str, object] = {
+        "text with a default": "default",
+        "optional_text": None,
+        "choice": "first",
+        "boolean": True,
+        "seconds": 60,
+        "texts": ["default"],
+        "mapping": {},
+        "document": None,
+    }
+    absent = Document({}, NotConfigured)
+    assert {reader: READERS[reader](absent) for reader in defaults} == defaults
     with pytest.raises(NotConfigured, match=r"^password: is missing$"):
-        Document({}, NotConfigured).text("password")
+        absent.text("password")
 
 
-@pytest.mark.parametrize(
-    ("reader", "value"),
-    [pytest.param(r, v, id=f"{r}: {v!r}") for r, values in WRONG.items() for v in values],
-)
-def test_an_invalid_member_is_named(reader: str, value: object) -> None:
+@pytest.mark.parametrize("reader", WRONG)
+def test_an_invalid_member_is_named(reader: str) -> None:
     """With its expected form, and with the name of the enclosing member."""
-    for where, path in {"": "m", "options": "options.m"}.items():
-        with pytest.raises(InvalidRequest) as error:
-            READERS[reader](Document({"m": value}, InvalidRequest, where))
-        assert str(error.value) in {path + reason for reason in REASONS[reader]}
+    values, reasons = WRONG[reader]
+    for value in values:
+        for where, path in {"": "m", "options": "options.m"}.items():
+            with pytest.raises(InvalidRequest) as error:
+                READERS[reader](Document({"m": value}, InvalidRequest, where))
+            assert str(error.value) in {path + reason for reason in reasons}
 
 
-@pytest.mark.parametrize("members", [None, [], "text", 1, [["a", "b"]]])
-def test_anything_but_an_object_is_refused(members: object) -> None:
-    with pytest.raises(InvalidRequest, match=r"^body: must be a JSON object$"):
-        Document(members, InvalidRequest)
+def test_anything_but_an_object_is_refused() -> None:
+    for members in (None, [], "text", 1, [["a", "b"]]):
+        with pytest.raises(InvalidRequest, match=r"^body: must be a JSON object$"):
+            Document(members, InvalidRequest)
 
 
-@pytest.mark.parametrize(
-    ("name", "shown"),
-    [
-        pytest.param("Password", "Password", id="as it is written"),
-        pytest.param("x" * 100, "x" * 64, id="not at any length"),
-        pytest.param("a\r\nb", r"a\r\nb", id="not as lines of a log"),
-        pytest.param("\ud800é", r"\ud800\xe9", id="so that any log can be written"),
-    ],
-)
-def test_an_unread_member_is_named(name: str, shown: str) -> None:
-    with pytest.raises(NotConfigured) as error:
-        Document({name: "hunter2"}, NotConfigured).finish()
-    assert str(error.value) == f"{shown}: is not known"
-
-
-def test_a_nested_member_is_named_with_its_path() -> None:
+def test_an_unread_member_is_named() -> None:
+    """With its path; not at any length, not as lines of a log, and so that any log can have it."""
+    names = {
+        "Password": "Password",
+        "x" * 100: "x" * 64,
+        "a\r\nb": r"a\r\nb",
+        "\ud800é": r"\ud800\xe9",
+    }
+    for name, shown in names.items():
+        with pytest.raises(NotConfigured) as error:
+            Document({name: "hunter2"}, NotConfigured).finish()
+        assert str(error.value) == f"{shown}: is not known"
     options = Document({"options": {"deep": {"x": 1}}}, NotConfigured).document("options")
     with pytest.raises(NotConfigured, match=r"^options\.deep\.x: is not known$"):
         options.document("deep").finish()
@@ -160,10 +148,8 @@ def test_a_value_that_json_parsers_read_differently_is_refused(value: dict[str, 
 
 def test_the_limits_of_nesting_and_of_integers_are_exact() -> None:
     """64 levels, 14,000 bits."""
-    assert is_portable(nested(64))
-    assert not is_portable(nested(65))
-    assert is_portable((1 << 14_000) - 1)
-    assert not is_portable(1 << 14_000)
+    assert all(map(is_portable, (nested(64), (1 << 14_000) - 1)))
+    assert not any(map(is_portable, (nested(65), 1 << 14_000)))
 
 
 anything = st.recursive(

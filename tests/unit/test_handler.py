@@ -2,16 +2,24 @@
 
 import json
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
 from tests.functions.world import CALLER, proxy_event
-from tests.unit.memory_broker import INVOKED, NOW, Context, MemoryBroker, around
+from tests.unit.memory_broker import (
+    INVOKED,
+    NOW,
+    Context,
+    MemoryBroker,
+    around,
+    raising,
+    with_token,
+)
 from tests.unit.test_item import kinds_of
 from token_broker.aws import clients
-from token_broker.errors import BrokerError, Internal, TooManyRequests, UpstreamRefused
-from token_broker.handler import http_problem, http_response, named
+from token_broker.errors import BrokerError, TooManyRequests, UpstreamRefused
+from token_broker.handler import http_problem, http_response
 
 DIRECT = "direct invocation of live"
 
@@ -48,9 +56,7 @@ def test_an_editor_response_has_the_url_with_the_token() -> None:
 
 
 def test_each_hand_out_has_an_audit_line() -> None:
-    broker = MemoryBroker(vendor_seconds=2.00006)
-    broker.call()
-    broker.now += 7
+    broker = with_token(vendor_seconds=2.00006, after=7)
     broker.http()
     of_item = {
         "connection": "acme",
@@ -103,22 +109,14 @@ def test_each_other_action_has_an_audit_line(payload: dict[str, Any], outcome: s
     broker = MemoryBroker()
     with suppress(Exception):
         broker.call(**payload)
-    assert broker.telemetry.of("action") == [
-        {
-            "action": payload["action"],
-            "connection": payload.get("connection", "acme"),
-            "entrance": "direct",
-            "caller": DIRECT,
-            "outcome": outcome,
-            "milliseconds": 0.0,
-            "request_id": "r-1",
-        }
-    ]
+    [line] = broker.telemetry.of("action")
+    named = {"action": payload["action"], "connection": payload.get("connection", "acme")}
+    by = {"entrance": "direct", "caller": DIRECT, "request_id": "r-1"}
+    assert line == named | by | {"outcome": outcome, "milliseconds": 0.0}
 
 
 def test_the_audit_line_of_an_action_has_its_duration() -> None:
-    broker = MemoryBroker()
-    broker.call()
+    broker = with_token()
     broker.now = broker.item().refresh_at
     broker.vendor_seconds = 2.00006
     broker.call(action="renew", variant="-")
@@ -158,6 +156,7 @@ def test_a_failure_is_returned_and_logged() -> None:
     with pytest.raises(Exception, match="credential_latched") as raised:
         broker.call()
     assert type(raised.value).__name__ == "CredentialLatched"
+    assert not isinstance(raised.value, BrokerError)
     assert raised.value.__context__ is None
     assert broker.telemetry.of("failure")[2]["caller"] == DIRECT
 
@@ -168,12 +167,8 @@ def test_a_token_call_that_fails_with_5xx_is_counted_as_unanswered(
 ) -> None:
     """For the availability objective; other actions do not count."""
     broker = MemoryBroker()
-
-    def fail(*_: object) -> NoReturn:
-        raise kind("why")
-
     for operation in ("current", "version"):
-        around(broker.aws.secrets, operation, fail)
+        around(broker.aws.secrets, operation, raising(kind("why")))
     for action in ("check", "token"):
         with suppress(Exception):
             broker.call(action=action)
@@ -205,19 +200,18 @@ def test_an_unreadable_event_is_an_invalid_request(event: Any, caller: str) -> N
     assert broker.telemetry.defects == []
 
 
-@pytest.mark.parametrize(
-    ("body", "detail"),
-    [
-        ({"min_ttl": -1}, "min_ttl: must be a whole number of seconds, at least 0"),
-        ({"min_ttl": "30"}, "min_ttl: must be a whole number of seconds, at least 0"),
+def test_a_wrong_field_of_a_request_is_named() -> None:
+    broker, seconds = MemoryBroker(), "min_ttl: must be a whole number of seconds, at least 0"
+    details: list[tuple[dict[str, Any], str]] = [
+        ({"min_ttl": -1}, seconds),
+        ({"min_ttl": "30"}, seconds),
         ({"force": 1}, "force: must be true or false"),
         ({"rejected": "0123456789ABCDEF"}, "rejected: must be a fingerprint: 16 hex digits"),
         ({"organization": "acme"}, "organization: is not known"),
-    ],
-)
-def test_a_wrong_field_of_a_request_is_named(body: dict[str, Any], detail: str) -> None:
-    response = MemoryBroker().http(body)
-    assert (response["statusCode"], response["body"]["detail"]) == (400, detail)
+    ]
+    for body, detail in details:
+        response = broker.http(body)
+        assert (response["statusCode"], response["body"]["detail"]) == (400, detail)
 
 
 def test_every_field_is_passed_to_the_broker() -> None:
@@ -231,54 +225,28 @@ def test_every_field_is_passed_to_the_broker() -> None:
     assert broker.http({"min_ttl": 3_599})["statusCode"] == 200
 
 
-def test_a_secret_event_starts_the_rotation() -> None:
-    broker = MemoryBroker()
-    broker.call()
-    name, version = "token-broker/test/acme", broker.put_secret()
-    detail = {"labelUpdated": "AWSCURRENT", "name": name, "versionId": version}
-    kind = "Secret Label Updated"
-    event = {"source": "aws.secretsmanager", "detail-type": kind, "detail": detail}
-    assert broker.service(event, Context()) == {"started": 1}
-    assert broker.telemetry.of("action")[0]["caller"] == "secret changed"
-    renew = {"action": "renew", "connection": "acme", "variant": "-", "version": "v2"}
-    assert broker.invoked == [renew]
-
-
 # Responses
 
 
-@pytest.mark.parametrize(
-    ("status", "kind"),
-    [(200, "application/json"), (399, "application/json"), (400, "application/problem+json")],
-)
-def test_a_response_must_not_be_cached_by_proxies(status: int, kind: str) -> None:
-    assert http_response(status, {"a": None}) == {
-        "statusCode": status,
-        "headers": {"content-type": kind, "cache-control": "no-store"},
-        "body": '{"a": null}',
-        "isBase64Encoded": False,
-    }
+def test_a_response_must_not_be_cached_by_proxies() -> None:
+    """The content type of errors is that of problems."""
+    for status, kind in ((200, "json"), (399, "json"), (400, "problem+json")):
+        assert http_response(status, {"a": None}) == {
+            "statusCode": status,
+            "headers": {"content-type": f"application/{kind}", "cache-control": "no-store"},
+            "body": '{"a": null}',
+            "isBase64Encoded": False,
+        }
 
 
-@pytest.mark.parametrize(
-    ("error", "headers"),
-    [
+def test_an_error_response_is_a_problem_with_retry_after() -> None:
+    errors: list[tuple[BrokerError, dict[str, str]]] = [
         (TooManyRequests("force: once", retry_after=0), {"retry-after": "0"}),
         (UpstreamRefused("login: blocked", upstream_status=403), {}),
-    ],
-)
-def test_an_error_response_is_a_problem_with_retry_after(
-    error: BrokerError, headers: dict[str, str]
-) -> None:
-    response = http_response(error.status, error.problem())
-    assert http_problem(error) == response | {"headers": response["headers"] | headers}
-
-
-def test_the_error_type_of_a_direct_invocation_is_the_class_name() -> None:
-    error = named(Internal("a defect"))
-    assert type(error).__name__ == "Internal"
-    assert not isinstance(error, BrokerError)
-    assert json.loads(str(error)) == Internal("a defect").problem()
+    ]
+    for error, headers in errors:
+        response = http_response(error.status, error.problem())
+        assert http_problem(error) == response | {"headers": response["headers"] | headers}
 
 
 def test_the_arn_of_the_last_invocation_is_remembered() -> None:

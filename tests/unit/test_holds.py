@@ -1,12 +1,11 @@
 """An operator's hold: responses, announcements, log events, and concurrent holds."""
 
-from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
 from tests.unit.memory_aws import PREFIX
-from tests.unit.memory_broker import NOW, MemoryBroker
+from tests.unit.memory_broker import NOW, MemoryBroker, raising
 from token_broker.errors import ConnectionHeld, StoreUnavailable, UnknownConnection
 from token_broker.holds import gate_of, hold, is_held, lift
 from token_broker.item import Hold, Item, rfc3339
@@ -96,12 +95,9 @@ def test_a_repeated_lift_starts_the_renewals_without_another_announcement() -> N
 
 def test_a_lift_logs_that_its_renewals_could_not_be_started() -> None:
     broker = MemoryBroker()
-
-    def fail(_: Mapping[str, Any]) -> NoReturn:
-        raise StoreUnavailable("the function itself cannot be reached")
-
     hold(broker.deps, "acme", "ann", "a move")
-    assert lift(replace(broker.deps, invoke=fail), "acme", "ann") == NAMED | {"held": None}
+    unreachable = raising(StoreUnavailable("the function itself cannot be reached"))
+    assert lift(replace(broker.deps, invoke=unreachable), "acme", "ann") == NAMED | {"held": None}
     assert broker.telemetry.of("unrenewed") == [unrenewed(StoreUnavailable.code)]
 
 

@@ -14,6 +14,7 @@ from token_broker.item_codec import (
     failure_of,
     item_of,
 )
+from token_broker.records import replace
 
 TOKEN: dict[str, Any] = {
     **{name: attribute(1) for name in ("generation", "fence", "issued_at", "refresh_at")},
@@ -32,38 +33,26 @@ def read(record: dict[str, Any]) -> Item:
 
 
 def test_a_complete_item_is_read() -> None:
+    """Also of the previous schema, with the largest number, or without a token."""
     assert read(TOKEN).token == b"sealed"
     assert read(POINTER).target == "0" * 64
-    assert read(TOKEN).corrupt == read(POINTER).corrupt == read({}).corrupt == ()
+    assert read(TOKEN | {"expires_at": attribute(LARGEST)}).expires_at == LARGEST
+    gate = {"schema": attribute(SCHEMA), "accepted_version": attribute("v1")}
+    lease = {"schema": attribute(SCHEMA), "fence": attribute(3), "lease_owner": attribute("a")}
+    previous = TOKEN | {"schema": attribute(SCHEMA - 1)}
+    for record in (TOKEN, POINTER, {}, gate, lease, {"nudged_until": attribute(1)}, previous):
+        assert read(record).corrupt == ()
 
 
-@pytest.mark.parametrize("name", sorted(TOKEN.keys() - {"renewal"}))
-def test_a_token_without_an_attribute_is_corrupt(name: str) -> None:
-    item = read({key: value for key, value in TOKEN.items() if key != name})
-    assert (item.token, item.corrupt) == (None, (name,))
-
-
-@pytest.mark.parametrize("name", sorted(OF_POINTER - {"target"}))
-def test_an_alias_without_an_attribute_is_corrupt(name: str) -> None:
-    item = read({key: value for key, value in POINTER.items() if key != name})
-    assert (item.token, item.target, item.corrupt) == (None, None, (name,))
-
-
-def test_an_alias_without_its_target_is_an_incomplete_token() -> None:
+def test_a_token_or_an_alias_without_an_attribute_is_corrupt() -> None:
+    for name in TOKEN:
+        item = read({key: value for key, value in TOKEN.items() if key != name})
+        assert (item.token, item.corrupt) == (None, (name,))
+    for name in OF_POINTER - {"target"}:
+        item = read({key: value for key, value in POINTER.items() if key != name})
+        assert (item.token, item.target, item.corrupt) == (None, None, (name,))
     item = read({key: value for key, value in POINTER.items() if key != "target"})
-    assert set(item.corrupt) == OF_TOKEN - OF_POINTER
-
-
-@pytest.mark.parametrize(
-    "gate",
-    [
-        {"schema": attribute(SCHEMA), "accepted_version": attribute("v1")},
-        {"nudged_until": attribute(1)},
-        {"schema": attribute(SCHEMA), "fence": attribute(3), "lease_owner": attribute("a")},
-    ],
-)
-def test_an_item_without_a_token_is_not_corrupt(gate: dict[str, Any]) -> None:
-    assert read(gate).corrupt == ()
+    assert set(item.corrupt) == OF_TOKEN - OF_POINTER, "it is read as a token"
 
 
 NUMBERS = ("generation", "fence", "issued_at", "expires_at", "refresh_at", "lease_until")
@@ -98,36 +87,22 @@ def test_an_attribute_of_a_wrong_type_makes_the_item_corrupt(name: str, value: A
     assert name in item.corrupt
 
 
-@pytest.mark.parametrize("value", [{"S": "x"}, {"M": []}, {"M": {"since": {"S": "1"}}}, {"M": {}}])
-def test_an_unreadable_hold_still_counts_as_a_hold(value: Any) -> None:
-    assert read(TOKEN | {"held": value}).held == Hold(0, "unknown", "unknown")
-
-
-def test_a_hold_is_read_unchanged() -> None:
+def test_a_hold_is_read_unchanged_and_an_unreadable_one_still_counts() -> None:
     hold = Hold(1_800_000_000, "arn:caller", "laptop stolen")
     assert read({"held": attribute(vars(hold))}).held == hold
     assert hold.to_dict() == {"since": "2027-01-15T08:00:00Z", "by": hold.by, "reason": hold.reason}
+    odd: list[Any] = [{"S": "x"}, {"M": []}, {"M": {"since": {"S": "1"}}}, {"M": {}}]
+    for value in odd:
+        assert read(TOKEN | {"held": value}).held == Hold(0, "unknown", "unknown")
 
 
-def test_the_previous_schema_is_read() -> None:
-    assert read(TOKEN | {"schema": attribute(SCHEMA - 1)}).corrupt == ()
-
-
-def test_the_largest_number_is_read() -> None:
-    assert read(TOKEN | {"expires_at": attribute(LARGEST)}).expires_at == LARGEST
-
-
-@pytest.mark.parametrize(
-    "failure",
-    [
-        Failure("upstream_refused", "login: no", 7, 2, 9),
-        Failure(
-            "upstream_refused", "login: no", 7, 2, 9, "v1", 403, "BLOCKED", "no", is_login=True
-        ),
-    ],
-)
-def test_a_failure_is_read_unchanged(failure: Failure) -> None:
-    assert read(TOKEN | {"failure": attribute(failure_of(failure))}).failure == failure
+def test_a_failure_is_read_unchanged() -> None:
+    least = Failure("upstream_refused", "login: no", 7, 2, 9)
+    of_upstream: dict[str, Any] = {"upstream_code": "BLOCKED", "upstream_message": "no"}
+    of_upstream |= {"upstream_status": 403, "secret_version": "v1", "is_login": True}
+    for failure in (least, replace(least, **of_upstream)):
+        assert read(TOKEN | {"failure": attribute(failure_of(failure))}).failure == failure
+    assert read({"failure": attribute({"code": "x"})}).failure == Failure("x", "", 0, 1, 0)
 
 
 def test_every_attribute_of_an_item_is_read() -> None:
@@ -145,7 +120,6 @@ def test_every_attribute_of_an_item_is_read() -> None:
     assert read(whole) == Item(
         "flow#connection", "-", token=b"sealed", raw=compared, **values | tuples
     )
-    assert read({"failure": attribute({"code": "x"})}).failure == Failure("x", "", 0, 1, 0)
 
 
 ALL_NUMBERS = (*NUMBERS, "forced_at", "nudged_until", "suspect_at", "latched_at")

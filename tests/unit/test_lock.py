@@ -23,8 +23,10 @@ LICENCES = dict(
 )
 
 
-def test_each_requirement_of_a_layer_is_locked() -> None:
+def test_each_requirement_of_a_layer_is_locked_with_a_listed_licence() -> None:
+    """A person checks the licence of each new package before it is shipped."""
     assert PINS.keys() >= {name.group() for name in WANTED if name}
+    assert LICENCES.keys() == PINS.keys()
 
 
 def test_every_package_has_hashes() -> None:
@@ -33,11 +35,6 @@ def test_every_package_has_hashes() -> None:
     assert len(packages) == len(PINS)
     hashes = r"(    --hash=sha256:[0-9a-f]{64}( \\)?\n)+"
     assert all(re.fullmatch(rf"\S+==\S+ \\\n{hashes}", package) for package in packages)
-
-
-def test_every_package_has_a_listed_licence() -> None:
-    """A person checks each new package before it is shipped."""
-    assert LICENCES.keys() == PINS.keys()
 
 
 @pytest.mark.parametrize(("name", "licence"), LICENCES.items())

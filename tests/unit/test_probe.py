@@ -4,23 +4,18 @@ from typing import Any
 
 import pytest
 
+from tests.subjects import FLOWS, body
 from tests.unit.memory_broker import MemoryBroker
 from token_broker.document import Document
 from token_broker.errors import InvalidRequest, RefreshInProgress
 from token_broker.probe import Probe
 from token_broker.refresh.invocation import COMMIT_SECONDS
 
-PARAMETERS: dict[str, dict[str, Any]] = {
-    "vendorlink": {},
-    "editor": {"parameters": {"userId": "1"}},
-    "vntana": {},
-}
-
 
 def probed(broker: MemoryBroker, seconds: float) -> dict[str, Any]:
     """Return the report of a probe that has so many *seconds* for its requests."""
     probe = Probe(broker.deps, "acme", broker.monotonic + seconds + COMMIT_SECONDS)
-    return probe.run(broker.deps.flow.requested(Document(PARAMETERS[broker.flow], InvalidRequest)))
+    return probe.run(broker.deps.flow.requested(Document(body(broker.flow), InvalidRequest)))
 
 
 @pytest.mark.parametrize(("left", "requests"), [(1.0, 1), (1.0 + 2**-10, 2)])
@@ -32,21 +27,21 @@ def test_a_probe_that_runs_out_of_time_keeps_its_token(
     broker = MemoryBroker(flow, vendor_seconds=2.0)
     report = probed(broker, broker.vendor_seconds + left)
     assert (report["works"], report["sent"]["requests"]) == (True, requests)
-    assert broker.call(**PARAMETERS[flow])["generation"] == 1
+    assert broker.call(**body(flow))["generation"] == 1
     assert len(broker.steps) == requests
 
 
-@pytest.mark.parametrize("flow", PARAMETERS)
+@pytest.mark.parametrize("flow", FLOWS)
 def test_a_probe_overtaken_by_another_exchange_has_a_retry_after(flow: str) -> None:
     """A forced call would accept the other's token, but the probe has no findings."""
     broker = MemoryBroker(flow)
-    broker.call(**PARAMETERS[flow])
+    broker.call(**body(flow))
     deps = broker.deps
 
     def meanwhile() -> None:
         broker.aws.dynamodb.before_write = None
         broker.restart()
-        broker.call(force=True, **PARAMETERS[flow])
+        broker.call(force=True, **body(flow))
         broker.deps = deps
         requests.extend(broker.steps)
 

@@ -273,9 +273,7 @@ LEASE_ENDS = ("lease_owner", "lease_until")
 
 def judging(verdict: Verdict, *, has_lease: bool) -> Callable[[Store, Item], object]:
     rejection = Rejection("v1", REFUSED, "c")
-    return lambda store, item: store.judge(
-        item, verdict, rejection, NOW, has_lease=has_lease, ends_lease=has_lease
-    )
+    return call("judge", verdict, rejection, NOW, has_lease=has_lease, ends_lease=has_lease)
 
 
 def judgements(
@@ -291,71 +289,66 @@ def judgements(
     }
 
 
+def call(operation: str, *arguments: object, **named: object) -> Callable[[Store, Item], object]:
+    """Return the call of an operation of the store."""
+    return lambda store, item: getattr(store, operation)(item, *arguments, **named)
+
+
+NOTHING: frozenset[str] = frozenset()
+ACQUIRE = ("acquire", "me", NOW + 60_000)
+BY_ANOTHER: Record = {"lease_owner": "another"}
 WRITES: dict[str, Write] = {
-    "acquire": Write(
-        lambda store, item: store.acquire(item, "me", NOW + 60_000),
-        acquired,
-        COMPARED,
-        {"lease_owner": "another"},
-    ),
+    "acquire": Write(call(*ACQUIRE), acquired, COMPARED, BY_ANOTHER),
     "acquire, forced": Write(
-        lambda store, item: store.acquire(item, "me", NOW + 60_000, forced_at=NOW),
+        call(*ACQUIRE, forced_at=NOW),
         lambda record: acquired(record) | {"forced_at": NOW},
         COMPARED,
-        {"lease_owner": "another"},
+        BY_ANOTHER,
     ),
     "commit": Write(
-        lambda store, item: store.commit(item, NEW_TOKEN),
-        committed,
-        HELD,
-        {"generation": 8, "token": b"another"},
+        call("commit", NEW_TOKEN), committed, HELD, {"generation": 8, "token": b"another"}
     ),
     "commit, with a renewal token": Write(
-        lambda store, item: store.commit(item, NEW_TOKEN | {"renewal": "ready"}),
+        call("commit", NEW_TOKEN | {"renewal": "ready"}),
         lambda record: committed(record) | {"renewal": "ready"},
         HELD,
         {"generation": 9, "token": NEW_TOKEN["token"]},
     ),
     "commit, recovering": Write(
-        lambda store, item: store.commit(item, NEW_TOKEN, recovers=True),
+        call("commit", NEW_TOKEN, recovers=True),
         lambda record: committed(record, "latched_version"),
         HELD,
         {"generation": 7, "token": NEW_TOKEN["token"]},
     ),
     "fail": Write(
-        lambda store, item: store.fail(item, DOWN, renewal=item.renewal),
-        failed,
-        HELD,
-        {"lease_owner": "another"},
+        lambda store, item: store.fail(item, DOWN, renewal=item.renewal), failed, HELD, BY_ANOTHER
     ),
     "fail, with the renewal token unspent": Write(
-        lambda store, item: store.fail(item, DOWN, renewal="ready"),
+        call("fail", DOWN, renewal="ready"),
         lambda record: failed(record) | {"renewal": "ready"},
         HELD,
         {"fence": 10, "lease_owner": None},
     ),
     "fail, for no reason that is kept": Write(
-        lambda store, item: store.fail(item, None, renewal=None),
+        call("fail", None, renewal=None),
         lambda record: without(record, *LEASE_ENDS) | {"schema": 1},
         HELD,
-        {"lease_owner": "another"},
+        BY_ANOTHER,
     ),
-    "accept": Write(
-        lambda store, item: store.accept(item, "v2"), accepted, HELD, {"accepted_version": "v3"}
-    ),
+    "accept": Write(call("accept", "v2"), accepted, HELD, {"accepted_version": "v3"}),
     "accept, recovering": Write(
-        lambda store, item: store.accept(item, "v2", recovers=True),
+        call("accept", "v2", recovers=True),
         lambda record: accepted(record, "latched_version"),
         HELD,
     ),
     "back_off": Write(
-        lambda store, item: store.back_off(item, DOWN),
+        call("back_off", DOWN),
         lambda record: with_ttl(record | {"schema": 1, "failure": DOWN_KEPT}),
         COMPARED,
         {"failure": DOWN_KEPT | {"count": 3}},
     ),
     "back_off, over": Write(
-        lambda store, item: store.back_off(item, None),
+        call("back_off", None),
         lambda record: with_ttl(without(record, "failure") | {"schema": 1}),
         COMPARED,
         {"failure": DOWN_KEPT},
@@ -379,52 +372,45 @@ WRITES: dict[str, Write] = {
         {"suspect_version": "v0", "suspect_variants": ["c"]},
     ),
     "hold": Write(
-        lambda store, item: store.hold(item, NEW_HOLD),
+        call("hold", NEW_HOLD),
         lambda record: without(record, "ttl") | {"schema": 1} | NEW_HOLD_KEPT,
         frozenset({"held"}),
         HOLD,
     ),
     "lift": Write(
-        lambda store, item: store.hold(item, None),
+        call("hold", None),
         lambda record: without(record, "held") | {"schema": 1},
         frozenset({"held"}),
         NEW_HOLD_KEPT,
     ),
     "notice": Write(
-        lambda store, item: store.notice(item, "v2"),
+        call("notice", "v2"),
         lambda record: record | {"noticed_version": "v2"},
-        frozenset(),
+        NOTHING,
         {"noticed_version": "v1"},
     ),
     "drop": Write(
-        lambda store, item: store.drop(item),
+        call("drop"),
         lambda record: without(record, *OF_TOKEN) | {"schema": 1},
         frozenset({"fingerprint"}),
         is_settled=False,
     ),
-    "alias_to": Write(
-        lambda store, item: store.alias_to(item, NEW_ALIAS), pointed, SWAPPED, {"target": "d" * 64}
-    ),
+    "alias_to": Write(call("alias_to", NEW_ALIAS), pointed, SWAPPED, {"target": "d" * 64}),
     "report": Write(
-        lambda store, item: store.report(item, (NOW - 1, NOW)),
+        call("report", (NOW - 1, NOW)),
         reported,
         frozenset({"fingerprint", "rejected"}),
         {"rejected": "another", "fingerprint": "another"},
     ),
     "claim_refresh": Write(
-        lambda store, item: store.claim_refresh(item, NOW + 77),
+        call("claim_refresh", NOW + 77),
         lambda record: record | {"nudged_until": NOW + 77},
         frozenset({"nudged_until"}),
         is_settled=False,
     ),
-    "forget": Write(
-        lambda store, item: store.forget(item), forgotten, frozenset(), {"token": b"another"}
-    ),
+    "forget": Write(call("forget"), forgotten, NOTHING, {"token": b"another"}),
     "forget, of a latch": Write(
-        lambda store, item: store.forget(item),
-        forgotten,
-        frozenset(),
-        dict.fromkeys(TOKEN) | {"rejected_versions": ["v0"]},
+        call("forget"), forgotten, NOTHING, dict.fromkeys(TOKEN) | {"rejected_versions": ["v0"]}
     ),
 }
 TELLS_NOTHING = {"notice", "drop", "forget", "forget, of a latch"}

@@ -70,40 +70,91 @@ def test_each_event_has_the_same_line_with_and_without_powertools(
     assert list(own.items()) == list(expected.items())
 
 
-def test_metrics_of_alarms_have_a_second_set_of_dimensions_over_all_flows(
+COUNTED: dict[str, tuple[list[list[str]], dict[str, tuple[str, float]]]] = {
+    "hand-out": (
+        [["flow", "source"], []],
+        {
+            "HandOut": ("Count", 1),
+            "Duration": ("Milliseconds", 0.1),
+            "TokenAge": ("Seconds", 3),
+            "Stale": ("Count", 0),
+            "Slow": ("Count", 1),
+        },
+    ),
+    "failure": ([["flow", "code"], ["code"]], {"Failure": ("Count", 1)}),
+    "unanswered": ([["flow"], []], {"Unanswered": ("Count", 1)}),
+    "exchange": (
+        [["flow", "outcome"]],
+        {"Exchange": ("Count", 1), "ExchangeDuration": ("Milliseconds", 0.1)},
+    ),
+    "upstream": ([["flow", "step"]], {"UpstreamDuration": ("Milliseconds", 0.1)}),
+    "wait": ([["flow"]], {"Wait": ("Count", 1), "WaitDuration": ("Milliseconds", 0.1)}),
+    "latched": ([["flow"]], {"Latched": ("Count", 1)}),
+    "recovered": ([["flow"]], {"Recovered": ("Count", 1)}),
+    "down": ([["flow"]], {"Down": ("Count", 1)}),
+    "up": ([["flow"]], {"Up": ("Count", 1)}),
+    "unkept": ([["flow"]], {"Unkept": ("Count", 1)}),
+    "unannounced": ([["flow"]], {"Unannounced": ("Count", 1)}),
+    "check": (
+        [["flow", "outcome"]],
+        {"Check": ("Count", 1), "CheckDuration": ("Milliseconds", 0.1)},
+    ),
+    "check failed": ([["flow"], []], {"CheckFailed": ("Count", 1)}),
+    "held": ([["flow"]], {"Held": ("Count", 1)}),
+    "lifted": ([["flow"]], {"Lifted": ("Count", 1)}),
+    "damaged": ([["flow"], []], {"Damaged": ("Count", 1)}),
+    "nudge": ([["flow"]], {"Nudge": ("Count", 1)}),
+    "cold start": ([["flow"]], {"ColdStart": ("Count", 1)}),
+}
+"""By event: dimensions besides the service, and metrics. A second set is for alarms."""
+
+
+def test_each_event_has_its_metrics_under_its_dimensions(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """One under the event's dimensions, one under the service and those of the alarm."""
-    events = {}
+    found = {}
     for event in MEASURES:
         Telemetry("vntana").emit(event, **FACTS)
-        [counted] = json.loads(capsys.readouterr().out)["_aws"]["CloudWatchMetrics"]
-        events[event] = counted["Dimensions"][1:]
-    assert {event: further for event, further in events.items() if further} == {
-        "hand-out": [["service"]],
-        "failure": [["service", "code"]],
-        "unanswered": [["service"]],
-        "check failed": [["service"]],
-        "damaged": [["service"]],
-    }
+        line = json.loads(capsys.readouterr().out)
+        assert (line["event"], line["flow"], line["service"]) == (event, "vntana", "broker-ä")
+        [counted] = line["_aws"]["CloudWatchMetrics"]
+        sets = [[n for n in names if n != "service"] for names in counted["Dimensions"]]
+        found[event] = sets, {m["Name"]: (m["Unit"], *line[m["Name"]]) for m in counted["Metrics"]}
+    assert found == COUNTED
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        pytest.param({"POWERTOOLS_METRICS_NAMESPACE": ""}, id="no namespace, which is an error"),
-        pytest.param({"POWERTOOLS_SERVICE_NAME": ""}, id="no service, which has a default"),
-        pytest.param({"POWERTOOLS_METRICS_DISABLED": "true"}, id="disabled"),
-        pytest.param({"POWERTOOLS_DEV": "true"}, id="a developer's machine"),
-    ],
-)
-def test_other_settings_fall_back_to_powertools(change: dict[str, str]) -> None:
-    assert telemetry.plain_line(SETTINGS | change) is None
+def test_every_other_line_has_its_event_and_flow(capsys: pytest.CaptureFixture[str]) -> None:
+    """A defect has its frames, and not its message."""
+    telemetry = Telemetry("vntana")
+    for event in ("action", "replaced", "woken"):
+        telemetry.emit(event, connection="acme")
+    try:
+        int("hunter2")
+    except ValueError as error:
+        telemetry.defect(error, "r-1")
+    *lines, defect = map(json.loads, capsys.readouterr().out.splitlines())
+    members = ("event", "flow", "connection")
+    found = [tuple(line[member] for member in members) for line in lines]
+    assert found == [(event, "vntana", "acme") for event in ("action", "replaced", "woken")]
+    named = {"message": "defect", "flow": "vntana", "kind": "ValueError", "request_id": "r-1"}
+    assert defect.items() >= named.items()
+    [where] = defect["where"]
+    assert where.startswith(f"{__file__}:")
+    assert where.endswith(" test_every_other_line_has_its_event_and_flow")
+    assert "hunter2" not in str(defect)
+
+
+def test_other_settings_fall_back_to_powertools() -> None:
+    """No namespace, which is an error; no service, which has a default; and a developer's own."""
+    names = ("METRICS_NAMESPACE", "SERVICE_NAME", "METRICS_DISABLED", "DEV")
+    for name, value in zip(names, ("", "", "true", "true"), strict=True):
+        assert telemetry.plain_line(SETTINGS | {f"POWERTOOLS_{name}": value}) is None
+    assert telemetry.plain_line(SETTINGS)
 
 
 @pytest.mark.parametrize("name", CHATTY)
 def test_no_line_of_a_library_that_quotes_requests_reaches_the_log(
-    name: str, monkeypatch: pytest.MonkeyPatch
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Lambda's runtime has a handler at the root, and an operator may set any level below."""
     written = StringIO()
@@ -115,4 +166,4 @@ def test_no_line_of_a_library_that_quotes_requests_reaches_the_log(
     for logger in (library, module):
         logger.error("quotes a request")
         logger.debug("quotes a request")
-    assert written.getvalue() == ""
+    assert written.getvalue() == capsys.readouterr().err == ""

@@ -2,103 +2,98 @@
 
 from collections.abc import Iterator
 
-from tests.protocol.model.answers import answered, handed, may, placed, refused
 from tests.protocol.model.decision import ACQUIRE, HAND_OUT, REFUSE, WAIT, decide, is_leased
-from tests.protocol.model.rules import Rules
-from tests.protocol.model.state import Age, Ask, Failure, HandOut, Lambda, Move, Stage, State, worth
+from tests.protocol.model.state import Age, Ask, Failure, HandOut, Lambda, Move, Stage, worth
+from tests.protocol.model.turn import Turn
 
 
-def calls(rules: Rules, state: State, place: int, idle: Lambda) -> Iterator[Move]:
+def calls(turn: Turn) -> Iterator[Move]:
     """A new call arrives."""
-    for name in rules.scenario.callable:
-        if not rules.guards.key:
-            yield mixed_up(rules, state, place, name)
+    for name in turn.scenario.callable:
+        if not turn.guards.key:
+            yield mixed_up(turn, name)
             continue
-        item = state.items[name]
-        caller = Lambda(Stage.WAITING, name, Ask.PLAIN, kept=idle.kept)
-        yield read(rules, state, place, caller)._replace(fair=False)
+        item, kept = turn.state.items[name], turn.me.kept
+        call = turn._replace(me=Lambda(Stage.WAITING, name, Ask.PLAIN, kept=kept))
+        yield read(call)._replace(fair=False)
         if (item.age == Age.AGING or item.failure == Failure.DUE) and not is_leased(item):
-            yield read(rules, state, place, caller._replace(ask=Ask.RENEWING))._replace(fair=False)
-        if may(rules, state, "force"):
-            yield forced(rules, state, place, caller._replace(ask=Ask.FORCED, seen=item.generation))
-        if idle.kept and may(rules, state, "report"):
-            yield reported(rules, state, place, caller._replace(ask=Ask.REPORTING))
+            yield read(call.by(ask=Ask.RENEWING))._replace(fair=False)
+        if turn.may("force"):
+            yield forced(call.by(ask=Ask.FORCED, seen=item.generation))
+        if kept and turn.may("report"):
+            yield reported(call.by(ask=Ask.REPORTING))
 
 
-def mixed_up(rules: Rules, state: State, place: int, requested: int) -> Move:
+def mixed_up(turn: Turn, requested: int) -> Move:
     """A call for variant *requested* reads the item that all variants share."""
-    move = read(rules, state, place, Lambda(Stage.WAITING, rules.scenario.callable[0]))
-    told = (e._replace(asked=requested) if isinstance(e, HandOut) else e for e in move.events)
-    return move._replace(events=tuple(told), fair=False)
+    move = read(turn._replace(me=Lambda(Stage.WAITING, turn.scenario.callable[0])))
+    events = (e._replace(asked=requested) if isinstance(e, HandOut) else e for e in move.events)
+    return move._replace(events=tuple(events), fair=False)
 
 
-def forced(rules: Rules, state: State, place: int, caller: Lambda) -> Move:
+def forced(turn: Turn) -> Move:
     """A forced call justifies an exchange, unless one is running."""
-    name, spent = caller.item, state._replace(occasions=state.occasions - 1)
-    item = state.items[name]
+    item, spent = turn.item, turn.state._replace(occasions=turn.state.occasions - 1)
     is_early = item.failure == Failure.PATIENT and item.strict
     if not is_leased(item) and not is_early:
-        spent = worth(spent, name)
-    move = read(rules, spent, place, caller)
+        spent = worth(spent, turn.me.item)
+    move = read(turn.within(spent))
     return move._replace(text="is called with force: " + move.text, fair=False)
 
 
-def read(rules: Rules, state: State, place: int, caller: Lambda) -> Move:
+def read(turn: Turn) -> Move:
     """Read the item and decide: one strongly consistent read."""
-    item = state.items[caller.item]
-    if caller.ask == Ask.FORCED and not rules.guards.generation_wait:
-        caller = caller._replace(seen=item.generation)
-    gate = state.items[0] if rules.scenario.gate else None
-    choice = decide(rules, item, caller, state.secret, gate)
+    item, secret = turn.item, turn.state.secret
+    if turn.me.ask == Ask.FORCED and not turn.guards.generation_wait:
+        turn = turn.by(seen=item.generation)
+    caller, gate = turn.me, turn.gate if turn.scenario.gate else None
+    choice = decide(turn.rules, item, caller, secret, gate)
     if choice == ACQUIRE:
         now = caller._replace(step=Stage.ACQUIRING, seen=item.generation, fence=item.fence, kept=0)
-        return Move(place, "reads that an exchange is needed", placed(state, place, now))
+        return turn.move("reads that an exchange is needed", now)
     if choice == HAND_OUT:
-        after = placed(state, place, answered(rules, caller, item.token))
-        return Move(place, "returns the stored token", after, handed(rules, caller, item))
+        return turn.hands_out("returns the stored token", item)
     if choice == WAIT and caller.ask != Ask.RENEWING:
-        waiting = placed(state, place, caller._replace(kept=0))
-        return Move(place, "reads that another holds the lease, and waits", waiting)
+        waiting = caller._replace(kept=0)
+        return turn.move("reads that another holds the lease, and waits", waiting)
     code = "credential_latched" if choice == REFUSE else "upstream_unavailable"
-    after = placed(state, place, answered(rules, caller, 0))
-    return Move(place, f"answers {code}", after, refused(caller, code, state.secret))
+    return turn.fails(f"answers {code}", code, secret)
 
 
-def waits(rules: Rules, state: State, place: int, caller: Lambda) -> Iterator[Move]:
+def waits(turn: Turn) -> Iterator[Move]:
     """A waiting caller reads again; giving up with `refresh_in_progress` changes nothing."""
-    if caller.ask == Ask.REPORTING and caller.kept:
-        yield reported(rules, state, place, caller)._replace(fair=True)
+    if turn.me.ask == Ask.REPORTING and turn.me.kept:
+        yield reported(turn)._replace(fair=True)
     else:
-        yield read(rules, state, place, caller)
+        yield read(turn)
 
 
-def reported(rules: Rules, state: State, place: int, caller: Lambda) -> Move:
+def reported(turn: Turn) -> Move:
     """A caller reports its token as rejected: only the current one is marked, once."""
-    name = caller.item
-    item = state.items[name]
+    item, caller, spent = turn.item, turn.me, turn.state
     counts = item.token == caller.kept and not item.rejected
-    spent = state
     if not caller.outer:
-        spent = state._replace(occasions=state.occasions - 1)
+        spent = spent._replace(occasions=spent.occasions - 1)
     if counts:
-        spent = worth(spent, name)
-    if item.rejected or (rules.guards.compare and not counts):
-        move = read(rules, spent, place, caller._replace(kept=0))
+        spent = worth(spent, caller.item)
+    turn = turn.within(spent)
+    if item.rejected or (turn.guards.compare and not counts):
+        move = read(turn.by(kept=0))
         return move._replace(text="reports an older token: " + move.text, fair=False)
-    marking = placed(spent, place, caller._replace(step=Stage.MARKING))
-    if not rules.guards.compare_write:
-        return Move(place, "sees that the token it reports is the current one", marking, fair=False)
-    return next(marks(rules, marking, place, marking.lambdas[place]))._replace(fair=False)
+    turn = turn.by(step=Stage.MARKING)
+    if not turn.guards.compare_write:
+        text = "sees that the token it reports is the current one"
+        return turn.move(text, turn.me)._replace(fair=False)
+    return next(marks(turn))._replace(fair=False)
 
 
-def marks(rules: Rules, state: State, place: int, caller: Lambda) -> Iterator[Move]:
+def marks(turn: Turn) -> Iterator[Move]:
     """Mark the token as rejected, and read again."""
-    del rules
-    item = state.items[caller.item]
-    if item.token == caller.kept:
-        state = state._replace(reported=item.token)
+    item = turn.item
+    if item.token == turn.me.kept:
+        turn = turn.within(turn.state._replace(reported=item.token))
     marked = item._replace(rejected=1)
     if item.blames < 0 or not item.latch >> item.blames & 1:
         marked = marked._replace(failure=Failure.CALM, strict=0, blames=-1)
-    after = placed(state, place, caller._replace(step=Stage.WAITING, kept=0), (caller.item, marked))
-    yield Move(place, "marks the token as rejected", after)
+    reading = turn.me._replace(step=Stage.WAITING, kept=0)
+    yield turn.move("marks the token as rejected", reading, item=marked)

@@ -2,11 +2,8 @@
 
 from collections.abc import Iterator
 
-from tests.protocol.model.answers import answered, handed, lost, may, placed, refused
-from tests.protocol.model.deaths import with_message
 from tests.protocol.model.decision import is_live
-from tests.protocol.model.gate import gate_of
-from tests.protocol.model.rules import Rules
+from tests.protocol.model.leases import with_message
 from tests.protocol.model.state import (
     Age,
     End,
@@ -14,7 +11,6 @@ from tests.protocol.model.state import (
     Failure,
     HandOut,
     Item,
-    Lambda,
     Lease,
     Move,
     Renewal,
@@ -24,6 +20,7 @@ from tests.protocol.model.state import (
     put,
     worth,
 )
+from tests.protocol.model.turn import Turn
 
 CODES = {
     Result.REFUSED: "refresh_in_progress",
@@ -36,27 +33,25 @@ CODES = {
 }
 
 
-def may_commit(rules: Rules, item: Item, holder: Lambda) -> bool:
+def may_commit(turn: Turn) -> bool:
     """Return whether the condition of the write holds: the holder still has the lease."""
-    own = item.fence == holder.fence
-    return (own or not rules.guards.fence) and (
-        (own and item.lease != Lease.FREE) or not rules.guards.owner
-    )
+    item, guards = turn.item, turn.guards
+    own = item.fence == turn.me.fence
+    return (own or not guards.fence) and ((own and item.lease != Lease.FREE) or not guards.owner)
 
 
-def written(rules: Rules, state: State, holder: Lambda) -> Item:
+def written(turn: Turn) -> Item:
     """Return the item with the outcome and without the lease."""
-    item, result = state.items[holder.item], holder.result
-    if item.fence == holder.fence or not rules.guards.own_end:
+    item, holder, result, guards = turn.item, turn.me, turn.me.result, turn.guards
+    has_renewals = turn.scenario.renewals
+    if item.fence == holder.fence or not guards.own_end:
         item = item._replace(lease=Lease.FREE)
     if result > 0:
-        renewal = Renewal.READY if rules.scenario.renewals else Renewal.ABSENT
-        age = item.age if item.token == result else Age.FRESH  # the same write, twice
         return item._replace(
             token=result,
-            age=age,
+            age=item.age if item.token == result else Age.FRESH,  # the same write, twice
             generation=holder.seen + 1,
-            renewal=renewal,
+            renewal=Renewal.READY if has_renewals else Renewal.ABSENT,
             rejected=0,
             failure=Failure.CALM,
             strict=0,
@@ -65,8 +60,7 @@ def written(rules: Rules, state: State, holder: Lambda) -> Item:
             suspect=-1,
             early=0,
         )
-    guards = rules.guards
-    if rules.scenario.renewals and holder.using and not holder.begun:
+    if has_renewals and holder.using and not holder.begun:
         item = item._replace(renewal=Renewal.READY)  # it was not sent
     stored = {
         Result.DOWN: guards.backoff,
@@ -75,128 +69,113 @@ def written(rules: Rules, state: State, holder: Lambda) -> Item:
         Result.DENIED: True,
     }
     if stored.get(result):
-        blames = (
-            holder.version + holder.previous if result in (Result.REJECTED, Result.DENIED) else -1
-        )
+        is_about = result in (Result.REJECTED, Result.DENIED)
+        blames = holder.version + holder.previous if is_about else -1
         strict = holder.login if guards.strict else 0
         return item._replace(failure=Failure.PATIENT, strict=strict, blames=blames)
-    if result not in stored and is_uncertain(rules, holder) and item.token:
+    # An exchange that failed for another reason may have ended a token.
+    has_sent = holder.begun > 0 and guards.spoilt
+    is_uncertain = has_sent or (holder.over and guards.put_back)
+    if result not in stored and is_uncertain and item.token:
         return item._replace(failure=Failure.DUE, strict=holder.login, blames=-1)
     return item
 
 
-def is_uncertain(rules: Rules, holder: Lambda) -> bool:
-    """Return whether an exchange that failed for another reason may have ended a token."""
-    has_sent = holder.begun > 0 and rules.guards.spoilt
-    return has_sent or bool(holder.over and rules.guards.put_back)
-
-
-def done(rules: Rules, state: State, holder: Lambda) -> State:
+def done(turn: Turn) -> State:
     """Return the state after the write; a stored failure justifies another exchange."""
-    name = holder.item
-    after = state._replace(items=put(state.items, name, written(rules, state, holder)))
+    holder, name = turn.me, turn.me.item
+    item = written(turn)
+    after = turn.state._replace(items=put(turn.state.items, name, item))
     is_outage = holder.result in (Result.DOWN, Result.UNANSWERED)
     # The end of the back-off justifies another exchange.
-    is_put_off = is_outage and after.items[name].failure == Failure.PATIENT
-    has_unstored_successor = holder.result == Result.DOWN and not rules.guards.backoff
+    is_put_off = is_outage and item.failure == Failure.PATIENT
+    has_unstored_successor = holder.result == Result.DOWN and not turn.guards.backoff
     has_failed = is_outage or holder.result in (Result.REFUSED, Result.SPOILT)
     if has_failed and holder.begun and not is_put_off and not has_unstored_successor:
         return worth(after, name)
-    is_second = state.items[gate_of(rules, holder)].suspect == holder.version
-    if holder.result == Result.REJECTED and (holder.version != state.secret or is_second):
+    is_second = turn.gate.suspect == holder.version
+    if holder.result == Result.REJECTED and (holder.version != after.secret or is_second):
         return worth(after, name)
     return after
 
 
-def commits(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[Move]:
+def ended(turn: Turn, after: State) -> tuple[Event, ...]:
+    """Return the event of a write that ends the lease, if it does."""
+    item = turn.item
+    is_ended = item.lease != after.items[turn.me.item].lease
+    return (End(item.fence == turn.me.fence),) if is_ended else ()
+
+
+def commits(turn: Turn) -> Iterator[Move]:
     """Store the outcome, unless another holder has the lease."""
-    item = state.items[holder.item]
-    if not rules.guards.commit_first and holder.result > 0:
-        yield hands_out_first(rules, state, place, holder)
+    holder, has_token = turn.me, turn.me.result > 0
+    if not turn.guards.commit_first and has_token:
+        yield hands_out_first(turn)
         return
-    if not may_commit(rules, item, holder):
-        yield lost(rules, state, place, holder)
+    if not may_commit(turn):
+        yield turn.lost()
         return
-    after = done(rules, state, holder)
-    ended = item.lease != after.items[holder.item].lease
-    events: tuple[Event, ...] = (End(item.fence == holder.fence),) if ended else ()
-    move = replied(rules, after, place, holder)
+    after = done(turn)
+    events = ended(turn, after)
+    move = replied(turn.within(after))
     yield move._replace(text=f"stores the outcome: {move.text}", events=events + move.events)
-    if may(rules, state, "defect") and holder.result > 0:
-        spoilt = placed(state, place, holder._replace(result=Result.SPOILT))
-        less = spoilt._replace(faults=state.faults - 1)
-        yield Move(place, "fails after it got the new token", less, (), fair=False)
-    if may(rules, state, "unkept") and holder.result > 0:
-        yield unkept(rules, state, place, holder)
-    if may(rules, state, "blur"):
-        less = state._replace(faults=state.faults - 1)
-        yield from blurs(less, after._replace(faults=less.faults), place, holder, events)
+    if turn.may("defect") and has_token:
+        spoilt = holder._replace(result=Result.SPOILT)
+        yield turn.fault("fails after it got the new token", spoilt)
+    if turn.may("unkept") and has_token:
+        yield unkept(turn)
+    if turn.may("blur"):
+        unsure = holder._replace(step=Stage.SETTLING)
+        text = "stores the outcome; the table's answer is lost"
+        yield turn.within(after).fault(text, unsure, *events)
+        yield turn.fault("writes; the request is lost", unsure)
+        if has_token:
+            late = turn.within(with_message(turn.state, holder))
+            yield late.fault("writes; the request is late", unsure)
 
 
-def unkept(rules: Rules, state: State, place: int, holder: Lambda) -> Move:
+def unkept(turn: Turn) -> Move:
     """The token cannot be stored: the item records that, and the caller gets the token."""
-    name, failure = holder.item, Failure.PATIENT
-    item = state.items[name]._replace(lease=Lease.FREE, failure=failure, blames=holder.version)
-    item = item._replace(strict=holder.login)
-    less = state._replace(faults=state.faults - 1)
-    after = placed(less, place, answered(rules, holder, holder.result), (name, item))
-    told = HandOut(name, name, holder.result, stale=False)
-    text = "records that its token cannot be stored, and returns it"
-    return Move(place, text, after, (End(own=True), told), fair=False)
-
-
-def blurs(
-    state: State, after: State, place: int, holder: Lambda, events: tuple[Event, ...]
-) -> Iterator[Move]:
-    """The table's answer is lost; the write happens, is lost, or is late."""
-    unsure = holder._replace(step=Stage.SETTLING)
-    text = "stores the outcome; the table's answer is lost"
-    yield Move(place, text, placed(after, place, unsure), events, fair=False)
-    text = "writes; the request is lost"
-    yield Move(place, text, placed(state, place, unsure), (), fair=False)
-    if holder.result > 0:
-        text = "writes; the request is late"
-        yield Move(place, text, placed(with_message(state, holder), place, unsure), (), fair=False)
-
-
-def hands_out_first(rules: Rules, state: State, place: int, holder: Lambda) -> Move:
-    """A mutant answers before it stores. The platform then freezes it with its write in flight."""
-    item = state.items[holder.item]._replace(
-        token=holder.result, failure=Failure.CALM, lease=Lease.FREE
+    holder, name = turn.me, turn.me.item
+    item = turn.item._replace(
+        lease=Lease.FREE, failure=Failure.PATIENT, blames=holder.version, strict=holder.login
     )
-    after = placed(with_message(state, holder), place, answered(rules, holder, holder.result))
-    return Move(place, "returns its token before it is stored", after, handed(rules, holder, item))
+    event = HandOut(name, name, holder.result, stale=False)
+    text = "records that its token cannot be stored, and returns it"
+    return turn.fault(text, turn.answered(holder.result), End(own=True), event, item=item)
 
 
-def replied(rules: Rules, state: State, place: int, holder: Lambda) -> Move:
+def hands_out_first(turn: Turn) -> Move:
+    """A mutant answers before it stores. The platform then freezes it with its write in flight."""
+    item = turn.item._replace(token=turn.me.result, failure=Failure.CALM, lease=Lease.FREE)
+    late = turn.within(with_message(turn.state, turn.me))
+    return late.hands_out("returns its token before it is stored", item)
+
+
+def replied(turn: Turn) -> Move:
     """The outcome is stored: answer the caller."""
-    item, name = state.items[holder.item], holder.item
+    item, holder, name = turn.item, turn.me, turn.me.item
     if holder.result > 0 and not is_live(item):
-        return lost(rules, state, place, holder)._replace(text="its token has ended meanwhile")
+        return turn.lost()._replace(text="its token has ended meanwhile")
     if holder.result > 0:
-        told = handed(rules, holder, item._replace(token=holder.result))
-        after = placed(state, place, answered(rules, holder, holder.result))
-        return Move(place, "returns its token", after, told)
-    if is_live(item) or (item.token > 0 and not rules.guards.min_ttl):
-        after = placed(state, place, answered(rules, holder, item.token))
-        stale = HandOut(name, name, item.token, stale=True)
-        return Move(place, "returns the old token as stale", after, (stale,))
+        return turn.hands_out("returns its token", item._replace(token=holder.result))
+    if is_live(item) or (item.token > 0 and not turn.guards.min_ttl):
+        event = HandOut(name, name, item.token, stale=True)
+        return turn.move("returns the old token as stale", turn.answered(item.token), event)
     code = CODES[holder.result]
-    after = placed(state, place, answered(rules, holder, 0))
-    return Move(place, f"answers {code}", after, refused(holder, code, holder.version))
+    return turn.fails(f"answers {code}", code, holder.version)
 
 
-def settles(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[Move]:
+def settles(turn: Turn) -> Iterator[Move]:
     """Find out by a read whether the lost write was done; if not, write again."""
-    item = state.items[holder.item]
+    item, holder = turn.item, turn.me
     own = item.fence == holder.fence
     is_free = own and item.lease == Lease.FREE
     there = item.token == holder.result if holder.result > 0 else is_free
-    if there or not rules.guards.settle:
-        move = replied(rules, state, place, holder)
+    if there or not turn.guards.settle:
+        move = replied(turn)
         yield move._replace(text=f"finds its write done: {move.text}")
     elif own and item.lease != Lease.FREE:
-        again = placed(state, place, holder._replace(step=Stage.COMMITTING))
-        yield Move(place, "finds its write not done", again)
+        yield turn.move("finds its write not done", holder._replace(step=Stage.COMMITTING))
     else:
-        yield lost(rules, state, place, holder)
+        yield turn.lost()

@@ -1,10 +1,8 @@
-"""The steps of a lease's holder before it sends a request."""
+"""A lease's holder sends a request, and the upstream processes and answers it."""
 
 from collections.abc import Iterator
 
-from tests.protocol.model.answers import may, placed
-from tests.protocol.model.gate import looks, used
-from tests.protocol.model.rules import Rules
+from tests.protocol.model.gate import has_accepted, looks, used
 from tests.protocol.model.state import (
     Ask,
     Lambda,
@@ -17,35 +15,33 @@ from tests.protocol.model.state import (
     State,
     put,
 )
-from tests.protocol.model.upstream import OWN_TOKEN
+from tests.protocol.model.turn import Turn
+
+OWN_TOKEN = -1
+"""The token of a mutant that logs in for a separate organization's token."""
 
 
-def holds(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[Move]:
+def holds(turn: Turn) -> Iterator[Move]:
     """Get the organization's token, or the permission to log in."""
-    scenario = rules.scenario
+    scenario, guards, holder = turn.scenario, turn.guards, turn.me
     if scenario.organization and holder.item and not holder.using:
-        yield asks(rules, state, place, holder)
+        if guards.ask:  # the broker, like any caller
+            yield turn.move("asks for the organization's token", asking(holder))
+        else:
+            yield checks(turn.by(using=OWN_TOKEN))
         return
-    if holder.using and scenario.renewals and state.items[holder.item].version != state.secret:
-        holder = holder._replace(using=0)  # another version may name another user
-    if rules.guards.gate_first and not holder.using and not holder.gate:
-        if may(rules, state, "defect"):
-            yield refuses(state, place, holder)._replace(fair=False)
-            yield refuses(state, place, holder, Result.DOWN)._replace(fair=False)
-        looked = looks(rules, state, place, holder)
-        if looked:
+    if holder.using and scenario.renewals and turn.item.version != turn.state.secret:
+        turn = turn.by(using=0)  # another version may name another user
+    if guards.gate_first and not turn.me.using and not turn.me.gate:
+        if turn.may("defect"):
+            yield refuses(turn)._replace(fair=False)
+            yield refuses(turn, Result.DOWN)._replace(fair=False)
+        if looked := looks(turn):
             yield looked
             return
-    yield checks(rules, state, place, holder)
-    if rules.is_timely and rules.guards.bound:
-        yield refuses(state, place, holder)._replace(fair=False)
-
-
-def asks(rules: Rules, state: State, place: int, holder: Lambda) -> Move:
-    """Request the organization's token from the broker, like any caller."""
-    if not rules.guards.ask:
-        return checks(rules, state, place, holder._replace(using=OWN_TOKEN))
-    return Move(place, "asks for the organization's token", placed(state, place, asking(holder)))
+    yield checks(turn)
+    if turn.rules.is_timely and guards.bound:
+        yield refuses(turn)._replace(fair=False)
 
 
 def asking(holder: Lambda) -> Lambda:
@@ -54,52 +50,127 @@ def asking(holder: Lambda) -> Lambda:
     return Lambda(Stage.WAITING, 0, Ask.PLAIN, outer=outer)
 
 
-def phase(state: State, holder: Lambda) -> int:
+def phase(turn: Turn) -> int:
     """Return the phase of the holder's leases by its clock."""
-    item, gate = state.items[holder.item], state.items[0]
+    item, gate, holder = turn.item, turn.state.items[0], turn.me
     own = item.lease if item.fence == holder.fence else Lease.OVER
     if not holder.gate:
         return own
     return max(own, gate.lease if gate.fence == holder.gate else Lease.OVER)
 
 
-def checks(rules: Rules, state: State, place: int, holder: Lambda) -> Move:
+def checks(turn: Turn) -> Move:
     """Check that there is time for one more answer; read the secret."""
-    if rules.guards.bound and phase(state, holder) != Lease.EARLY:
-        return refuses(state, place, holder)
-    version = used(state, holder)
-    checked = holder._replace(step=Stage.CHECKED, version=version)
-    if rules.is_timely:
-        return next(sends(rules, state, place, checked))
-    after = placed(state, place, checked)
-    return Move(place, "sees that there is time for a request", after)
+    if turn.guards.bound and phase(turn) != Lease.EARLY:
+        return refuses(turn)
+    turn = turn.by(step=Stage.CHECKED, version=used(turn))
+    if turn.rules.is_timely:
+        return next(sends(turn))
+    return turn.move("sees that there is time for a request", turn.me)
 
 
-def refuses(state: State, place: int, holder: Lambda, result: int = Result.REFUSED) -> Move:
+def refuses(turn: Turn, result: int = Result.REFUSED) -> Move:
     """Too little time is left; without any time it counts as an outage."""
-    step = Stage.JUDGING if holder.gate else Stage.COMMITTING
-    after = placed(state, place, holder._replace(step=step, result=result))
-    return Move(place, "sees that the time is too short, and sends nothing", after)
+    step = Stage.JUDGING if turn.me.gate else Stage.COMMITTING
+    refused = turn.me._replace(step=step, result=result)
+    return turn.move("sees that the time is too short, and sends nothing", refused)
 
 
-def sends(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[Move]:
-    """Send the request that was checked."""
-    name = holder.item
-    renewal = holder.using if rules.scenario.renewals else 0
-    late = not rules.guards.bound or (
-        not rules.promises.prompt and phase(state, holder) != Lease.EARLY
-    )
-    can_go_on = rules.scenario.renewals or rules.scenario.organization
+def sends(turn: Turn) -> Iterator[Move]:
+    scenario, state, holder, name = turn.scenario, turn.state, turn.me, turn.me.item
+    renewal = holder.using if scenario.renewals else 0
+    is_late = not turn.rules.promises.prompt and phase(turn) != Lease.EARLY
     request = holder._replace(
         step=Stage.SENT,
         begun=holder.begun + 1,
-        late=int(late),
+        late=int(is_late or not turn.guards.bound),
         login=int(not holder.using),
-        over=holder.over if can_go_on else 0,
+        over=holder.over if scenario.renewals or scenario.organization else 0,
     )
-    sent = placed(state, place, request)
+    sent = turn.after(request)._replace(sent=max(state.sent, renewal))
     if not holder.begun:
         sent = sent._replace(credit=put(state.credit, name, state.credit[name] - 1))
-    sent = sent._replace(sent=max(state.sent, renewal))
     what = "a renewal" if renewal else "a step" if holder.using else "a login"
-    yield Move(place, f"sends {what}", sent, (Send(name, holder.ask, renewal),))
+    yield Move(turn.place, f"sends {what}", sent, (Send(name, holder.ask, renewal),))
+
+
+def processed(turn: Turn) -> tuple[State, int]:
+    """Return the state and the answer after the upstream processed a request; 0 is a refusal."""
+    state, name, using = turn.state, turn.me.item, turn.me.using
+    if turn.scenario.organization and name:
+        if using == OWN_TOKEN:
+            return state._replace(made=put(state.made, 0, state.made[0] + 1)), 0
+        is_right = using == state.made[0]
+    elif using:
+        is_right = using == state.made[name]
+    elif not state.good >> turn.me.version & 1:
+        return blamed(turn), Result.REJECTED
+    else:
+        is_right = True
+    if not is_right:
+        return state, 0
+    made = put(state.made, name, state.made[name] + 1)
+    if not turn.rules.promises.alone:
+        made = tuple(number + 1 for number in state.made)
+    return state._replace(made=made), made[name]
+
+
+def blamed(turn: Turn) -> State:
+    """Return the state with one more rejected login.
+
+    A login in flight at the first rejection of an accepted version does not count.
+    """
+    state, gate, version = turn.state, turn.gate, turn.me.version
+    if has_accepted(turn.rules, gate, version) and gate.suspect != version:
+        return state
+    return state._replace(wrong=put(state.wrong, version, state.wrong[version] + 1))
+
+
+def serves(turn: Turn) -> Iterator[Move]:
+    """The upstream answers, or it does not."""
+    state, holder = turn.state, turn.me
+    after, answer = processed(turn)
+    if holder.begun < turn.scenario.steps:
+        again = holder._replace(step=Stage.HOLDING, using=0, late=0, over=0)
+        yield turn.move("gets an answer, and goes on", again)
+    if answer:
+        yield turn.within(after).move("gets an answer", concluded(holder, answer))
+    else:
+        yield refused_token(turn.within(after))
+    if turn.may("loss"):
+        unheard = concluded(holder, Result.UNANSWERED)
+        done = turn.within(after._replace(wrong=state.wrong))
+        yield done.fault("is processed, the answer is lost", unheard)
+        if not turn.rules.promises.in_time:
+            state = state._replace(messages=tuple(sorted((*state.messages, holder))))
+        yield turn.within(state).fault("gets no answer in time", unheard)
+    if turn.may("outage"):
+        text = "gets the answer that the upstream is down"
+        yield turn.fault(text, concluded(holder, Result.DOWN))
+    if turn.may("denial"):
+        yield turn.fault("is refused for another reason", concluded(holder, Result.DENIED))
+    if turn.may("page") and not holder.using:
+        rejected = concluded(holder, Result.REJECTED)
+        yield turn.within(blamed(turn)).fault("is rejected by a proxy in between", rejected)
+
+
+def concluded(holder: Lambda, result: int) -> Lambda:
+    """Return the holder after the exchange ended with *result*, which is not stored yet."""
+    step = Stage.JUDGING if holder.gate or result == Result.REJECTED else Stage.COMMITTING
+    return holder._replace(step=step, result=result, using=0, late=0, over=0)
+
+
+def refused_token(turn: Turn) -> Move:
+    """The token of the exchange was rejected: log in, or request another one once."""
+    holder = turn.me
+    again = holder._replace(step=Stage.HOLDING, using=0, late=0)
+    if not turn.scenario.organization:
+        return turn.move("is refused the renewal", again)
+    if holder.using == OWN_TOKEN:
+        again = again._replace(using=turn.state.made[0])
+        return turn.move("gets a separate organization's token", again)
+    if holder.begun > 1:
+        failed = again._replace(step=Stage.COMMITTING, result=Result.DOWN)
+        return turn.move("is refused the step again", failed)
+    reporter = asking(holder)._replace(ask=Ask.REPORTING, kept=holder.using)
+    return turn.move("is refused the step", reporter)

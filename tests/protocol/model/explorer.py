@@ -43,7 +43,6 @@ class Exploration:
     is_whole: bool = False
 
     def add(self, state: Key, parent: int) -> int:
-        """Add a new state; return its number."""
         number = self.numbers[state] = len(self.states)
         self.states.append(state)
         self.scenes.append(self.space.scene(state))

@@ -5,165 +5,139 @@ A connection with one variant uses that variant's item and lease as the gate.
 
 from collections.abc import Iterator
 
-from tests.protocol.model.answers import placed
 from tests.protocol.model.decision import is_latched, is_leased
 from tests.protocol.model.rules import Rules
-from tests.protocol.model.state import (
-    Ask,
-    Failure,
-    Item,
-    Lambda,
-    Lease,
-    Move,
-    Result,
-    Stage,
-    State,
-    put,
-)
+from tests.protocol.model.state import Ask, Failure, Item, Lease, Move, Result, Stage
+from tests.protocol.model.turn import Turn
 
 
-def gate_of(rules: Rules, holder: Lambda) -> int:
-    """Return the item that is the gate for a holder."""
-    return 0 if rules.scenario.gate else holder.item
-
-
-def used(state: State, holder: Lambda) -> int:
+def used(turn: Turn) -> int:
     """Return the version of the secret that a holder uses."""
-    return holder.version if holder.previous or holder.gate else state.secret
+    holder = turn.me
+    return holder.version if holder.previous or holder.gate else turn.state.secret
 
 
 def has_accepted(rules: Rules, gate: Item, version: int) -> bool:
-    """Return whether the gate records this version as accepted."""
     return version == gate.accepted or (not rules.scenario.gate and version == gate.version)
 
 
-def looks(rules: Rules, state: State, place: int, holder: Lambda) -> Move | None:
+def looks(turn: Turn) -> Move | None:
     """Read the secret and the gate; None if the version is proven."""
-    gate, version = state.items[gate_of(rules, holder)], used(state, holder)
-    known = holder._replace(version=version)
+    rules, gate, version = turn.rules, turn.gate, used(turn)
+    known = turn.me._replace(version=version)
     is_suspect = gate.suspect == version and not gate.suspects
-    if is_latched(rules, gate, version) and holder.ask != Ask.FORCED:
-        after = placed(state, place, known._replace(step=Stage.COMMITTING, result=Result.LATCHED))
-        return Move(place, "reads at the gate that this version was rejected", after)
+    if is_latched(rules, gate, version) and known.ask != Ask.FORCED:
+        latched = known._replace(step=Stage.COMMITTING, result=Result.LATCHED)
+        return turn.move("reads at the gate that this version was rejected", latched)
     if is_suspect and gate.early and rules.guards.second_look:
-        after = placed(state, place, known._replace(step=Stage.COMMITTING, result=Result.REJECTED))
-        return Move(place, "reads at the gate that it is too early for a second try", after)
+        early = known._replace(step=Stage.COMMITTING, result=Result.REJECTED)
+        return turn.move("reads at the gate that it is too early for a second try", early)
     if not rules.scenario.gate or (has_accepted(rules, gate, version) and not is_suspect):
         return None
     if not is_leased(gate):
-        gating = placed(state, place, known._replace(step=Stage.GATING, gate=gate.fence))
-        return Move(place, "reads at the gate that this version is not proven", gating)
-    return Move(place, "waits for the gate", state)
+        gating = known._replace(step=Stage.GATING, gate=gate.fence)
+        return turn.move("reads at the gate that this version is not proven", gating)
+    return Move(turn.place, "waits for the gate", turn.state)
 
 
-def gates(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[Move]:
+def gates(turn: Turn) -> Iterator[Move]:
     """Acquire the gate's lease, by the same compare and swap."""
-    gate = state.items[0]
-    swaps = rules.guards.swap_fence
-    if gate.fence == holder.gate if swaps else not is_leased(gate):
+    gate, holder = turn.gate, turn.me._replace(step=Stage.HOLDING)
+    if gate.fence == holder.gate if turn.guards.swap_fence else not is_leased(gate):
         taken = gate._replace(fence=gate.fence + 1, lease=Lease.EARLY)
-        after = placed(
-            state, place, holder._replace(step=Stage.HOLDING, gate=taken.fence), (0, taken)
-        )
-        yield Move(place, "takes the gate's lease", after)
+        leased = holder._replace(gate=taken.fence)
+        yield turn.move("takes the gate's lease", leased, gate=taken)
     else:
         version = holder.version if holder.previous else 0
-        again = placed(state, place, holder._replace(step=Stage.HOLDING, gate=0, version=version))
-        yield Move(place, "loses the write at the gate", again)
+        again = holder._replace(gate=0, version=version)
+        yield turn.move("loses the write at the gate", again)
 
 
-def judges(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[Move]:
+def judges(turn: Turn) -> Iterator[Move]:
     """Store the result of the login at the gate, and end the gate's lease.
 
     A rejection is stored even if another holder has the lease.
     """
-    name = gate_of(rules, holder)
-    gate, known = state.items[name], rules.guards.verdict
+    gate, holder, known = turn.gate, turn.me, turn.guards.verdict
+    judged = holder._replace(step=Stage.COMMITTING, gate=0)
     if holder.result == Result.DENIED and holder.gate:
-        learnt = state._replace(items=put(state.items, name, gate._replace(lease=Lease.FREE)))
-        done = placed(learnt, place, holder._replace(step=Stage.COMMITTING, gate=0))
-        yield Move(place, "ends the gate's lease without a result", done)
-    was_accepted = has_accepted(rules, gate, holder.version)
+        freed = gate._replace(lease=Lease.FREE)
+        yield turn.move("ends the gate's lease without a result", judged, gate=freed)
+    if turn.scenario.suspects and holder.result == Result.REJECTED:
+        yield from blames(turn)
+        return
+    was_accepted = has_accepted(turn.rules, gate, holder.version)
     is_own = bool(holder.gate) and gate.fence == holder.gate
     is_learnt = holder.result > 0 or holder.result == Result.DENIED
     if known and is_own and is_learnt and not holder.previous:
         gate = gate._replace(accepted=holder.version, suspect=-1, suspects=0, early=0)
     if known and holder.result == Result.REJECTED:
-        gate = rejected(rules, state, gate, holder)
+        gate = rejected(turn)
     if is_own:
         gate = gate._replace(lease=Lease.FREE)
-    if rules.scenario.suspects and holder.result == Result.REJECTED:
-        yield from blames(rules, state, place, holder)
-        return
-    judged = holder._replace(step=Stage.COMMITTING, gate=0)
-    after = placed(state, place, judged, (name, gate))
-    yield Move(place, "stores its verdict at the gate", after)
-    if holder.result == Result.REJECTED and not was_accepted and may_go_back(rules, after, judged):
-        back = judged._replace(step=Stage.HOLDING, version=holder.version - 1, previous=1, result=0)
-        text = "stores its verdict at the gate, and tries the previous version"
-        yield Move(place, text, placed(after, place, back))
+    text = "stores its verdict at the gate"
+    move = turn.move(text, judged, gate=gate)
+    yield move
+    if holder.result == Result.REJECTED and not was_accepted:
+        yield from goes_back(turn, move, f"{text}, and tries the previous version")
 
 
-def blames(rules: Rules, state: State, place: int, holder: Lambda) -> Iterator[Move]:
+def blames(turn: Turn) -> Iterator[Move]:
     """Handle a rejection that may be about the variant, in up to two writes."""
-    gate, version, bit = state.items[0], holder.version, 1 << holder.item
+    gate, holder, version = turn.gate, turn.me, turn.me.version
     is_own = bool(holder.gate) and gate.fence == holder.gate
+    ended = gate._replace(lease=Lease.FREE) if is_own else gate
     judged = holder._replace(step=Stage.COMMITTING, gate=0)
     if holder.previous:
-        ended = gate._replace(lease=Lease.FREE) if is_own else gate
         text = "ends with an ambiguous rejection of the previous version"
-        yield Move(place, text, placed(state, place, judged, (0, ended)))
-        return
-    if has_accepted(rules, gate, version):
-        denied = judged._replace(result=Result.DENIED)
-        ended = gate._replace(lease=Lease.FREE) if is_own else gate
+        yield turn.move(text, judged, gate=ended)
+    elif has_accepted(turn.rules, gate, version):
         text = "finds that the variant is wrong, as the version is proven"
-        yield Move(place, text, placed(state, place, denied, (0, ended)))
-        return
-    if not holder.gate:
-        own = state.items[holder.item]
-        if rules.guards.own_latch:
+        yield turn.move(text, judged._replace(result=Result.DENIED), gate=ended)
+    elif not holder.gate:
+        own = turn.item
+        if turn.guards.own_latch:
             own = own._replace(latch=own.latch | 1 << version)
         own = own._replace(failure=Failure.PATIENT, strict=holder.login, blames=version)
-        after = placed(state, place, judged, (holder.item, own))
-        yield Move(place, "stores that the variant does not try this version again", after)
-        if may_go_back(rules, after, judged):
-            back = judged._replace(step=Stage.HOLDING, version=version - 1, previous=1, result=0)
-            text = "stores the same, and tries the previous version"
-            yield Move(place, text, placed(after, place, back))
-        return
-    known = gate.suspects if gate.suspect == version else 0
-    suspects = known | bit
-    if suspects.bit_count() >= rules.scenario.suspects:
-        latch = gate.latch | 1 << version
-        gate, rest = gate._replace(latch=latch, suspect=-1, suspects=0, early=0), judged
+        text = "stores that the variant does not try this version again"
+        move = turn.move(text, judged, item=own)
+        yield move
+        yield from goes_back(turn, move, "stores the same, and tries the previous version")
     else:
-        gate = gate._replace(suspect=version, suspects=suspects)
-        rest = holder._replace(gate=0)
-    gate = gate._replace(lease=Lease.FREE) if is_own else gate
-    after = placed(state, place, rest, (0, gate))
-    yield Move(place, "stores at the gate for which variants the version was refused", after)
-    if rest.step == Stage.COMMITTING and may_go_back(rules, after, rest):
-        back = rest._replace(step=Stage.HOLDING, version=version - 1, previous=1, result=0)
-        text = "stores that it was the last of them, and tries the previous version"
-        yield Move(place, text, placed(after, place, back))
+        known = gate.suspects if gate.suspect == version else 0
+        suspects = known | 1 << holder.item
+        is_last = suspects.bit_count() >= turn.scenario.suspects
+        if is_last:
+            latch = gate.latch | 1 << version
+            ended = ended._replace(latch=latch, suspect=-1, suspects=0, early=0)
+        else:
+            ended = ended._replace(suspect=version, suspects=suspects)
+        text = "stores at the gate for which variants the version was refused"
+        move = turn.move(text, judged if is_last else holder._replace(gate=0), gate=ended)
+        yield move
+        if is_last:
+            text = "stores that it was the last of them, and tries the previous version"
+            yield from goes_back(turn, move, text)
 
 
-def may_go_back(rules: Rules, state: State, holder: Lambda) -> bool:
-    """Return whether the previous version may be tried: once, unless it was rejected."""
-    if holder.previous or not holder.version or "previous" not in rules.scenario.may:
-        return False
-    before = holder.version - 1
-    items = (state.items[gate_of(rules, holder)], state.items[holder.item])
-    return not any(item.latch >> before & 1 for item in items)
+def goes_back(turn: Turn, move: Move, text: str) -> Iterator[Move]:
+    """Yield the same *move* if the previous version is tried: once, unless it was rejected."""
+    holder, before = turn.me, turn.me.version - 1
+    if holder.previous or not holder.version or "previous" not in turn.scenario.may:
+        return
+    stored = turn.within(move.state)
+    if not (stored.gate.latch | stored.item.latch) >> before & 1:
+        back = holder._replace(step=Stage.HOLDING, gate=0, version=before, previous=1, result=0)
+        yield stored.move(text, back)
 
 
-def rejected(rules: Rules, state: State, gate: Item, holder: Lambda) -> Item:
+def rejected(turn: Turn) -> Item:
     """Return the gate after a rejection: an accepted version is suspect until the second one."""
-    version = holder.version if rules.guards.latch_sent else state.secret
+    rules, gate, holder = turn.rules, turn.gate, turn.me
+    version = holder.version if rules.guards.latch_sent else turn.state.secret
     if not rules.scenario.gate:
-        blames = holder.version + holder.previous
-        gate = gate._replace(failure=Failure.PATIENT, strict=holder.login, blames=blames)
+        blamed = holder.version + holder.previous
+        gate = gate._replace(failure=Failure.PATIENT, strict=holder.login, blames=blamed)
     if not rules.guards.latch:
         return gate
     is_again = gate.suspect == version

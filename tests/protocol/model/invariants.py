@@ -7,6 +7,7 @@ A predicate on a transition gets the state before, the event and the state after
 from collections.abc import Callable
 
 from tests.protocol.model.decision import HAND_OUT, decide, is_leased, is_stale
+from tests.protocol.model.exchange import OWN_TOKEN
 from tests.protocol.model.rules import Rules
 from tests.protocol.model.state import (
     Age,
@@ -20,7 +21,6 @@ from tests.protocol.model.state import (
     Stage,
     State,
 )
-from tests.protocol.model.upstream import OWN_TOKEN
 
 PLAIN_CALLER = Lambda(step=Stage.IDLE, ask=Ask.PLAIN)
 """A plain call for a token."""
@@ -137,7 +137,6 @@ OF_STATES: dict[str, Callable[[Rules, State], bool]] = {"I1": i1, "I4": i4, "I7"
 
 
 def broken(rules: Rules, before: State, events: tuple[Event, ...], after: State) -> list[str]:
-    """Return the invariants that this transition breaks."""
     names = [] if before.items is after.items or i2(before, after) else ["I2"]
     for event in events:
         verdicts = judged(rules, before, event, after)
@@ -155,5 +154,4 @@ def judged(rules: Rules, before: State, event: Event, after: State) -> dict[str,
 
 
 def broken_by(rules: Rules, state: State) -> list[str]:
-    """Return the invariants that do not hold in a state."""
     return [name for name, holds in OF_STATES.items() if not holds(rules, state)]

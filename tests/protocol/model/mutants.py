@@ -22,7 +22,6 @@ class Mutant:
 
     @property
     def rules(self) -> Rules:
-        """Return the mutant's rules."""
         guards = {name: False for name in self.without if name in Guards.__slots__}
         promises = {name: False for name in self.without if name in Promises.__slots__}
         return Rules(self.scenario, replace(Guards(), **guards), replace(Promises(), **promises))

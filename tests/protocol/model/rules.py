@@ -1,7 +1,9 @@
 """The protocol's guards and the assumptions on its environment; a mutant removes each."""
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import Any
 
 
@@ -15,12 +17,15 @@ def rule(says: str, *breaks: str, where: str = "session", lambdas: int = 2) -> A
     return field(default=True, metadata=shown)
 
 
+at_gate = partial(rule, where="gate")
+
+
 @dataclass(frozen=True, slots=True)
 class Guards:
     """The guards of the protocol."""
 
     free: bool = rule("acquire only a lease that is free or over", "I1")
-    swap_fence: bool = rule("acquire only if the fence is as it was read", "I7", where="gate")
+    swap_fence: bool = at_gate("acquire only if the fence is as it was read", "I7")
     swap_generation: bool = rule("acquire only if the generation is as it was read", "I2", "I5")
     fence: bool = rule("commit only if the fence is the holder's", lambdas=3)
     """Nothing breaks without it: the owner, which is new with each lease, implies it."""
@@ -37,18 +42,16 @@ class Guards:
     stale: bool = rule("an unanswered request makes the old token uncertain", "I4")
     spoilt: bool = rule("an exchange that sent something and fails in any way stores that", "I4")
     backoff: bool = rule("store a failure and wait for its `retry_at`", "I5")
-    latch: bool = rule("store that a version of the secret was rejected", "I7", where="gate")
-    latch_forced: bool = rule("the latch holds for forced calls too", "I7", where="gate")
-    latch_version: bool = rule(
-        "the latch is for one version of the secret, and for no other", "L1", where="gate"
+    latch: bool = at_gate("store that a version of the secret was rejected", "I7")
+    latch_forced: bool = at_gate("the latch holds for forced calls too", "I7")
+    latch_version: bool = at_gate(
+        "the latch is for one version of the secret, and for no other", "L1"
     )
-    latch_sent: bool = rule(
-        "the latch names the version that was sent, not the one that is current by then",
-        "L1",
-        where="gate",
+    latch_sent: bool = at_gate(
+        "the latch names the version that was sent, not the one that is current by then", "L1"
     )
-    gate_first: bool = rule(
-        "a version that is not proven is tried under the gate's lease alone", "I7", where="gate"
+    gate_first: bool = at_gate(
+        "a version that is not proven is tried under the gate's lease alone", "I7"
     )
     suspect: bool = rule(
         "an accepted version is latched only when it is rejected twice", "L1", where="page"
@@ -62,8 +65,8 @@ class Guards:
         "I7",
         where="parameters",
     )
-    verdict: bool = rule(
-        "what the gate's holder learnt is stored with the end of its lease", "I7", where="gate"
+    verdict: bool = at_gate(
+        "what the gate's holder learnt is stored with the end of its lease", "I7"
     )
     compare: bool = rule(
         "a report counts only for the token that is current", "I9", where="reports"
@@ -96,11 +99,9 @@ class Scenario:
 
     name: str
     about: str
-    faults: int
-    """The maximum number of faults, of all kinds together."""
-    occasions: int
-    """The maximum number of expiries, forced calls, reports and rotations together."""
-    may: frozenset[str]
+    bounds: tuple[int, int]
+    """The maximum number of faults, and of occasions: expiries, forced calls, reports and more."""
+    may: AbstractSet[str]
     """The kinds of faults and occasions."""
     lambdas: int = 4
     items: int = 1

@@ -11,31 +11,27 @@ SCENARIOS = (
     Scenario(
         "session",
         "an upstream that keeps one session: renewal off the path, force, lost and late answers",
-        faults=2,
-        occasions=2,
-        may=frozenset({"death", "loss", "blur", "outage", "defect", "unkept", "end", "force"}),
+        (2, 2),
+        {"death", "loss", "blur", "outage", "defect", "unkept", "end", "force"},
     ),
     Scenario(
         "renewal",
         "a renewal token that may be used once",
-        faults=2,
-        occasions=2,
-        may=frozenset({"death", "loss", "blur", "end"}),
+        (2, 2),
+        {"death", "loss", "blur", "end"},
         renewals=True,
     ),
     Scenario(
         "reports",
         "callers who report their token as rejected, in time or late",
-        faults=1,
-        occasions=3,
-        may=frozenset({"death", "loss", "blur", "end", "report"}),
+        (1, 3),
+        {"death", "loss", "blur", "end", "report"},
     ),
     Scenario(
         "gate",
         "a wrong password, twice, then a right one: two variants behind the gate",
-        faults=1,
-        occasions=2,
-        may=frozenset({"death", "loss", "force", "rotation"}),
+        (1, 2),
+        {"death", "loss", "force", "rotation"},
         lambdas=3,
         **GATED,
         good=(False, True),
@@ -43,9 +39,8 @@ SCENARIOS = (
     Scenario(
         "page",
         "a password that is right, and a proxy that rejects it once",
-        faults=1,
-        occasions=2,
-        may=frozenset({"page", "force"}),
+        (1, 2),
+        {"page", "force"},
         lambdas=3,
         **GATED,
         accepted=0,
@@ -54,9 +49,8 @@ SCENARIOS = (
     Scenario(
         "expelled",
         "a password that was accepted, and is wrong from some time on",
-        faults=1,
-        occasions=2,
-        may=frozenset({"loss", "force", "expel"}),
+        (1, 2),
+        {"loss", "force", "expel"},
         lambdas=2,
         **GATED,
         accepted=0,
@@ -65,9 +59,8 @@ SCENARIOS = (
     Scenario(
         "parameters",
         "rejections that may be about the variant: a version is tried for two of them",
-        faults=1,
-        occasions=2,
-        may=frozenset({"death", "force", "rotation"}),
+        (1, 2),
+        {"death", "force", "rotation"},
         lambdas=2,
         **GATED,
         good=(False, True),
@@ -77,9 +70,8 @@ SCENARIOS = (
     Scenario(
         "previous",
         "a right password, then a wrong one: the version before bridges the time",
-        faults=1,
-        occasions=2,
-        may=frozenset({"death", "rotation", "force", "previous"}),
+        (1, 2),
+        {"death", "rotation", "force", "previous"},
         lambdas=3,
         **GATED,
         good=(True, False),
@@ -87,9 +79,8 @@ SCENARIOS = (
     Scenario(
         "single",
         "the same with one variant, whose own item is the gate; an exchange of two requests",
-        faults=1,
-        occasions=2,
-        may=frozenset({"death", "loss", "end", "rotation", "expel", "previous", "forget"}),
+        (1, 2),
+        {"death", "loss", "end", "rotation", "expel", "previous", "forget"},
         lambdas=3,
         renewals=True,
         good=(True, False, True),
@@ -99,9 +90,8 @@ SCENARIOS = (
     Scenario(
         "workspaces",
         "a token made from a token: two workspaces of one organization",
-        faults=1,
-        occasions=1,
-        may=frozenset({"death", "end"}),
+        (1, 1),
+        {"death", "end"},
         items=3,
         callable=(1, 2),
         organization=True,
@@ -112,14 +102,12 @@ SCENARIOS = (
 NEIGHBOURS = Scenario(
     "neighbours",
     "two connections; what happens if they hold the same account",
-    faults=0,
-    occasions=1,
-    may=frozenset({"end"}),
+    (0, 1),
+    {"end"},
     items=2,
     callable=(0, 1),
 )
 
 
 def scenario(name: str) -> Scenario:
-    """Return the scenario of this *name*."""
     return next(one for one in (*SCENARIOS, NEIGHBOURS) if one.name == name)

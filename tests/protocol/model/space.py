@@ -9,9 +9,9 @@ how leases end, and the invariants, on those Lambdas that have a lease or ask fo
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeVar
 
-from tests.protocol.model.deaths import leases
 from tests.protocol.model.invariants import broken, broken_by
-from tests.protocol.model.moves import moves_of, start
+from tests.protocol.model.leases import leases
+from tests.protocol.model.moves import happens, moves_of, start
 from tests.protocol.model.rules import Rules
 from tests.protocol.model.state import Lambda, Move, Stage, State
 from tests.protocol.model.symmetry import (
@@ -25,7 +25,6 @@ from tests.protocol.model.symmetry import (
     swapped,
     without_gaps,
 )
-from tests.protocol.model.world import happens
 
 Key = tuple[int, ...]
 """A state: the number of its world, then those of its Lambdas in order."""
@@ -111,7 +110,6 @@ class Space:
         self._scenes = Memo(self._scene)
 
     def state(self, key: Key) -> State:
-        """Return the state of this *key*."""
         lambdas = tuple([self._lambdas.met[one] for one in key[1:]])
         return State(lambdas, *self._worlds.met[key[0]][1:])
 
@@ -133,7 +131,6 @@ class Space:
         return min(key, other)
 
     def scene(self, key: Key) -> Scene:
-        """Return the scene of the state of this *key*."""
         return self._scenes[(key[0], *[one for one in key[1:] if self._is_busy[one]])]
 
     def following(self, key: Key, scene: Scene) -> Iterator[tuple[list[Step], Key]]:

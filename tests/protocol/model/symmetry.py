@@ -12,10 +12,10 @@ They differ only in
 
 from collections.abc import Sequence
 
-from tests.protocol.model.answers import losing
 from tests.protocol.model.exchange import asking
 from tests.protocol.model.rules import Rules
 from tests.protocol.model.state import Item, Lambda, Stage, State, Value, put
+from tests.protocol.model.turn import losing
 
 PAST = -1
 """An old fence or generation."""
@@ -67,7 +67,6 @@ def other_suspects(gate: Item) -> Item:
 
 
 def for_other_variant(one: Lambda) -> Lambda:
-    """Return a Lambda for the other variant."""
     if one.outer:
         return one._replace(outer=one.outer._replace(item=TURN[one.outer.item]))
     return one._replace(item=TURN[one.item]) if one.item else one

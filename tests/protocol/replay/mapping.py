@@ -63,15 +63,12 @@ class Mapping:
         return self.number(f"{item.variant} {name}")
 
     def variant(self, key: str) -> int:
-        """Return the number of an item."""
         return self.variants.setdefault(key, len(self.variants))
 
     def number(self, name: str) -> int:
-        """Return the number of a name."""
         return self._tokens.setdefault(name, len(self._tokens) + 1)
 
     def lease(self, item: Item, now: int) -> int:
-        """Return the phase of the lease at *now*."""
         if item.lease_owner is None:
             return Lease.FREE
         if not item.is_leased(now):

@@ -7,6 +7,7 @@ from itertools import product
 from tests.protocol.model.moves import STEPS
 from tests.protocol.model.rules import Rules
 from tests.protocol.model.state import Item, Lambda, Lease, Move, Renewal, Result, Stage, State
+from tests.protocol.model.turn import Turn
 from tests.protocol.replay.mapping import timeless, version
 from tests.protocol.simulation.invocations import Invocation, Sent
 
@@ -46,7 +47,7 @@ class Thread:
             front = following
 
     def _moves(self, rules: Rules, state: State, one: Lambda) -> Iterator[Move]:
-        for move in STEPS[one.step](rules, state, 0, one):
+        for move in STEPS[one.step](Turn(rules, state, 0, one)):
             is_unheard = one.step == Stage.SENT and self.is_unanswered
             if not is_unheard or move.state.lambdas[0].result == Result.UNANSWERED:
                 yield move
@@ -54,7 +55,7 @@ class Thread:
             yield from self._failures(state, one)
 
     def _failures(self, state: State, one: Lambda) -> Iterator[Move]:
-        """Yield the moves after a failure of its input: as in `answers.answered`."""
+        """Yield the moves after a failure of its input: as in `Turn.answered`."""
         versions = {version(name) for name in self.invocation.read} or {state.secret}
         for result, used in product(
             (Result.DOWN, Result.REJECTED, Result.DENIED, Result.LATCHED), versions

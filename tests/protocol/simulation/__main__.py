@@ -26,7 +26,6 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="the run to replay")
     parser.add_argument("--bug", choices=ALL_BUGS, help="a bug to plant")
     parser.add_argument("--model", action="store_true", help="replay it in the model as well")
-    parser.add_argument("--whole", action="store_true", help="print the trace without shrinking")
     parser.add_argument("--seeds", type=int, help="how many runs of the shipped code")
     parser.add_argument("--outages", action="store_true", help="measure the effects of faults")
     options = parser.parse_args()
@@ -36,13 +35,13 @@ def main() -> int:
         return show_seeds(options.seeds)
     with planted(ALL_BUGS.get(options.bug)):
         plan = plan_of(options.seed or 0)
-        return replay(plan, is_whole=options.whole, has_model=options.model)
+        return replay(plan, has_model=options.model)
 
 
-def replay(plan: Plan, *, is_whole: bool, has_model: bool) -> int:
-    """Print the trace of *plan*, shrunk to the first violation unless *is_whole*."""
+def replay(plan: Plan, *, has_model: bool) -> int:
+    """Print the trace of *plan*, shrunk to the first violation."""
     found = judged(plan, has_model=has_model).violations
-    if found and not is_whole:
+    if found:
         name = found[0].invariant
         plan = shrunk(plan, lambda smaller: judged(smaller, has_model=has_model).breaks(name))
     judge = judged(plan, has_model=has_model)
@@ -53,7 +52,7 @@ def replay(plan: Plan, *, is_whole: bool, has_model: bool) -> int:
 def show_seeds(seeds: int) -> int:
     """Run *seeds* seeds of the shipped code, and print the violations."""
     began = time.monotonic()
-    found = run_seeds(range(seeds)).found
+    found, _ = run_seeds(range(seeds))
     print(shown(found))
     print(f"{seeds} runs, {seeds / (time.monotonic() - began):.0f} a second")
     return int(bool(found))

@@ -30,12 +30,10 @@ BUGS = Bugs()
 
 
 def no(*_: object) -> bool:
-    """Return False for any arguments."""
     return False
 
 
 def zero(*_: object) -> int:
-    """Return zero for any arguments."""
     return 0
 
 
@@ -74,15 +72,13 @@ BUGS.add("lease-unchecked", "a lease excludes others", (Item, "is_leased", no))
 
 
 @BUGS.instead_of(Invocation, "acquire", "no exchange without a lease")
-def no_lease(self: Invocation, item: Item, *, forced: bool = False) -> Item:
-    del forced
+def no_lease(self: Invocation, item: Item, **_: object) -> Item:
     now = self.deps.clock.now()
     return replace(item, lease_owner=self.deps.owner(), lease_until=now + 60)
 
 
 @BUGS.instead_of(invocation, "lease_end", "a lease outlives its invocation", near=397)
-def short_lease(now: int, remaining: float, skew: int) -> int:
-    del remaining
+def short_lease(now: int, _remaining: float, skew: int) -> int:
     return now + 5 + skew
 
 
@@ -146,8 +142,7 @@ def memory_first(
 
 
 @BUGS.instead_of(Item, "is_live", "an expired token is not returned")
-def expired_served(self: Item, now: int, min_ttl: int | None = 0) -> bool:
-    del now, min_ttl
+def expired_served(self: Item, *_: object) -> bool:
     return self.token is not None and self.target is None and not self.is_rejected
 
 
@@ -159,9 +154,8 @@ def unclaimed(original: Any, self: Store, item: Item, until: int) -> bool:
 
 @BUGS.instead_of(Broker, "_start_refresh", "a refresh is not on the caller's path", near=20)
 def renewed_inline(
-    self: Broker, connection: str, request: TokenRequest, held: CachedToken, now: int
+    self: Broker, connection: str, request: TokenRequest, held: CachedToken, _now: int
 ) -> None:
-    del now
     work = Invocation(self.deps, connection, self.deps.clock.monotonic() + 20)
     Refresher(work).obtain(request.variant, Requirement(newer_than=held.item.generation))
 
@@ -196,16 +190,14 @@ def latch_left(write: Write) -> None:
 
 
 @BUGS.instead_of(Item, "is_latched", "a latch is for a version of the secret")
-def latch_for_ever(self: Item, secret_version: str | None) -> bool:
-    del secret_version
+def latch_for_ever(self: Item, _version: str | None) -> bool:
     return bool(self.rejected_versions) or (
         self.failure is not None and self.failure.code == LATCHES
     )
 
 
 @BUGS.instead_of(conditional_writes, "add_version", "each rejected version is stored", near=60)
-def last_rejection_only(versions: tuple[str, ...], version: str) -> tuple[str, ...]:
-    del versions
+def last_rejection_only(_versions: tuple[str, ...], version: str) -> tuple[str, ...]:
     return (version,)
 
 
@@ -320,8 +312,7 @@ def check_unreported(record: Any, **changes: Any) -> Any:
 
 
 @BUGS.around(Check, "_credentials", "a token is checked where it was made", near=39)
-def check_elsewhere(original: Any, self: Check, version: str | None) -> Any:
-    del version
+def check_elsewhere(original: Any, self: Check, _version: str | None) -> Any:
     return original(self, None)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from itertools import chain
 from multiprocessing import get_context
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from typing import NamedTuple
 from tests.protocol.simulation.bugs import BUGS
 from tests.protocol.simulation.guard_bugs import ALL_BUGS
 from tests.protocol.simulation.planning import plan_of
-from tests.protocol.simulation.planting import Bug, planted
+from tests.protocol.simulation.planting import planted
 from tests.protocol.simulation.verdict import judged
 
 CHUNK = 25
@@ -30,17 +31,9 @@ class Finding(NamedTuple):
 
     @property
     def command(self) -> str:
-        """The command that replays it."""
         planting = f" --bug {self.bug}" if self.bug else ""
         model = " --model" if self.invariant == MODEL else ""
         return f"python -m tests.protocol.simulation --seed {self.seed}{planting}{model}"
-
-
-class Findings(NamedTuple):
-    """The findings of some runs, and the number of steps replayed in the model."""
-
-    found: list[Finding]
-    steps: int
 
 
 class Wanted(NamedTuple):
@@ -61,19 +54,17 @@ class Hunt(NamedTuple):
     finding: Finding | None
 
 
-def find(seeds: Iterable[int], bug: Bug | None = None) -> Iterator[Finding | None]:
+def find(seeds: Iterable[int]) -> Iterator[Finding | None]:
     """Run each of *seeds*, and yield the first violation of each."""
-    with planted(bug):
-        for seed in seeds:
-            yield _first(seed, bug)[0]
+    return (_first(seed)[0] for seed in seeds)
 
 
-def run_seeds(seeds: range, *, has_model: bool = False) -> Findings:
-    """Run *seeds* with the shipped code on all cores."""
-    chunks = [seeds[start : start + CHUNK] for start in range(0, len(seeds), CHUNK)]
+def run_seeds(seeds: range, *, has_model: bool = False) -> tuple[list[Finding], int]:
+    """Return what *seeds* find in the shipped code, and the number of steps in the model."""
     with _processes() as pool:
-        runs = list(chain(*pool.map(_run, chunks, [has_model] * len(chunks))))
-    return Findings([one for one, _ in runs if one], sum(steps for _, steps in runs))
+        run = partial(_first, has_model=has_model)
+        runs = list(pool.map(run, seeds, chunksize=CHUNK))
+    return [one for one, _ in runs if one], sum(steps for _, steps in runs)
 
 
 def hunt(wanted: Sequence[Wanted]) -> dict[str, Hunt]:
@@ -86,30 +77,25 @@ def _processes() -> ProcessPoolExecutor:
     return ProcessPoolExecutor(mp_context=get_context("spawn"))
 
 
-def _run(seeds: range, has_model: bool) -> list[tuple[Finding | None, int]]:
-    return [_first(seed, has_model=has_model) for seed in seeds]
-
-
 def _hunted(wanted: Wanted) -> Hunt:
     """Search for a seed that fails with a planted bug and passes without it."""
     bug, by_model = ALL_BUGS[wanted.bug], wanted.by_model
     first = range(wanted.near, wanted.near + CHUNK if wanted.near else 0)
     for runs, seed in enumerate(chain(first, range(wanted.most)), 1):
         with planted(bug):
-            finding, _ = _first(seed, bug, has_model=by_model, of=MODEL if by_model else "")
+            finding, _ = _first(seed, bug.name, has_model=by_model, of=MODEL if by_model else "")
         if finding and not _first(seed, has_model=by_model)[0]:
             return Hunt(bug.name, runs, finding)
     return Hunt(bug.name, wanted.most, None)
 
 
 def _first(
-    seed: int, bug: Bug | None = None, *, has_model: bool = False, of: str = ""
+    seed: int, bug: str | None = None, *, has_model: bool = False, of: str = ""
 ) -> tuple[Finding | None, int]:
     """Run a seed; return its first violation (*of* one invariant, if given) and replayed steps."""
     judge = judged(plan_of(seed), has_model=has_model)
     found = [one for one in judge.violations if of in ("", one.invariant)]
-    name = bug.name if bug else None
-    finding = Finding(seed, name, found[0].invariant, found[0].text) if found else None
+    finding = Finding(seed, bug, found[0].invariant, found[0].text) if found else None
     return finding, judge.replay.steps if judge.replay else 0
 
 

@@ -1,98 +1,71 @@
 """Checks the answers of `check`; only a call for a token may return one."""
 
 import json
-from typing import TYPE_CHECKING
 
-from tests.protocol.simulation.answers import wanted_by
+from tests.protocol.simulation.answers import check_pin, wanted_by
+from tests.protocol.simulation.history import History
 from tests.protocol.simulation.invocations import Invocation, Sent
 from tests.protocol.simulation.origins import ROLES_SECONDS
-from tests.protocol.simulation.pinning import check_pin
 from token_broker.exchange import Response
 from token_broker.tokens import fingerprint
-
-if TYPE_CHECKING:
-    from tests.protocol.simulation.judge import Judge
-
-STEPS = frozenset({"check", "verify"})
-"""Steps that verify a token and change nothing."""
 
 ROUNDED = 0.1
 """The precision in milliseconds of a check's duration."""
 
 
-class Checking:
-    """The verification requests of a run, and those that the vendor accepted."""
-
-    def __init__(self, judge: "Judge") -> None:
-        self._judge = judge
-        self._taken: list[Sent] = []
-        """Accepted requests whose token was live at the vendor."""
-
-    def processed(self, invocation: Invocation, sent: Sent, response: Response) -> None:
-        """Record the vendor's answer; the check may report a token that the vendor rejected."""
-        if not is_harmless(invocation, sent) or not sent.bearer:
-            return
-        vendor, now = self._judge.vendor, self._judge.scheduler.now
-        is_live = not vendor.is_ended(sent.bearer) and vendor.ends_at(sent.bearer) > now
-        if response.is_success and is_live:
-            self._taken.append(sent)
-        else:
-            invocation.refused = fingerprint(sent.bearer)
-            self._judge.reported.add(invocation.refused)
-            self._judge.caller_reports.add(invocation.refused)
-
-    def ended(self, invocation: Invocation) -> None:
-        """Check that an answer contains no token, and that a check's result is the vendor's."""
-        is_token = invocation.action == "token" and invocation.end == "answered"
-        text = json.dumps(dict(invocation.answer))
-        if not is_token and any(made.token in text for made in self._judge.made.values()):
-            self._violate(invocation, f"returns a token by {invocation.action}")
-        if invocation.action != "check":
-            return
-        taken = [sent for sent in invocation.sent if sent in self._taken and is_heard(sent)]
-        if invocation.end == "failed" and taken:
-            self._violate(invocation, f"fails with {invocation.answer['code']}, but it works")
-        if invocation.end == "answered":
-            self._check_success(invocation, taken)
-
-    def is_about_own_request(self, invocation: Invocation) -> bool:
-        """Return whether an error is about a check's verification request, which is not stored.
-
-        The next check may send it at once, so the error has no `retry_after`.
-        """
-        return bool(invocation.sent) and is_harmless(invocation, invocation.sent[-1])
-
-    def _check_success(self, invocation: Invocation, taken: list[Sent]) -> None:
-        """Check that the vendor accepted a token of the variant, and that the context is true."""
-        judge = self._judge
-        if not taken:
-            self._violate(invocation, "succeeds, but the vendor accepted no token")
-            return
-        sent = taken[-1]
-        made = judge.made[fingerprint(sent.bearer or "")]
-        if invocation.is_bad:
-            judge.violate("I17", f"{invocation.name} succeeds for a nonexistent variant")
-        elif made.key not in wanted_by(judge, invocation, made):
-            judge.violate("I8", f"{invocation.name} checks a token of another variant")
-        check_pin(judge, invocation, made)
-        context, since = invocation.answer["context"], made.at - ROLES_SECONDS
-        settings = [judge.settings[one] for one in judge.versions_of(made)]
-        if not any(judge.vendor.describes(context, one, since) for one in settings):
-            self._violate(invocation, f"returns {context}, which is not the token's context")
-        milliseconds = invocation.answer["milliseconds"]
-        least = 1000 * ((sent.ended_at or 0.0) - sent.sent_at) - ROUNDED
-        if not least <= milliseconds <= 1000 * (judge.scheduler.now - invocation.begun) + ROUNDED:
-            self._violate(invocation, f"returns a duration of {milliseconds} ms")
-
-    def _violate(self, invocation: Invocation, text: str) -> None:
-        self._judge.violate("check", f"{invocation.name} {text}")
+def record_verification(
+    history: History, invocation: Invocation, sent: Sent, response: Response
+) -> None:
+    """Record the vendor's answer; the check may report a token that the vendor rejected."""
+    if not sent.bearer:
+        return
+    vendor = history.vendor
+    is_live = not vendor.is_ended(sent.bearer) and vendor.ends_at(sent.bearer) > history.now
+    if response.is_success and is_live:
+        sent.is_verified = True
+    else:
+        invocation.refused = fingerprint(sent.bearer)
+        history.reported.add(invocation.refused)
+        history.caller_reports.add(invocation.refused)
 
 
-def is_harmless(invocation: Invocation, sent: Sent) -> bool:
-    """Return whether a request is a check's verification of its token."""
-    return invocation.action == "check" and sent.request.step in STEPS
+def check_no_token(history: History, invocation: Invocation) -> None:
+    """Check that only an answered call for a token returns one."""
+    is_token = invocation.action == "token" and invocation.end == "answered"
+    text = json.dumps(dict(invocation.answer))
+    if not is_token and any(made.token in text for made in history.made.values()):
+        history.violate("check", f"{invocation.name} returns a token by {invocation.action}")
 
 
-def is_heard(sent: Sent) -> bool:
-    """Return whether the vendor's answer, not a proxy's, arrived."""
-    return sent.is_answered and not sent.is_unclear
+def check_verification(history: History, invocation: Invocation) -> None:
+    taken = [
+        sent
+        for sent in invocation.sent
+        if sent.is_verified and sent.is_answered and not sent.is_unclear
+    ]
+    if invocation.end == "failed" and taken:
+        code = invocation.answer["code"]
+        history.violate("check", f"{invocation.name} fails with {code}, but it works")
+    elif invocation.end == "answered" and not taken:
+        text = f"{invocation.name} succeeds, but the vendor accepted no token"
+        history.violate("check", text)
+    elif invocation.end == "answered":
+        check_success(history, invocation, taken[-1])
+
+
+def check_success(history: History, invocation: Invocation, sent: Sent) -> None:
+    """Check that the vendor accepted a token of the variant, and that the context is true."""
+    name, made = invocation.name, history.made[fingerprint(sent.bearer or "")]
+    if invocation.is_bad:
+        history.violate("I17", f"{name} succeeds for a nonexistent variant")
+    elif made.key not in wanted_by(history, invocation, made):
+        history.violate("I8", f"{name} checks a token of another variant")
+    check_pin(history, invocation, made)
+    context, since = invocation.answer["context"], made.at - ROLES_SECONDS
+    settings = [history.settings[one] for one in history.versions_of(made)]
+    if not any(history.vendor.describes(context, one, since) for one in settings):
+        history.violate("check", f"{name} returns {context}, which is not the token's context")
+    milliseconds = invocation.answer["milliseconds"]
+    least = 1000 * ((sent.ended_at or 0.0) - sent.sent_at) - ROUNDED
+    if not least <= milliseconds <= 1000 * (history.now - invocation.begun) + ROUNDED:
+        history.violate("check", f"{name} returns a duration of {milliseconds} ms")

@@ -32,7 +32,6 @@ class DynamoDB:
         return self._wire.carry("table", "GetItem", effect, place[1][:8])
 
     def batch_get_item(self, **request: Any) -> dict[str, Any]:
-        """Return several items."""
         ((name, keys),) = request["RequestItems"].items()
         places = [place_of(key) for key in keys["Keys"]]
 
@@ -45,7 +44,6 @@ class DynamoDB:
         return self._wire.carry("table", "BatchGetItem", effect)
 
     def query(self, **request: Any) -> dict[str, Any]:
-        """Return the items of a partition."""
         connection = request["ExpressionAttributeValues"][":connection"]["S"]
         start = request.get("ExclusiveStartKey", {"variant": {"S": ""}})["variant"]["S"]
 
@@ -57,7 +55,6 @@ class DynamoDB:
         return self._wire.carry("table", "Query", effect)
 
     def update_item(self, **request: Any) -> dict[str, Any]:
-        """Change an item."""
         place = place_of(request["Key"])
         changes = request["UpdateExpression"]
         self._wire.current.is_claiming |= changes.startswith("SET #nudged_until")
@@ -81,7 +78,6 @@ class Kms:
         self._wire = wire
 
     def encrypt(self, **request: Any) -> dict[str, Any]:
-        """Seal bytes."""
         blob = seal_of(request["EncryptionContext"]) + request["Plaintext"]
         return self._wire.carry("key", "Encrypt", lambda: {"CiphertextBlob": blob})
 
@@ -135,7 +131,6 @@ class Secrets:
         return self._wire.carry("secrets", f"GetSecretValue {named}", lambda: self._value(named))
 
     def describe_secret(self, **request: Any) -> dict[str, Any]:
-        """Return the stages of the versions."""
         del request
         return self._wire.carry("secrets", "DescribeSecret", self._stages)
 

@@ -39,6 +39,7 @@ class Editor(Vendor):
     longest_run = 14
     last_writes = (11, 12)
     rotations = ("other user", "bad secret", "other host", "other defaults")
+    token_header = "x-api-token"
     fake: FakeEditor
 
     def __init__(self, plan: Plan, clock: Callable[[], float]) -> None:
@@ -102,9 +103,6 @@ class Editor(Vendor):
 
     def credential(self, request: Request) -> str | None:
         return request.headers.get("x-api-key")
-
-    def bearer(self, request: Request) -> str | None:
-        return request.headers.get("x-api-token")
 
     def tokens(self, response: Response) -> list[str]:
         return members(response, "token")

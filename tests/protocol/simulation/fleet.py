@@ -1,23 +1,23 @@
-"""The processes of the function: each has its clock and its cache, and is reused."""
+"""The processes of the function, and their events: each has its clock and its cache."""
 
+import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from tests.protocol.simulation.clients import DynamoDB, Kms, Secrets
+from tests.protocol.simulation.clients import DynamoDB, Kms
 from tests.protocol.simulation.invocations import Invocation, Sent
 from tests.protocol.simulation.judge import Judge
-from tests.protocol.simulation.plans import Plan, Shift
+from tests.protocol.simulation.plans import NoticeKind, Plan, Shift
 from tests.protocol.simulation.scheduler import Scheduler
-from tests.protocol.simulation.table import Table
-from tests.protocol.simulation.vendor_line import VendorLine
 from tests.protocol.simulation.wire import Wire
 from token_broker import secrets_manager
 from token_broker.broker import Broker
 from token_broker.cache import TokenCache
 from token_broker.dependencies import Clock, Dependencies
 from token_broker.exchange import Request, Response
-from token_broker.handler import Service
+from token_broker.handler import Context, Service
 from token_broker.sealing import Sealer
 from token_broker.store import Store
 from token_broker.telemetry import Telemetry
@@ -26,6 +26,77 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_kms import KMSClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
+
+ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:"
+
+
+def event_of(kind: NoticeKind, name: str, version: str) -> Mapping[str, Any]:
+    if kind == "trail":
+        return {
+            "source": "aws.secretsmanager",
+            "detail-type": "AWS API Call via CloudTrail",
+            "detail": {
+                "eventSource": "secretsmanager.amazonaws.com",
+                "eventName": "PutSecretValue",
+                "requestParameters": {"secretId": name},
+            },
+        }
+    return {
+        "source": "aws.secretsmanager",
+        "detail-type": "Secret Label Updated",
+        "resources": [f"{ARN}{name}-AbCdEf"],
+        "detail": {"name": name, "labelUpdated": "AWSCURRENT", "versionId": version},
+    }
+
+
+ROUTES = {
+    "token": ("POST", "/token"),
+    "forget": ("DELETE", "/token"),
+    "status": ("GET", ""),
+    "check": ("POST", "/check"),
+    "hold": ("PUT", "/hold"),
+    "lift": ("DELETE", "/hold"),
+}
+OK = 200
+
+
+def served(
+    service: Service, event: Mapping[str, Any], context: Context, route: str | None
+) -> tuple[str, dict[str, Any]]:
+    """Return the outcome of *event*, and its answer or problem; over HTTP if *route* is set."""
+    if route:
+        return over_http(service, event, context, route)
+    try:
+        return "answered", dict(service(event, context))
+    except Exception as error:  # noqa: BLE001 (the platform returns it to the invoker)
+        with suppress(ValueError):
+            return "failed", dict(json.loads(str(error)))
+        return "failed", {"code": "internal", "detail": f"{type(error).__name__}: {error}"}
+
+
+def route_of(name: str, event: Mapping[str, Any], flow: str) -> str | None:
+    """Return the route of an invocation, or None for a direct one; half of them are direct."""
+    is_direct = ord(name[-1]) % 2 or event.get("action", "token") not in ROUTES
+    return None if is_direct or "detail" in event else f"/v1/{flow}/{{connection}}"
+
+
+def over_http(
+    service: Service, event: Mapping[str, Any], context: Context, route: str
+) -> tuple[str, dict[str, Any]]:
+    """Send *event* as an API Gateway request."""
+    method, rest = ROUTES[event.get("action", "token")]
+    body = {name: value for name, value in event.items() if name not in ("action", "connection")}
+    request = {
+        "httpMethod": method,
+        "resource": route + rest,
+        "pathParameters": {"connection": event["connection"]},
+        "requestContext": {"identity": {"userArn": "arn:caller"}},
+        "body": json.dumps(body) if body else None,
+    }
+    response = service(request, context)
+    end = "answered" if response["statusCode"] == OK else "failed"
+    return end, json.loads(response["body"])
+
 
 SKEW = 30
 """The setting LEASE_SKEW_SECONDS."""
@@ -44,7 +115,6 @@ class DefectRecorder(Telemetry):
         """Write nothing."""
 
     def defect(self, error: Exception, request_id: str) -> None:
-        """Record a defect as a violation."""
         self._judge.defect(error, request_id)
 
 
@@ -62,13 +132,13 @@ class Container:
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class LambdaContext:
     """Lambda's context object."""
 
     aws_request_id: str
-    invoked_function_arn: str
     scheduler: Scheduler
     deadline: float
+    invoked_function_arn: str = "arn:function"
 
     def get_remaining_time_in_millis(self) -> int:
         """Return the milliseconds until the platform ends this invocation."""
@@ -88,11 +158,15 @@ class Fleet:
         self._plan = plan
         self._judge = judge
         self._wire = wire
-        self._line = VendorLine(wire, judge)
         self._invoke_itself = invoke_itself
         self._prefix = f"{PREFIX}{plan.flow}/"
         self._containers: list[Container] = []
-        self._make_parts(judge.table, judge.secrets)
+        dynamodb = cast("DynamoDBClient", DynamoDB(wire, judge.table))
+        kms = cast("KMSClient", Kms(wire))
+        manager = cast("SecretsManagerClient", judge.secrets)
+        self._store = Store("table", lambda: dynamodb)
+        self._sealer = Sealer("table", "key", lambda: kms)
+        self._secrets = secrets_manager.Secrets(self._prefix, lambda: manager)
 
     def container(self, *, is_cold: bool) -> Container:
         """Return an idle process, or a new one."""
@@ -102,21 +176,11 @@ class Fleet:
         return container
 
     def shift(self, shift: Shift) -> None:
-        """Step the clock of a process."""
         if shift.process < len(self._containers):
             container = self._containers[shift.process]
             container.offset = shift.offset
             if container.serving:
                 container.serving.offsets.append(shift.offset)
-
-    def _make_parts(self, table: Table, secrets: Secrets) -> None:
-        """Make the shipped parts with in-memory clients."""
-        dynamodb = cast("DynamoDBClient", DynamoDB(self._wire, table))
-        kms = cast("KMSClient", Kms(self._wire))
-        manager = cast("SecretsManagerClient", secrets)
-        self._store = Store("table", lambda: dynamodb)
-        self._sealer = Sealer("table", "key", lambda: kms)
-        self._secrets = secrets_manager.Secrets(self._prefix, lambda: manager)
 
     def _start(self) -> Container:
         number = len(self._containers)
@@ -166,4 +230,4 @@ class Fleet:
         sent = Sent(
             request, vendor.key(request), vendor.credential(request), vendor.bearer(request)
         )
-        return self._line.send(sent, seconds, lambda: vendor.answer(request))
+        return self._wire.send(sent, seconds, lambda: vendor.answer(request))

@@ -205,7 +205,6 @@ class GenericUser(SimulatedVendor):
 
 
 def generic_user(flow: str) -> type[GenericUser]:
-    """Return the simulated vendor of *flow*."""
     known = {variant_of(flow, json.dumps(body)): body for body in (subjects.body(flow), {})}
     members = {"flow": AnnotatedFlow(*every()[flow]), "bodies": tuple(known.values())}
     return type(flow.capitalize(), (GenericUser,), members)
@@ -229,7 +228,6 @@ def talk_at(flow: str, url: str) -> subjects.Talk:
 
 
 def tokens_in(fake: Fake[Any], response: Response) -> list[str]:
-    """Return the tokens in an answer of the fake."""
     answer = Answer(response.status, response.headers, response.content)
     if not response.is_success:
         return []

@@ -24,8 +24,7 @@ GUARD_BUGS = Bugs()
 
 
 @GUARD_BUGS.instead_of(Item, "is_leased", "a lease that has ended may be acquired")
-def never_taken_over(self: Item, now: int) -> bool:
-    del now
+def never_taken_over(self: Item, _now: int) -> bool:
     return self.lease_owner is not None
 
 

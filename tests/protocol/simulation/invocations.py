@@ -40,6 +40,12 @@ class Sent:
     """Whether the vendor answered that it is down; after an extension a login follows."""
     is_unclear: bool = False
     """Whether a proxy's page was the answer."""
+    is_verified: bool = False
+    """Whether it is a check's, and the vendor accepted a live token."""
+
+    @property
+    def step(self) -> str:
+        return self.request.step
 
 
 @dataclass(slots=True, eq=False)
@@ -98,6 +104,12 @@ class Invocation:
     first_seen: dict[str, tuple[int, int]] = field(default_factory=dict)
     """The generation of each variant in its first read, and the step of that read."""
     owners: int = 0
+    leased_at: float = 0.0
+    """The time at which it last acquired a lease."""
+    looked_at: float = 0.0
+    """The time at which it last read the gate."""
+    sessions: list[str] = field(default_factory=list)
+    """Of a DELETE: the tokens whose session it found and could end."""
     children: int = 0
     life_at_begin: float = 0.0
     """The longest remaining life of the stored tokens at its begin, in seconds."""
@@ -111,8 +123,12 @@ class Invocation:
 
     @property
     def action(self) -> str:
-        """The action of its event."""
         return str(self.event.get("action", "rotate" if "detail" in self.event else "token"))
+
+    @property
+    def version(self) -> str | None:
+        """The version of the secret that it read last."""
+        return self.read[-1] if self.read else None
 
     @property
     def rejected(self) -> str | None:
@@ -127,7 +143,6 @@ class Invocation:
 
     @property
     def is_dead(self) -> bool:
-        """Return whether it was killed."""
         return self.end in ("crashed", "timed out")
 
     @property
@@ -144,7 +159,6 @@ class Invocation:
 
     @property
     def is_denied(self) -> bool:
-        """Return whether a permission was missing."""
         return self.was_denied or any(fault.kind == "denied" for fault in self.met)
 
     @property
@@ -153,11 +167,23 @@ class Invocation:
         wants = self.event.keys() & {"force", "rejected", "min_ttl"}
         return self.action == "token" and not wants
 
+    def owns(self, owner: str | None) -> bool:
+        return owner is not None and owner.rpartition(".")[0] == self.name
+
+    def verifies(self, sent: Sent) -> bool:
+        """Return whether a request is a check's verification of its token: it changes nothing."""
+        return self.action == "check" and sent.step in ("check", "verify")
+
     def saw(self, key: str, generation: int) -> None:
         """Record its first read of a variant; of a read that was sent twice, the answer."""
         _, step = self.first_seen.get(key, (generation, self.step))
         if step == self.step:
             self.first_seen[key] = generation, step
+
+    def may_not_keep(self, since: int) -> bool:
+        """Return whether it lacked permission to store the token of a step, or the KMS key."""
+        later = any(fault.kind == "denied" and fault.step > since for fault in self.met)
+        return later or self.was_denied or "key" in self.refused_by
 
     def has_lost(self, since: int) -> bool:
         """Return whether the answer of a call to AWS was lost after a step."""

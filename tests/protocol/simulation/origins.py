@@ -1,120 +1,95 @@
 """The version of the secret that made each token, through all steps of its exchange."""
 
 import json
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from tests.protocol.simulation.history import History, Update, text
 from tests.protocol.simulation.invocations import Invocation, Sent
-from tests.protocol.simulation.table import Place, Record
 from tests.subjects import asides
 from token_broker.exchange import Response
 from token_broker.item import LATCHES
-
-if TYPE_CHECKING:
-    from tests.protocol.simulation.judge import Judge
 
 ROLES_SECONDS = 360
 """Seconds until an exchange uses a changed role: five minutes, plus its duration and the skew."""
 
 
-class Origins:
-    """Tracks at the vendor which versions of the secret may have made a token."""
+def origins_of(history: History, sent: Sent) -> frozenset[str] | None:
+    """Return the versions that a request's credential, or its token, belongs to.
 
-    def __init__(self, judge: "Judge") -> None:
-        self._judge = judge
-        self._made_by: dict[str, frozenset[str]] = {}
-        """Versions of the secret, by the value of each issued token."""
+    None if the vendor did not issue the token.
+    """
+    if sent.credential is None:
+        return history.made_by.get(sent.bearer or "")
+    settings = history.settings.items()
+    return frozenset(v for v, setting in settings if setting.credential == sent.credential)
 
-    def of_token(self, value: str) -> frozenset[str] | None:
-        """Return the versions that may have made a token; None if the vendor did not issue it."""
-        return self._made_by.get(value)
 
-    def of_request(self, sent: Sent) -> frozenset[str] | None:
-        """Return the versions that a request's credential, or its token, belongs to."""
-        if sent.credential is not None:
-            settings = self._judge.settings.items()
-            return frozenset(v for v, s in settings if s.credential == sent.credential)
-        return self._made_by.get(sent.bearer or "")
+def check_origin(history: History, invocation: Invocation, sent: Sent) -> None:
+    """I11, I12: a request uses a version that was read, and goes to that version's host."""
+    versions = origins_of(history, sent)
+    if versions is None:
+        return
+    step, host = sent.step, urlsplit(sent.request.url).netloc
+    if not any(host in history.vendor.hosts(history.settings[version]) for version in versions):
+        what = f"{invocation.name}: {step} with what is {sorted(versions)}'s goes to {host}"
+        history.violate("I12", what)
+    if step not in asides(history.plan.flow) and not versions.intersection(invocation.read):
+        what = f"{step} with what {sorted(versions)} made, but it read {invocation.read}"
+        history.violate("I11", f"{invocation.name}: {what}")
 
-    def check_sent(self, invocation: Invocation, sent: Sent) -> None:
-        """I11, I12: a request uses a version that was read, and goes to that version's host."""
-        versions = self.of_request(sent)
-        if versions is None:
-            return
-        judge, step = self._judge, sent.request.step
+
+def record_origins(
+    history: History, invocation: Invocation, sent: Sent, response: Response
+) -> None:
+    versions = origins_of(history, sent)
+    if versions and sent.credential is not None:
+        # A host of its own distinguishes a version from others with the same password.
         host = urlsplit(sent.request.url).netloc
-        hosts = frozenset[str]().union(
-            *(judge.vendor.hosts(judge.settings[version]) for version in versions)
-        )
-        if host not in hosts:
-            text = f"{invocation.name}: {step} with what is {sorted(versions)}'s goes to {host}"
-            judge.violate("I12", text)
-        if step not in asides(judge.plan.flow) and not versions.intersection(invocation.read):
-            text = f"{step} with what {sorted(versions)} made, but it read {invocation.read}"
-            judge.violate("I11", f"{invocation.name}: {text}")
-
-    def processed(self, invocation: Invocation, sent: Sent, response: Response) -> None:
-        """Record the versions that made the tokens of a response."""
-        versions = self.of_request(sent)
-        host = urlsplit(sent.request.url).netloc
-        if versions and sent.credential is not None:
-            # A host of its own distinguishes a version from others with the same password.
-            vendor, settings = self._judge.vendor, self._judge.settings
-            versions = frozenset(v for v in versions if host in vendor.hosts(settings[v]))
-        for value in self._judge.vendor.tokens(response) if versions else ():
-            earlier = self._made_by.get(value, frozenset())
-            self._made_by[value] = earlier | (versions or frozenset())
-        if sent.request.step == "list organizations" and response.is_success:
-            invocation.listed = sent.bearer
-
-    def check_write(self, writer: Invocation, place: Place, before: Record, after: Record) -> None:
-        """I11: a write names only versions that made, or were rejected in, what it stores."""
-        self._check_token(writer, place, before, after)
-        credentials = self._judge.credentials
-        for version in added(before, after, "rejected_versions"):
-            found = credentials[self._judge.settings[version].credential]
-            if not found.refused and not found.strangers:
-                self._judge.violate("I11", f"{writer.name}: stores {version} as rejected, untried")
-        accepted = after.get("accepted_version", {}).get("S")
-        if accepted and accepted != before.get("accepted_version", {}).get("S"):
-            found = credentials[self._judge.settings[accepted].credential]
-            if not found.was_accepted:
-                self._judge.violate("I11", f"{writer.name}: stores {accepted} as accepted, untried")
-        failure = after.get("failure", {}).get("M", {})
-        if failure and failure != before.get("failure", {}).get("M", {}):
-            self._check_failure(writer, failure)
-
-    def _check_failure(self, writer: Invocation, failure: Record) -> None:
-        version = failure.get("secret_version", {}).get("S")
-        if version and failure["code"]["S"] == LATCHES:
-            found = self._judge.credentials[self._judge.settings[version].credential]
-            if not found.refused and not found.strangers:
-                text = f"{writer.name}: stores a rejection of {version} without a login"
-                self._judge.violate("I11", text)
-
-    def _check_token(self, writer: Invocation, place: Place, before: Record, after: Record) -> None:
-        name = after.get("fingerprint", {}).get("S")
-        if name is None or name == before.get("fingerprint", {}).get("S"):
-            return
-        version = after["secret_version"]["S"]
-        if after.get("kind", {}).get("S") == "listing":
-            value = writer.listed
-        else:
-            made = self._judge.made.get(name)
-            value = made.token if made else None
-        versions = self._made_by.get(value or "")
-        if versions is not None and version not in versions:
-            text = f"{name[:6]} in {place[1][:8]} is stored as {version}'s"
-            self._judge.violate("I11", f"{writer.name}: {text}, but {sorted(versions)} made it")
-        context = json.loads(after.get("context", {}).get("S", "{}"))
-        setting, since = self._judge.settings[version], self._judge.scheduler.now - ROLES_SECONDS
-        if not self._judge.vendor.describes(context, setting, since):
-            self._judge.violate(
-                "I11", f"{writer.name}: stores {context} for {version}, which is false"
-            )
+        hosts_of = history.vendor.hosts
+        versions = frozenset(v for v in versions if host in hosts_of(history.settings[v]))
+    for value in history.vendor.tokens(response) if versions else ():
+        earlier = history.made_by.get(value, frozenset())
+        history.made_by[value] = earlier | (versions or frozenset())
+    if sent.step == "list organizations" and response.is_success:
+        invocation.listed = sent.bearer
 
 
-def added(before: Record, after: Record, name: str) -> list[str]:
-    """Return the strings that a write added to a list."""
-    old, new = (record.get(name, {"L": []})["L"] for record in (before, after))
-    return [member["S"] for member in new if member not in old]
+def check_versions(history: History, update: Update) -> None:
+    """I11: a write names only versions that made, or were rejected in, what it stores."""
+    check_token_version(history, update)
+    name, after = update.writer.name, update.after
+    for version in update.added("rejected_versions"):
+        if not was_rejected(history, version):
+            history.violate("I11", f"{name}: stores {version} as rejected, untried")
+    accepted = text(after, "accepted_version") if update.is_new("accepted_version") else None
+    if accepted and not history.credential_of(accepted).was_accepted:
+        history.violate("I11", f"{name}: stores {accepted} as accepted, untried")
+    failure = after.get("failure", {}).get("M", {}) if update.is_new("failure") else {}
+    if failure and failure["code"]["S"] == LATCHES:
+        version = text(failure, "secret_version") or ""
+        if version and not was_rejected(history, version):
+            history.violate("I11", f"{name}: stores a rejection of {version} without a login")
+
+
+def was_rejected(history: History, version: str) -> bool:
+    credential = history.credential_of(version)
+    return bool(credential.refused or credential.strangers)
+
+
+def check_token_version(history: History, update: Update) -> None:
+    """I11: a stored token is of the version that made it, and its context is true."""
+    writer, after = update.writer, update.after
+    name = text(after, "fingerprint")
+    if name is None or not update.is_new("fingerprint"):
+        return
+    version, made = after["secret_version"]["S"], history.made.get(name)
+    is_listing = text(after, "kind") == "listing"
+    value = writer.listed if is_listing else made.token if made else None
+    versions = history.made_by.get(value or "")
+    if versions is not None and version not in versions:
+        what = f"{name[:6]} in {update.variant[:8]} is stored as {version}'s"
+        history.violate("I11", f"{writer.name}: {what}, but {sorted(versions)} made it")
+    context = json.loads(text(after, "context") or "{}")
+    since = history.now - ROLES_SECONDS
+    if not history.vendor.describes(context, history.settings[version], since):
+        history.violate("I11", f"{writer.name}: stores {context} for {version}, which is false")

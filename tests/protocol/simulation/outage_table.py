@@ -58,8 +58,18 @@ CALLS: Mapping[str, str] = {
     "Query": "list the items",
     "GetSecretValue": "read the secret",
     "DescribeSecret": "read the secret",
+    "Invoke": "Invoke",
 }
-SITUATIONS = ("first call", "token ended", "aging", "renewal", "forced", "reported", *ROTATIONS)
+SECOND_CALLS = {
+    "token ended": LIFETIME + 1.0,
+    "aging": LIFETIME * 0.95,
+    "renewal": LIFETIME * 0.95,
+    "forced": 600.0,
+    "reported": 600.0,
+}
+"""The time of the call that meets the fault, or whose refresh does."""
+
+SITUATIONS = ("first call", *SECOND_CALLS, *ROTATIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +107,9 @@ def outcome(flow: FlowName, situation: str, step: int, kind: FaultKind) -> Measu
     world = World(replace(plan, faults=(Fault(hit, step, kind),)))
     try:
         world.begin()
-        world.scheduler.run(lambda: hit in world.invocations and has_ended(world, hit))
-        met = world.invocations[hit]
-        is_upstream = met.is_hurt_upstream
-        is_possible = kind not in ("page", "denied") or (kind == "page") == is_upstream
-        if not met.met or not is_possible:
-            return None
-        label = label_of(world, flow)
+        met = ended(world, hit)
+        is_possible = kind not in ("page", "denied") or (kind == "page") == met.is_hurt_upstream
+        label = label_of(world, flow) if met.met and is_possible else "sleep"
         if label == "sleep":
             return None
         return Measured(flow, situation, label, kind, out_for(world, met, plan))
@@ -117,30 +123,22 @@ def plan_for(flow: FlowName, situation: str) -> tuple[Plan, str]:
     event: dict[str, Any] = {"connection": "acme", **body}
     first = Visit("a", 0.0, event, is_cold=True)
     plan = Plan(1, flow, LIFETIME, (first,))
-    match situation:
-        case "first call":
-            return plan, "a"
-        case "token ended":
-            return with_second(plan, Visit("b", LIFETIME + 1.0, event, is_cold=True)), "b"
-        case "renewal" | "aging":
-            visit = Visit("b", LIFETIME * 0.95, event, is_cold=True)
-            return with_second(plan, visit), "b>1" if situation == "renewal" else "b"
-        case "forced":
-            return with_second(plan, Visit("b", 600.0, event | {"force": True}, is_cold=True)), "b"
-        case "reported":
-            return with_second(plan, Visit("b", 600.0, event, "a", is_cold=True)), "b"
+    if situation == "first call":
+        return plan, "a"
+    if situation in SECOND_CALLS:
+        forced = {"force": True} if situation == "forced" else {}
+        reported = "a" if situation == "reported" else None
+        second = Visit("b", SECOND_CALLS[situation], event | forced, reported, is_cold=True)
+        return replace(plan, visits=(first, second)), "b>1" if situation == "renewal" else "b"
     change = Change(600.0, "other host", (Notice(1.0),))
     return replace(plan, changes=(change,)), "event1" if situation == "rotation" else "event1>1"
 
 
-def with_second(plan: Plan, visit: Visit) -> Plan:
-    """Return *plan* with a second call that meets the fault, or whose refresh does."""
-    return replace(plan, visits=(*plan.visits, visit))
-
-
-def has_ended(world: World, name: str) -> bool:
-    """Return whether an invocation has ended."""
-    return world.invocations[name].ended is not None
+def ended(world: World, name: str) -> Invocation:
+    """Return an invocation after its end."""
+    known = world.invocations
+    world.scheduler.run(lambda: name in known and known[name].ended is not None)
+    return known[name]
 
 
 def out_for(world: World, met: Invocation, plan: Plan) -> float:
@@ -161,12 +159,10 @@ def out_for(world: World, met: Invocation, plan: Plan) -> float:
 def later_call(world: World, plan: Plan) -> Invocation:
     """Return a later call, after its end."""
     name = f"probe{len(world.invocations)}"
-    event = {n: value for n, value in plan.visits[0].event.items() if n != "force"}
     is_late = len(world.invocations) > PROBES
     at = world.scheduler.now + (LATE_PROBE_SECONDS if is_late else PROBE_SECONDS)
-    world.scheduler.at(at, lambda: world.invoke(name, event, is_cold=True))
-    world.scheduler.run(lambda: name in world.invocations and has_ended(world, name))
-    return world.invocations[name]
+    world.scheduler.at(at, lambda: world.invoke(name, plan.visits[0].event, is_cold=True))
+    return ended(world, name)
 
 
 def label_of(world: World, flow: FlowName) -> str:
@@ -176,7 +172,7 @@ def label_of(world: World, flow: FlowName) -> str:
     what = trace[position - 1][2]
     operation, _, rest = what.partition(" ")
     if operation != "UpdateItem":
-        return "Invoke" if operation == "Invoke" else CALLS.get(operation, what.strip())
+        return CALLS.get(operation, what.strip())
     place = "the gate" if rest.startswith("- ") and keeps_gate_apart(flow) else "the variant"
     write = written(rest)
     return write if write == NOTED else f"{write} ({place})"
@@ -185,9 +181,8 @@ def label_of(world: World, flow: FlowName) -> str:
 def written(changes: str) -> str:
     """Return the name of the protocol's write that an update is."""
     setting, _, removing = changes.partition(" REMOVE ")
-    if "#lease_owner =" in setting:
-        return "acquire"
     marks = {
+        "#lease_owner =": "acquire",
         "#target =": "keep an alias",
         "#fingerprint =": "commit",
         "#accepted_version": "accept",
@@ -212,7 +207,6 @@ def bound(one: Measured) -> float:
 
 
 def too_long(measured: list[Measured]) -> list[str]:
-    """Return the outages that exceed their bound."""
     return [
         f"{one.flow}, {one.situation}: {one.step} {one.kind}: {one.seconds:.0f} s"
         for one in measured

@@ -4,9 +4,10 @@ Calls come in bursts at the critical times: before the first token, when a token
 or ends, and when a lease ends.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from math import log
 from random import Random
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 from tests.protocol.simulation.plans import (
     Change,
@@ -22,9 +23,27 @@ from tests.protocol.simulation.plans import (
 )
 from tests.protocol.simulation.vendors import VENDORS
 
+Choice = TypeVar("Choice", bound=str)
+
+
+Draw: TypeAlias = Callable[[str], Random]
+"""Returns a new generator for a name; the same name gives the same sequence."""
+
+
+def draws_of(seed: int) -> Draw:
+    return lambda name: Random(f"{seed}/{name}")
+
+
+def chosen(draw: Draw, weights: Mapping[Choice, float]) -> Choice:
+    """Return one of *weights* with a probability in proportion to its weight.
+
+    Each choice draws a number of its own and the largest wins, so a new choice changes only the
+    seeds that it wins.
+    """
+    return max(weights, key=lambda one: -weights[one] / log(draw(f"lot of {one}").random()))
+
 
 def visits_of(rng: Random, flow: FlowName, lifetime: int) -> list[Visit]:
-    """Return bursts of calls."""
     visits: list[Visit] = []
     begins = 0.0
     bodies = rng.sample(VENDORS[flow].bodies, rng.randint(1, len(VENDORS[flow].bodies)))
@@ -94,13 +113,13 @@ def checks_of(rng: Random, plan: Plan) -> list[Visit]:
     return checks
 
 
-def visits_at(times: Sequence[float], body: Mapping[str, Any]) -> tuple[Visit, ...]:
+def visits_at(times: Sequence[float], body: Mapping[str, Any]) -> list[Visit]:
     """Return a call at each of *times*, each to a new process."""
     event = {"connection": "acme", **body}
-    return tuple(
+    return [
         Visit(chr(ord("a") + position), at, event, is_cold=True)
         for position, at in enumerate(times)
-    )
+    ]
 
 
 KINDS: tuple[FaultKind, ...] = (
@@ -113,7 +132,7 @@ CHANGES: tuple[ChangeKind, ...] = (
 )
 
 
-def faults_of(rng: Random, flow: FlowName, visits: tuple[Visit, ...]) -> list[Fault]:
+def faults_of(rng: Random, flow: FlowName, visits: Sequence[Visit]) -> list[Fault]:
     """Return the faults: none, a few, or many."""
     many = rng.choice((0, 1, 2, 2, 3, 4, 6))
     return [fault_of(rng, flow, rng.choice(visits).name) for _ in range(many)]
@@ -126,17 +145,12 @@ def fault_of(rng: Random, flow: FlowName, name: str) -> Fault:
     step = rng.randint(1, VENDORS[flow].longest_run)
     if rng.random() < 0.05:
         step = 0
-    return Fault(name, step, kind, seconds_of(rng, kind))
-
-
-def seconds_of(rng: Random, kind: FaultKind) -> float:
-    """Return the duration of a fault in seconds: some exceed any lease."""
+    # Some exceed any lease.
     longest = {"freeze": 60.0, "freeze after": 60.0, "late": 90.0, "slow": 25.0}.get(kind, 0.0)
-    return longest * rng.random() ** 2
+    return Fault(name, step, kind, longest * rng.random() ** 2)
 
 
-def outages_of(rng: Random, visits: tuple[Visit, ...]) -> list[Outage]:
-    """Return the outages, if any."""
+def outages_of(rng: Random, visits: Sequence[Visit]) -> list[Outage]:
     if rng.random() < 0.8:
         return []
     begins = rng.choice(visits).at - rng.uniform(0, 1)
@@ -145,14 +159,12 @@ def outages_of(rng: Random, visits: tuple[Visit, ...]) -> list[Outage]:
 
 
 def changes_of(rng: Random, ends: float) -> list[Change]:
-    """Return the changes of the secret or at the vendor, if any."""
     if rng.random() < 0.6:
         return []
     return [change_of(rng, rng.uniform(-1, ends)) for _ in range(rng.randint(1, 3))]
 
 
 def change_of(rng: Random, at: float) -> Change:
-    """Return one change with its EventBridge events."""
     kind = rng.choice(CHANGES)
     is_told = kind.endswith(("secret", "defaults", "user", "host"))
     return Change(max(0.0, at), kind, notices_of(rng) if is_told else ())

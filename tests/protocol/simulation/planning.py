@@ -2,7 +2,7 @@
 
 from random import Random
 
-from tests.protocol.simulation.draws import chosen, draws_of
+from tests.protocol.simulation.plan_parts import chosen, draws_of
 from tests.protocol.simulation.plans import Plan
 from tests.protocol.simulation.shrinking import LARGE_PAGE
 from tests.protocol.simulation.themes import THEMES, fitting

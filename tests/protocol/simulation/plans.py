@@ -3,7 +3,7 @@
 A plan is a value. Removing a part does not change the other parts, so a plan can be shrunk.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -31,7 +31,7 @@ class Setting:
 
 
 FlowName: TypeAlias = str
-Service = Literal["table", "key", "secrets", "function", "upstream", "clock"]
+Service = Literal["table", "key", "secrets", "function", "upstream"]
 FaultKind = Literal[
     "crash",  # the process crashes before the step's effect
     "crash after",  # the process crashes between the effect and its answer
@@ -112,7 +112,7 @@ class Change:
 
     at: float
     kind: ChangeKind
-    notices: tuple["Notice", ...] = ()
+    notices: Sequence["Notice"] = ()
     """The EventBridge events for it: none, a late one, one, or several."""
 
 
@@ -140,18 +140,28 @@ class Plan:
     seed: int
     flow: FlowName
     lifetime: int
-    visits: tuple[Visit, ...]
+    visits: Sequence[Visit]
     offsets: tuple[float, ...] = (0.0,)
     """The seconds by which each process's clock is ahead, in turn."""
-    faults: tuple[Fault, ...] = ()
-    outages: tuple[Outage, ...] = ()
-    changes: tuple[Change, ...] = ()
+    faults: Sequence[Fault] = ()
+    outages: Sequence[Outage] = ()
+    changes: Sequence[Change] = ()
     modes: Mapping[str, Any] = field(default_factory=dict)
     """The modes of the vendor's fake."""
-    shifts: tuple[Shift, ...] = ()
+    shifts: Sequence[Shift] = ()
     setting: Setting = field(default_factory=Setting)
     """The first content of the secret."""
     lag: int | None = None
     """Seconds from an item's `ttl` until the table drops it; None for never."""
     page: int = 1000
     """The number of items in one page of a query."""
+
+    def __post_init__(self) -> None:
+        for name in ("visits", "faults", "outages", "changes", "shifts"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+
+    @property
+    def clocks_apart(self) -> float:
+        """The maximum difference of two clocks in seconds."""
+        offsets = [*self.offsets, *(shift.offset for shift in self.shifts)]
+        return max(offsets) - min(offsets)

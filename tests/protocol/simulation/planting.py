@@ -26,7 +26,6 @@ class Bug:
 
 @contextmanager
 def planted(bug: Bug | None) -> Iterator[None]:
-    """Run the shipped code with *bug* planted."""
     substitutes = bug.substitutes if bug else ()
     originals = [(owner, name, getattr(owner, name)) for owner, name, _ in substitutes]
     try:
@@ -48,7 +47,6 @@ class Write:
 
     @property
     def is_acquire(self) -> bool:
-        """Return whether the write acquires a lease."""
         return "lease_owner" in self.changes
 
     @property
@@ -73,12 +71,7 @@ class Bugs(dict[str, Bug]):
         self, owner: object, attribute: str, guard: str, *, near: int = 0
     ) -> Callable[[Function], Function]:
         """Replace an attribute by the decorated function."""
-
-        def decorate(function: Function) -> Function:
-            self.add(name_of(function), guard, (owner, attribute, function), near=near)
-            return function
-
-        return decorate
+        return self._decorator(owner, attribute, guard, near, lambda function: function)
 
     def around(
         self, owner: object, attribute: str, guard: str, *, near: int = 0
@@ -86,20 +79,16 @@ class Bugs(dict[str, Bug]):
         """Replace an attribute by a function that gets the original as its first argument."""
         original = getattr(owner, attribute)
 
-        def decorate(function: Function) -> Function:
-            def substitute(*arguments: Any, **named: Any) -> Any:
-                return function(original, *arguments, **named)
+        def substitute(function: Callable[..., Any]) -> Callable[..., Any]:
+            return lambda *arguments, **named: function(original, *arguments, **named)
 
-            self.add(name_of(function), guard, (owner, attribute, substitute), near=near)
-            return function
-
-        return decorate
+        return self._decorator(owner, attribute, guard, near, substitute)
 
     def of_writes(self, guard: str, *, near: int = 0) -> Callable[[Function], Function]:
         """Let the decorated function change each `Write` to the table."""
         original = Store._update
 
-        def decorate(function: Function) -> Function:
+        def substitute(function: Callable[..., Any]) -> Callable[..., Any]:
             def update(self: Store, item: Item, changes: Any, **rest: Any) -> Item | None:
                 setting = {name: value for name, value in changes.items() if value is not None}
                 removing = [name for name in changes if name not in setting]
@@ -108,12 +97,21 @@ class Bugs(dict[str, Bug]):
                 rewritten = write.changes | dict.fromkeys(write.remove)
                 return original(self, item, rewritten, **rest | {"unchanged": write.unchanged})
 
-            self.add(name_of(function), guard, (Store, "_update", update), near=near)
+            return update
+
+        return self._decorator(Store, "_update", guard, near, substitute)
+
+    def _decorator(
+        self,
+        owner: object,
+        attribute: str,
+        guard: str,
+        near: int,
+        substitute: Callable[[Any], object],
+    ) -> Callable[[Function], Function]:
+        def decorate(function: Function) -> Function:
+            name = function.__name__.replace("_", "-")
+            self.add(name, guard, (owner, attribute, substitute(function)), near=near)
             return function
 
         return decorate
-
-
-def name_of(function: Callable[..., Any]) -> str:
-    """Return the bug name of a function."""
-    return function.__name__.replace("_", "-")

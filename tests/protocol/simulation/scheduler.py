@@ -36,7 +36,6 @@ class Scheduler:
     def __init__(self) -> None:
         self.now = EPOCH
         self.current: Task | None = None
-        self.turns = 0
         self._queue: list[Due] = []
         self._count = 0
         self._tasks: list[Task] = []
@@ -49,7 +48,6 @@ class Scheduler:
         heappush(self._queue, (max(time, self.now), self._count, action))
 
     def start(self, body: Callable[[], None]) -> Task:
-        """Begin a task now."""
         task = Task(greenlet(body, self._hub))
         self._tasks.append(task)
         self._resume_at(self.now, task)
@@ -83,8 +81,9 @@ class Scheduler:
                 self.now = time
                 due()
             elif not due.is_dead:
-                self.now = time
-                self._turn(due)
+                self.now, self.current = time, due
+                due.thread.switch()
+                self.current = None
 
     def close(self) -> None:
         """Unwind the killed tasks so that they can be freed; any I/O of theirs fails."""
@@ -97,9 +96,3 @@ class Scheduler:
     def _resume_at(self, time: float, task: Task) -> None:
         self._count += 1
         heappush(self._queue, (max(time, self.now), self._count, task))
-
-    def _turn(self, task: Task) -> None:
-        self.turns += 1
-        self.current = task
-        task.thread.switch()
-        self.current = None

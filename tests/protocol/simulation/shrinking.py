@@ -1,6 +1,6 @@
 """Reduces a plan to a minimal one that still breaks the same invariant."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -23,7 +23,7 @@ def shrunk(plan: Plan, fails: Fails) -> Plan:
 def smaller_ones(plan: Plan) -> Iterator[Plan]:
     """Yield *plan* without each of its parts, the largest first."""
     for name in ("outages", "changes", "shifts", "visits", "faults"):
-        parts: tuple[object, ...] = getattr(plan, name)
+        parts: Sequence[object] = getattr(plan, name)
         positions = range(len(parts))
         for position in reversed(positions) if name == "visits" else positions:
             if name != "visits" or len(parts) > 1:
@@ -50,11 +50,9 @@ def simpler_ones(plan: Plan) -> Iterator[Plan]:
             yield replace(plan, visits=exchanged(plan.visits, position, plain))
 
 
-def without(parts: tuple[Part, ...], position: int) -> tuple[Part, ...]:
-    """Return *parts* without the one at *position*."""
-    return parts[:position] + parts[position + 1 :]
+def without(parts: Sequence[Part], position: int) -> tuple[Part, ...]:
+    return (*parts[:position], *parts[position + 1 :])
 
 
-def exchanged(parts: tuple[Part, ...], position: int, part: Part) -> tuple[Part, ...]:
-    """Return *parts* with *part* at *position*."""
+def exchanged(parts: Sequence[Part], position: int, part: Part) -> tuple[Part, ...]:
     return (*parts[:position], part, *parts[position + 1 :])

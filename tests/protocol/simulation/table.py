@@ -4,7 +4,7 @@
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from botocore.exceptions import ClientError
@@ -13,9 +13,8 @@ Record: TypeAlias = Mapping[str, Any]
 Place: TypeAlias = tuple[str, str]
 Watch: TypeAlias = Callable[[Place, Record | None, Record], None]
 
-ASSIGNMENT = re.compile(r"#(\w+) = (:\w+)")
-ABSENCE = re.compile(r"attribute_not_exists\(#(\w+)\)")
 EQUALITY = re.compile(r"#(\w+) = (:\w+)")
+ABSENCE = re.compile(r"attribute_not_exists\(#(\w+)\)")
 
 
 class Table:
@@ -68,7 +67,9 @@ class Table:
         place = place_of(request["Key"])
         names, values = request["ExpressionAttributeNames"], request["ExpressionAttributeValues"]
         condition = request.get("ConditionExpression", "")
-        check_use(request["UpdateExpression"] + " " + condition, names, values)
+        used = re.findall(r"[#:]\w+", request["UpdateExpression"] + " " + condition)
+        if {*used} != {*names, *values}:  # an unused placeholder is an error
+            raise client_error("ValidationException", "UpdateItem")
         self._collect(place)
         before = self.records.get(place)
         if condition and not holds(condition, before or {}, names, values):
@@ -84,7 +85,6 @@ class Table:
         return after
 
     def delete(self, place: Place) -> dict[str, Any]:
-        """Delete a record."""
         before = self.records.pop(place, None)
         self._watch(place, before, {})
         return {}
@@ -98,7 +98,7 @@ def place_of(key: Mapping[str, Any]) -> Place:
 def parts_of(update: str) -> tuple[list[tuple[str, str]], list[str]]:
     """Return what an update expression sets and removes. Raises `ClientError` for other forms."""
     setting, _, removing = update.partition(" REMOVE ")
-    changed = ASSIGNMENT.findall(setting)
+    changed = EQUALITY.findall(setting)
     removed = removing.split(", ") if removing else []
     rebuilt = "SET " + ", ".join(f"#{name} = {value}" for name, value in changed)
     paths = [f"#{name}" for name, _ in changed] + removed
@@ -110,19 +110,19 @@ def parts_of(update: str) -> tuple[list[tuple[str, str]], list[str]]:
 def holds(
     condition: str, record: Record, names: Mapping[str, str], values: Mapping[str, Any]
 ) -> bool:
-    """Return whether *record* meets a condition. Raises `ClientError` for other forms."""
-    return all(clause_holds(c, record, names, values) for c in condition.split(" AND "))
+    """Return whether *record* meets a condition. Raises `ClientError` for other forms.
 
-
-def clause_holds(
-    clause: str, record: Record, names: Mapping[str, str], values: Mapping[str, Any]
-) -> bool:
-    """Return whether *record* meets one clause: an attribute is absent, or equals a value."""
-    if absent := ABSENCE.fullmatch(clause):
-        return names[f"#{absent[1]}"] not in record
-    if equal := EQUALITY.fullmatch(clause):
-        return is_equal(record.get(names[f"#{equal[1]}"]), values[equal[2]])
-    raise client_error("ValidationException", "UpdateItem")
+    Each clause says that an attribute is absent, or equals a value.
+    """
+    are_met = []
+    for clause in condition.split(" AND "):
+        if absent := ABSENCE.fullmatch(clause):
+            are_met.append(names[f"#{absent[1]}"] not in record)
+        elif equal := EQUALITY.fullmatch(clause):
+            are_met.append(is_equal(record.get(names[f"#{equal[1]}"]), values[equal[2]]))
+        else:
+            raise client_error("ValidationException", "UpdateItem")
+    return all(are_met)
 
 
 def is_equal(one: Mapping[str, Any] | None, other: Mapping[str, Any]) -> bool:
@@ -130,13 +130,6 @@ def is_equal(one: Mapping[str, Any] | None, other: Mapping[str, Any]) -> bool:
     if one is not None and "N" in one and "N" in other:
         return int(one["N"]) == int(other["N"])
     return one == other
-
-
-def check_use(expressions: str, names: Iterable[str], values: Iterable[str]) -> None:
-    """Raise a `ClientError` for an unused placeholder."""
-    used = set(re.findall(r"[#:]\w+", expressions))
-    if used != {*names, *values}:
-        raise client_error("ValidationException", "UpdateItem")
 
 
 def client_error(code: str, operation: str, message: str = "") -> ClientError:

@@ -5,12 +5,13 @@ from dataclasses import replace
 from random import Random
 from typing import Any, NamedTuple, TypeAlias
 
-from tests.protocol.simulation.draws import Draw, chosen
 from tests.protocol.simulation.editor_user import CLEAR
 from tests.protocol.simulation.excuses import LEASE_SECONDS
 from tests.protocol.simulation.plan_parts import (
+    Draw,
     changes_of,
     checks_of,
+    chosen,
     fault_of,
     faults_of,
     notices_of,
@@ -69,32 +70,31 @@ def theme(
 
 
 def fitting(flow: FlowName) -> dict[str, Theme]:
-    """Return the themes that apply to a flow."""
     return {name: one for name, one in THEMES.items() if flow in one.flows}
 
 
 @theme(30, amid=6)
 def mixed(draw: Draw, plan: Plan) -> Plan:
     """Any faults, outages and changes."""
-    visits = tuple(visits_of(draw("visits"), plan.flow, plan.lifetime))
+    visits = visits_of(draw("visits"), plan.flow, plan.lifetime)
     ends = max(visit.at for visit in visits) + 20
     return replace(
         plan,
         visits=visits,
-        faults=tuple(faults_of(draw("faults"), plan.flow, visits)),
-        outages=tuple(outages_of(draw("outages"), visits)),
-        changes=tuple(changes_of(draw("changes"), ends)),
+        faults=faults_of(draw("faults"), plan.flow, visits),
+        outages=outages_of(draw("outages"), visits),
+        changes=changes_of(draw("changes"), ends),
     )
 
 
 @theme(8, amid=2)
 def calm(draw: Draw, plan: Plan) -> Plan:
     """Only faults that no caller may notice."""
-    visits = tuple(visits_of(draw("visits"), plan.flow, plan.lifetime))
+    visits = visits_of(draw("visits"), plan.flow, plan.lifetime)
     steps, rng = VENDORS[plan.flow].longest_run, draw("faults")
     names = [rng.choice(visits).name for _ in range(rng.randint(0, 3))]
     faults = [Fault(name, rng.randint(1, steps), "twice") for name in names]
-    return replace(plan, visits=visits, faults=tuple(faults))
+    return replace(plan, visits=visits, faults=faults)
 
 
 @theme(11)
@@ -127,7 +127,7 @@ def late(draw: Draw, plan: Plan) -> Plan:
     own_step = rng.choice((3, 4, 4, rng.randint(3, step + 1)))
     faults.append(Fault("b", own_step, kind, rng.uniform(0.5, 6)))
     offsets = rng.choice(((0.0,), (-15.0, 15.0), (-15.0, 15.0)))
-    return replace(plan, visits=visits_at(times, body), faults=tuple(faults), offsets=offsets)
+    return replace(plan, visits=visits_at(times, body), faults=faults, offsets=offsets)
 
 
 @theme(3)
@@ -181,7 +181,7 @@ def doubted(draw: Draw, plan: Plan) -> Plan:
         Fault("e0", rng.randint(4, 10), rng.choice(ONCE)),
     ]
     visits = (first, second, *later)
-    return replace(plan, lifetime=LONG, visits=visits, faults=tuple(faults), offsets=(0.0,))
+    return replace(plan, lifetime=LONG, visits=visits, faults=faults, offsets=(0.0,))
 
 
 @theme(8, amid=2)
@@ -194,12 +194,12 @@ def latched(draw: Draw, plan: Plan) -> Plan:
         wrong.append(Change(rng.uniform(0, 2), rng.choice(("bad secret", "new password"))))
     first = rng.choice((0.0, plan.lifetime * 1.2))
     times = [*([0.0] if first else []), *(first + rng.uniform(2, 3) for _ in range(5))]
-    visits = tuple(
+    visits = [
         replace(visit, event={"connection": "acme", **rng.choice(bodies)})
         for visit in visits_at(times, {})
-    )
+    ]
     faults = [fault_of(rng, plan.flow, visits[1].name) for _ in range(rng.choice((0, 0, 1, 2)))]
-    return replace(plan, visits=visits, changes=tuple(wrong), faults=tuple(faults))
+    return replace(plan, visits=visits, changes=wrong, faults=faults)
 
 
 @theme(14, amid=4)
@@ -223,9 +223,7 @@ def rotated(draw: Draw, plan: Plan) -> Plan:
         for _ in range(rng.choice((0, 1, 1, 2)))
     ]
     lifetime = rng.choice((300, 3600, 3600))
-    return replace(
-        plan, visits=visits, changes=tuple(changes), faults=tuple(faults), lifetime=lifetime
-    )
+    return replace(plan, visits=visits, changes=changes, faults=faults, lifetime=lifetime)
 
 
 @theme(5, amid=2, flows=("vntana", "editor"))
@@ -241,7 +239,7 @@ def pinned(draw: Draw, plan: Plan) -> Plan:
     times = sorted(rng.uniform(0, ends + 100) for _ in range(rng.randint(6, 14)))
     visits = calls_with_options(rng, [0.0, *times], VENDORS[plan.flow].bodies)
     outages = (Outage("upstream", at, at + 400),) if rng.random() < 0.3 else ()
-    return replace(plan, visits=visits, changes=tuple(changes), outages=outages, lifetime=LONG)
+    return replace(plan, visits=visits, changes=changes, outages=outages, lifetime=LONG)
 
 
 @theme(3, amid=2)
@@ -251,10 +249,10 @@ def expelled(draw: Draw, plan: Plan) -> Plan:
     at = rng.uniform(1, 60)
     times = [0.0, *sorted(at + rng.uniform(0, 400) for _ in range(rng.randint(6, 14)))]
     visits = visits_at(times, rng.choice(VENDORS[plan.flow].bodies))
-    visits = tuple(
+    visits = [
         replace(one, event={**one.event, "force": True}) if number and rng.random() < EVEN else one
         for number, one in enumerate(visits)
-    )
+    ]
     return replace(plan, visits=visits, changes=(Change(at, "new password"),), lifetime=90)
 
 
@@ -265,14 +263,14 @@ def pressed(draw: Draw, plan: Plan) -> Plan:
     at, ends = rng.uniform(0, 10), rng.uniform(50, 150)
     bodies = VENDORS[plan.flow].bodies[: rng.randint(1, 3)]
     times = [0.0, *sorted(at + rng.uniform(0, ends) for _ in range(rng.randint(10, 18)))]
-    visits = tuple(
+    visits = [
         replace(
             one,
             event={**one.event, **rng.choice(bodies)}
             | ({"force": True} if rng.random() < EVEN else {}),
         )
         for one in visits_at(times, {})
-    )
+    ]
     plan = replace(plan, visits=visits, lifetime=90)
     if rng.random() < EVEN:
         return replace(plan, outages=(Outage("upstream", at, at + ends),))
@@ -290,7 +288,7 @@ def promoted(draw: Draw, plan: Plan) -> Plan:
         changes.append(Change(at + rng.uniform(1, 4000), "other role"))
     times = [0.0, rng.uniform(0, at), *(at + rng.uniform(0, 9000) for _ in range(5))]
     visits = calls_with_options(rng, sorted(times), VENDORS[plan.flow].bodies)
-    return replace(plan, visits=visits, changes=tuple(changes), lifetime=LONG)
+    return replace(plan, visits=visits, changes=changes, lifetime=LONG)
 
 
 @theme(6)
@@ -309,7 +307,7 @@ def aged(draw: Draw, plan: Plan) -> Plan:
     return replace(
         plan,
         visits=calls_with_options(rng, times, VENDORS[plan.flow].bodies[:2]),
-        changes=tuple(changes),
+        changes=changes,
         lifetime=rng.choice((300, 3600, DAY)),
         lag=rng.choice((0, 3600, 2 * DAY)),
     )
@@ -319,7 +317,7 @@ def aged(draw: Draw, plan: Plan) -> Plan:
 def unshared(draw: Draw, plan: Plan) -> Plan:
     """Callers do not share editor tokens, from the first call or after a change."""
     rng = draw("unshared")
-    visits = tuple(visits_of(draw("visits"), plan.flow, plan.lifetime))
+    visits = visits_of(draw("visits"), plan.flow, plan.lifetime)
     ends = max(visit.at for visit in visits)
     is_first = rng.random() < EVEN
     events = notices_of(draw("notices"))
@@ -328,9 +326,9 @@ def unshared(draw: Draw, plan: Plan) -> Plan:
     return replace(
         plan,
         visits=visits,
-        changes=tuple(changes),
-        faults=tuple(faults),
-        outages=tuple(outages_of(draw("outages"), visits)),
+        changes=changes,
+        faults=faults,
+        outages=outages_of(draw("outages"), visits),
         setting=Setting(is_shared=not is_first),
     )
 
@@ -352,7 +350,7 @@ def strangers(draw: Draw, plan: Plan) -> Plan:
         for visit in visits_at(times, {})
         for is_bad in [rng.random() < EVEN]
     ]
-    return replace(plan, visits=tuple(visits))
+    return replace(plan, visits=visits)
 
 
 @theme(12, amid=3)
@@ -392,7 +390,7 @@ def down(draw: Draw, plan: Plan) -> Plan:
     times = [0.0, *sorted(begins + rng.uniform(0, lasts) for _ in range(rng.randint(8, 20)))]
     visits = [replace(one, name=f"d{n}") for n, one in enumerate(visits_at(times, body))]
     outage = Outage("upstream", begins, begins + lasts)
-    return replace(plan, visits=tuple(visits), outages=(outage,), lifetime=90)
+    return replace(plan, visits=visits, outages=(outage,), lifetime=90)
 
 
 @theme(4)
@@ -410,7 +408,7 @@ def tight(draw: Draw, plan: Plan) -> Plan:
     changes = []
     if plan.flow != "vntana" and rng.random() < EVEN:
         changes.append(Change(rng.uniform(0, plan.lifetime), "other lifetime"))
-    return replace(plan, visits=tuple(visits), changes=tuple(changes))
+    return replace(plan, visits=visits, changes=changes)
 
 
 @theme(5, amid=2)
@@ -429,7 +427,7 @@ def emptied(draw: Draw, plan: Plan) -> Plan:
         )
         for visit in visits_at(times, {})
     ]
-    return replace(plan, visits=tuple(visits), lifetime=LONG)
+    return replace(plan, visits=visits, lifetime=LONG)
 
 
 @theme(8, amid=4)
@@ -448,13 +446,13 @@ def held(draw: Draw, plan: Plan) -> Plan:
         visits.append(Visit("z", rng.uniform(at, ends), operation_of(rng, bodies[0])))
     if rng.random() < 0.3:
         visits.append(Visit("w", ends + rng.uniform(0, 20), HOLD))
-    faults = faults_of(draw("faults"), plan.flow, tuple(visits)) if rng.random() < EVEN else []
+    faults = faults_of(draw("faults"), plan.flow, visits) if rng.random() < EVEN else []
     changes = changes_of(draw("changes"), ends) if rng.random() < EVEN else []
     return replace(
         plan,
-        visits=tuple(visits),
-        faults=tuple(faults),
-        changes=tuple(changes),
+        visits=visits,
+        faults=faults,
+        changes=changes,
         lifetime=rng.choice((90, 300, LONG)),
         lag=rng.choice((None, None, 0)),
     )
@@ -488,7 +486,7 @@ def checked(draw: Draw, plan: Plan) -> Plan:
     rng = draw("revocations")
     ended_at = [one.at + rng.uniform(-5, 1) for one in checks if rng.random() < 0.2]
     rng = draw("faults of checks")
-    faults = faults_of(rng, plan.flow, tuple(checks)) if rng.random() < EVEN else []
+    faults = faults_of(rng, plan.flow, checks) if rng.random() < EVEN else []
     return replace(
         plan,
         visits=(*plan.visits, *checks),
@@ -501,18 +499,18 @@ def checked(draw: Draw, plan: Plan) -> Plan:
 def shifted(draw: Draw, plan: Plan) -> Plan:
     """The clocks of processes step forward and back, during invocations and between."""
     rng = draw("shifted")
-    visits = tuple(visits_of(draw("visits"), plan.flow, plan.lifetime))
+    visits = visits_of(draw("visits"), plan.flow, plan.lifetime)
     ends = max(visit.at for visit in visits) + 5
     shifts = [
         Shift(rng.uniform(0, ends), rng.randint(0, 2), rng.choice((-15.0, 0.0, 15.0)))
         for _ in range(rng.randint(1, 6))
     ]
-    return replace(plan, visits=visits, shifts=tuple(shifts))
+    return replace(plan, visits=visits, shifts=shifts)
 
 
 def calls_with_options(
     rng: Random, times: Sequence[float], bodies: Sequence[Mapping[str, Any]]
-) -> tuple[Visit, ...]:
+) -> list[Visit]:
     """Return calls at *times*: plain ones, forced ones, and reports of earlier tokens."""
     visits = []
     for number, visit in enumerate(visits_at(times, {})):
@@ -524,4 +522,4 @@ def calls_with_options(
             reported = chr(ord(visit.name) - rng.randint(1, min(3, number)))
         is_cold = rng.random() < EVEN
         visits.append(replace(visit, event=event, rejects=reported, is_cold=is_cold))
-    return tuple(visits)
+    return visits

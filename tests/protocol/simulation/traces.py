@@ -3,7 +3,7 @@
 import re
 
 from tests.protocol.simulation.judge import Judge
-from tests.protocol.simulation.plans import Change, Plan
+from tests.protocol.simulation.plans import Plan
 from tests.protocol.simulation.scheduler import EPOCH
 from tests.protocol.simulation.wire import fault_text
 
@@ -34,18 +34,14 @@ def shown(what: str) -> str:
     return f"{begins} {', '.join(names)}"
 
 
-def notices_text(change: Change) -> str:
-    """Return the kinds and times of the events for *change*."""
-    return ", ".join(f"{n.kind} after {n.after:.1f} s" for n in change.notices) or "never"
-
-
 def plan_lines(plan: Plan) -> list[str]:
-    """Return the plan, a line for each part."""
     lines = [f"seed {plan.seed}: {plan.flow}, tokens live {plan.lifetime} s, {dict(plan.modes)}"]
     lines.append("clocks ahead by " + ", ".join(f"{offset:.1f}" for offset in plan.offsets) + " s")
     lines += [f"  {f.visit} step {f.step}: {fault_text(f)}" for f in plan.faults]
     for outage in plan.outages:
         what = "denies" if outage.is_denied else "is down"
         lines.append(f"  {outage.service} {what} from {outage.begins:.1f} to {outage.ends:.1f}")
-    lines += [f"  {c.kind} at {c.at:.1f}, events {notices_text(c)}" for c in plan.changes]
+    for change in plan.changes:
+        notices = ", ".join(f"{n.kind} after {n.after:.1f} s" for n in change.notices) or "never"
+        lines.append(f"  {change.kind} at {change.at:.1f}, events {notices}")
     return lines

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from tests.protocol.simulation.plans import ChangeKind, Plan, Setting
 from token_broker.exchange import Request, Response
@@ -33,6 +34,9 @@ class Vendor(ABC):
     )
     """The kinds of rotations."""
 
+    token_header: ClassVar[str] = "authorization"
+    """The header with the token of a request."""
+
     fake: Fake[Any]
 
     @abstractmethod
@@ -52,9 +56,9 @@ class Vendor(ABC):
         del body, setting
         return False
 
-    @abstractmethod
     def hosts(self, setting: Setting) -> frozenset[str]:
         """Return the hosts that requests with *setting* may go to."""
+        return frozenset(urlsplit(base).netloc for base in self.bases(setting))
 
     @abstractmethod
     def bases(self, setting: Setting) -> frozenset[str]:
@@ -87,9 +91,9 @@ class Vendor(ABC):
     def credential(self, request: Request) -> str | None:
         """Return the credential of a login, as in `Setting.credential`, or None."""
 
-    @abstractmethod
     def bearer(self, request: Request) -> str | None:
-        """Return the token that *request* is sent with."""
+        value = request.headers.get(self.token_header)
+        return value.removeprefix("Bearer ") if value else None
 
     @abstractmethod
     def tokens(self, response: Response) -> list[str]:
@@ -104,12 +108,19 @@ class Vendor(ABC):
         """Return the expiry of *token*."""
 
     def revoke(self) -> None:
-        """End all tokens."""
         self.fake.revoke()
 
     @abstractmethod
     def wanted(self, body: Mapping[str, Any], setting: Setting, since: float) -> set[str]:
         """Return the variants that a call may request, by the roles after *since*."""
+
+
+def credential_in(request: Request, users: Sequence[str], name: str, password: str) -> str | None:
+    """Return the credential of a login by two members of its JSON, or None."""
+    body = request.json
+    if request.step != "login" or not isinstance(body, dict):
+        return None
+    return f"{users.index(body[name])}/{body[password]}"
 
 
 def no_sleep(seconds: float) -> None:

@@ -5,7 +5,7 @@ from random import Random
 from typing import Any
 
 from tests.protocol.simulation.plans import Plan, Setting
-from tests.protocol.simulation.vendor import Vendor, members, no_sleep
+from tests.protocol.simulation.vendor import Vendor, credential_in, members, no_sleep
 from token_broker.exchange import Request, Response
 from token_broker.flows.vendorlink import FLOW
 from token_broker.tokens import ONLY
@@ -54,11 +54,9 @@ class Vendorlink(Vendor):
         }
         return names | ({"options": {"null_renewal": "drop"}} if self._is_dropping else {})
 
-    def hosts(self, setting: Setting) -> frozenset[str]:
-        return frozenset(f"{name}.host{setting.host}.vendorlink.nl" for name in ("app", "app2"))
-
     def bases(self, setting: Setting) -> frozenset[str]:
-        return frozenset(f"https://{host}/API" for host in self.hosts(setting))
+        host = f"host{setting.host}.vendorlink.nl"
+        return frozenset(f"https://{name}.{host}/API" for name in ("app", "app2"))
 
     def describes(self, context: Mapping[str, Any], setting: Setting, since: float) -> bool:
         del since
@@ -72,15 +70,7 @@ class Vendorlink(Vendor):
         return ONLY if request.step in STEPS_TO_TOKEN else None
 
     def credential(self, request: Request) -> str | None:
-        body = request.json
-        if request.step != "login" or not isinstance(body, dict):
-            return None
-        user = next(n for n, one in enumerate(self._users) if one.username == body["u"])
-        return f"{user}/{body['p']}"
-
-    def bearer(self, request: Request) -> str | None:
-        value = request.headers.get("authorization")
-        return value.removeprefix("Bearer ") if value else None
+        return credential_in(request, [one.username for one in self._users], "u", "p")
 
     def tokens(self, response: Response) -> list[str]:
         return members(response, "accessToken")

@@ -5,7 +5,7 @@ from random import Random
 from typing import Any
 
 from tests.protocol.simulation.plans import Plan, Setting
-from tests.protocol.simulation.vendor import Vendor, no_sleep
+from tests.protocol.simulation.vendor import Vendor, credential_in, no_sleep
 from token_broker.exchange import Request, Response
 from token_broker.flows.vntana import FLOW
 from token_broker.tokens import Variant
@@ -51,6 +51,7 @@ class Vntana(Vendor):
     longest_run = 36
     last_writes = (13, 19)
     rotations = ("other user", "other user", "bad secret", "other host", "other defaults")
+    token_header = "x-auth-token"
     fake: FakeVntana
 
     def __init__(self, plan: Plan, clock: Callable[[], float]) -> None:
@@ -80,29 +81,18 @@ class Vntana(Vendor):
         return Response(response.status, response.headers, content)
 
     def secret(self, setting: Setting) -> dict[str, Any]:
-        names = (
-            {"organization": "studio", "workspace": "tables"}
-            if setting.is_other
-            else {"organization": "acme"}
-        )
+        studio = {"organization": "studio", "workspace": "tables"}
+        names = studio if setting.is_other else {"organization": "acme"}
         pins = {"pinned": ["organization"]} if setting.is_pinned else {}
+        login = {"email": self._accounts[setting.user].email, "password": setting.password}
+        base_url = f"https://api{setting.host}.vntana.test"
         return (
-            names
-            | pins
-            | {
-                "email": self._accounts[setting.user].email,
-                "password": setting.password,
-                "base_url": f"https://api{setting.host}.vntana.test",
-                "options": {"lifetime": self._lifetime},
-            }
+            names | pins | login | {"base_url": base_url, "options": {"lifetime": self._lifetime}}
         )
 
     def forbids(self, body: Mapping[str, Any], setting: Setting) -> bool:
         given = "studio" if setting.is_other else "acme"
         return setting.is_pinned and body.get("organization", given) != given
-
-    def hosts(self, setting: Setting) -> frozenset[str]:
-        return frozenset({f"api{setting.host}.vntana.test"})
 
     def bases(self, setting: Setting) -> frozenset[str]:
         return frozenset({f"https://api{setting.host}.vntana.test"})
@@ -131,15 +121,7 @@ class Vntana(Vendor):
         return Variant("organization", {"organization": organization}).key if organization else None
 
     def credential(self, request: Request) -> str | None:
-        body = request.json
-        if request.step != "login" or not isinstance(body, dict):
-            return None
-        user = next(n for n, one in enumerate(self._accounts) if one.email == body["email"])
-        return f"{user}/{body['password']}"
-
-    def bearer(self, request: Request) -> str | None:
-        value = request.headers.get("x-auth-token")
-        return value.removeprefix("Bearer ") if value else None
+        return credential_in(request, [one.email for one in self._accounts], "email", "password")
 
     def tokens(self, response: Response) -> list[str]:
         value = response.headers.get("x-auth-token")

@@ -3,16 +3,18 @@
 The plan has the faults, by invocation and step.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
 
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
-from tests.protocol.simulation.invocations import Invocation
-from tests.protocol.simulation.plans import Fault, FaultKind, Outage, Service
+from tests.protocol.simulation.invocations import Invocation, Sent
+from tests.protocol.simulation.plans import HARMLESS, Fault, FaultKind, Outage, Service
 from tests.protocol.simulation.scheduler import EPOCH, Scheduler, Task
 from tests.protocol.simulation.table import client_error
+from token_broker.errors import UpstreamUnavailable
+from token_broker.exchange import Response
 
 if TYPE_CHECKING:
     from tests.protocol.simulation.judge import Judge
@@ -33,6 +35,11 @@ OF_TOKENS = frozenset({"GetItem", "BatchGetItem", "Decrypt"})
 """Operations whose answers have data of a token."""
 
 
+DOWN = Response(503)
+PAGE = b"<!DOCTYPE html><title>Request blocked</title>"
+PAGES = tuple(Response(status, {"content-type": "text/html"}, PAGE) for status in (200, 403))
+
+
 @dataclass(slots=True)
 class Outcome(Generic[Result]):
     """A service's answer: a value, or an error."""
@@ -41,7 +48,6 @@ class Outcome(Generic[Result]):
     error: Exception | None = None
 
     def result(self) -> Result:
-        """Return the value, or raise the error."""
         if self.error:
             raise self.error
         return self.value  # type: ignore[return-value]  # None only where the effect returned that
@@ -50,7 +56,7 @@ class Outcome(Generic[Result]):
 class Wire:
     """Carries the requests of the invocations to the services, with their faults."""
 
-    def __init__(self, scheduler: Scheduler, outages: tuple[Outage, ...], judge: "Judge") -> None:
+    def __init__(self, scheduler: Scheduler, outages: Sequence[Outage], judge: "Judge") -> None:
         self.scheduler = scheduler
         self.running: dict[Task, Invocation] = {}
         self.acting: Invocation | None = None
@@ -62,7 +68,6 @@ class Wire:
 
     @property
     def current(self) -> Invocation:
-        """The running invocation."""
         return self.running[self.scheduler.task]
 
     def carry(
@@ -72,7 +77,8 @@ class Wire:
         invocation, kind, seconds = self.begin(what, about)
         is_out = self.is_out(service)
         if kind == "denied" or (is_out and invocation.was_denied):
-            self._deny(invocation)
+            self.pause(invocation.latency())
+            raise client_error("AccessDeniedException", "any", DENIED)
         if kind == "refused" or is_out:
             self._refuse(invocation)
         self.pause(invocation.latency() + (min(seconds, SLOWEST_SECONDS) if kind == "slow" else 0))
@@ -101,7 +107,6 @@ class Wire:
         self.note_answer(invocation, of_token=True)
 
     def is_out(self, service: Service) -> bool:
-        """Return whether a service has an outage now."""
         now = self.scheduler.now - EPOCH
         found = [o for o in self._outages if o.service == service and o.begins <= now < o.ends]
         if found:
@@ -149,10 +154,6 @@ class Wire:
             raise EndpointConnectionError(endpoint_url="https://aws.invalid")
         raise client_error("ThrottlingException", "any")
 
-    def _deny(self, invocation: Invocation) -> NoReturn:
-        self.pause(invocation.latency())
-        raise client_error("AccessDeniedException", "any", DENIED)
-
     def _lose(self, invocation: Invocation) -> NoReturn:
         self._freeze(invocation, ATTEMPTS_SECONDS)
         if invocation.rng.random() < EVEN:
@@ -176,10 +177,58 @@ class Wire:
         self.scheduler.die()
 
     def pause(self, seconds: float) -> None:
-        """Pause for *seconds* of virtual time."""
         self.scheduler.pause(self.scheduler.now + seconds)
+
+    # Requests to the vendor: one that was sent arrives even if its sender crashes.
+
+    def send(self, sent: Sent, seconds: float, answer: Callable[[], Response]) -> Response:
+        """Carry a request to the vendor, and return its answer if it arrives within *seconds*."""
+        limit = self.scheduler.now + seconds
+        invocation, kind, extra = self.begin(sent.step)
+        invocation.is_hurt_upstream |= kind not in (None, *HARMLESS)
+        sent.sent_at, sent.seconds = self.scheduler.now, limit - self.scheduler.now
+        invocation.sent.append(sent)
+        self._judge.sent(invocation, sent)
+        is_down = kind == "refused" or self.is_out("upstream")
+        if is_down or kind == "page":
+            return self._intercept(invocation, sent, is_down=is_down)
+        answered: Outcome[Response] = Outcome()
+        there = extra if kind == "slow" else invocation.latency()
+        arrival = max(self.scheduler.now, min(self.scheduler.now + there, limit))
+
+        def process() -> None:
+            sent.processed_at = self.scheduler.now
+            answered.value = answer()
+            self._judge.processed(invocation, sent, answered.value)
+
+        self.scheduler.at(arrival, process)
+        self.scheduler.pause(arrival)
+        self.meet_after(invocation, kind, extra)
+        back = extra if kind == "late" else invocation.latency()
+        self.pause(max(0.0, min(back, limit - self.scheduler.now)))
+        self._note_vendor_answer(invocation, sent)
+        if kind == "lost" or self.scheduler.now >= limit:
+            raise UpstreamUnavailable(f"{sent.step}: no answer")
+        sent.is_answered = True
+        return answered.result()
+
+    def _intercept(self, invocation: Invocation, sent: Sent, *, is_down: bool) -> Response:
+        """Return that the vendor *is_down*, or else a proxy's or a firewall's page."""
+        self.pause(invocation.latency())
+        self._note_vendor_answer(invocation, sent)
+        is_first = invocation.rng.random() < EVEN
+        if is_down and is_first:
+            raise UpstreamUnavailable(f"{sent.step}: no connection")
+        if is_down:
+            sent.is_down = True
+            return DOWN
+        sent.is_answered = sent.is_unclear = True
+        return PAGES[is_first]
+
+    def _note_vendor_answer(self, invocation: Invocation, sent: Sent) -> None:
+        sent.ended_at = self.scheduler.now
+        self.note_answer(invocation, of_token=True)
 
 
 def fault_text(fault: Fault) -> str:
-    """Return the text of *fault*."""
     return f"{fault.kind} {fault.seconds:.1f} s" if fault.seconds else fault.kind

@@ -8,9 +8,17 @@ from random import Random
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from tests.protocol.replay.replay import Replay
 from tests.protocol.simulation.clients import Secrets
-from tests.protocol.simulation.events import event_of, route_of, served
-from tests.protocol.simulation.fleet import PREFIX, Container, Context, Fleet
+from tests.protocol.simulation.fleet import (
+    PREFIX,
+    Container,
+    Fleet,
+    LambdaContext,
+    event_of,
+    route_of,
+    served,
+)
 from tests.protocol.simulation.invocations import Invocation
 from tests.protocol.simulation.judge import Judge
 from tests.protocol.simulation.plans import Change, ChangeKind, Notice, Plan, Setting, Visit
@@ -53,7 +61,8 @@ class World:
         self.plan = plan
         self.scheduler = Scheduler()
         self.vendor: Vendor = VENDORS[plan.flow](plan, lambda: self.scheduler.now)
-        self.judge = Judge(plan, self.scheduler, self.vendor, has_model=has_model)
+        self.judge = Judge(plan, self.scheduler, self.vendor)
+        self.judge.replay = Replay.beside(self.judge) if has_model else None
         self.wire = Wire(self.scheduler, plan.outages, self.judge)
         self.judge.wire, self.wire.repeat = self.wire, self.repeat
         self.table = self.judge.table = Table(
@@ -88,7 +97,6 @@ class World:
             self.scheduler.at(EPOCH + shift.at, partial(self._fleet.shift, shift))
 
     def receive(self, visit: Visit) -> None:
-        """Begin the invocation of a visit."""
         event = dict(visit.event)
         if visit.rejects:
             seen = self.invocations.get(visit.rejects)
@@ -105,7 +113,6 @@ class World:
         is_bad: bool = False,
         depth: int = 0,
     ) -> Invocation:
-        """Begin an invocation now."""
         container = self._fleet.container(is_cold=is_cold)
         invocation = Invocation(
             name,
@@ -127,7 +134,6 @@ class World:
         return invocation
 
     def change(self, change: Change) -> None:
-        """Apply a change of the secret, or at the vendor."""
         self.judge.changed(change)
         if change.kind in SETTINGS:
             self.setting = SETTINGS[change.kind](self.setting)
@@ -198,7 +204,7 @@ class World:
         call(lambda: functions, "invoke")
 
     def _serve(self, container: Container, invocation: Invocation) -> None:
-        context = Context(invocation.name, "arn:function", self.scheduler, invocation.deadline)
+        context = LambdaContext(invocation.name, self.scheduler, invocation.deadline)
         route = route_of(invocation.name, invocation.event, self.plan.flow)
         end, answer = served(container.service, invocation.event, context, route)
         invocation.end, invocation.answer = end, answer
@@ -206,7 +212,6 @@ class World:
         self._end(invocation)
 
     def _time_out(self, invocation: Invocation, task: Task) -> None:
-        """End an invocation at its deadline."""
         if invocation.ended is None:
             invocation.end = "timed out"
             task.is_dead = True

@@ -2,7 +2,7 @@
 
 import pytest
 
-from token_broker.aws.errors import is_expected, unavailable
+from token_broker.aws.errors import is_expected, is_final, unavailable
 from token_broker.aws.operations import Refusal
 from token_broker.errors import BrokerError, Internal, NotConfigured, StoreUnavailable
 
@@ -81,6 +81,16 @@ CODES = sorted({code for codes in EXPECTED.values() for code in codes} | {"Throt
 def test_an_expected_error_of_an_operation_is_a_result(operation: str) -> None:
     found = [code for code in CODES if is_expected(error(code), operation)]
     assert found == sorted(EXPECTED.get(operation, []))
+
+
+def test_an_error_that_boto3_would_meet_as_well_is_final() -> None:
+    """An expected one is, too. For other credentials or after a pause, boto3 may succeed."""
+    final = {*SETTINGS, "RecursiveInvocationException"}
+    final -= {"UnrecognizedClientException", "ExpiredTokenException"}
+    for code in (*final, *SETTINGS, *SIGNATURES, "ThrottlingException"):
+        assert is_final(error(code), "encrypt") is (code in final)
+    for operation, codes in EXPECTED.items():
+        assert all(is_final(error(code), operation) for code in codes)
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,7 @@ for name in ("moto", "flask", "httpx", "anyio", "typer", "rich", "hypothesis"):
 TEST = """
 import os
 from token_broker_client import Broker
+from token_broker_client.cache import shared
 
 broker = Broker.from_url("https://abc.execute-api.eu-west-1.amazonaws.com/prod")
 
@@ -132,8 +133,9 @@ def test_one(fake_broker, fake_vendorlink):
 
 test_two = test_one
 
-def test_the_environment():
+def test_nothing_is_left():
     assert "TOKEN_BROKER_URL" not in os.environ
+    assert len(shared()) == 0
 """
 
 

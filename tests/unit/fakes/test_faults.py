@@ -107,11 +107,12 @@ def test_the_fault_no_token_removes_the_token_from_a_success(flow: str) -> None:
     ("kind", "slept"), [("delay", 2.0), ("late", 2.0), ("drip", 2.0 * len(b'{"a":1}'))]
 )
 def test_delays_sleep_with_the_given_function(kind: Kind, slept: float) -> None:
-    """A simulation gives its own, and need not wait."""
+    """A simulation gives its own, and need not wait. Two of a kind add up."""
     sleeps: list[float] = []
     fake = FakeEditor({"key": "application"}, sleep=sleeps.append)
     fake.fail("answer", body='{"a":1}', status=200)
-    fake.fail(kind, seconds=2.0)
+    fake.fail(kind, seconds=1.5)
+    fake.fail(kind, seconds=0.5)
     request = Request("POST", "https://tokens/generate", "test", {"x-api-key": "key"}, {})
     assert fake(request).json() == {"a": 1}
     assert sum(sleeps) == slept

@@ -74,6 +74,7 @@ def test_issue_returns_a_token_that_the_vendor_accepts(
     vntana = fake_vntana.issue(organization="studio", workspace="tables")
     fake_vntana.data["GET", "/v1/products"] = []
     vendorlink = fake_vendorlink.issue()
+    fake_editor.modes.query_name = "auth"
     editor = fake_editor.issue(userId="1")
     for url, headers in [
         (f"{vntana['base_url']}/v1/products", vntana["headers"]),

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.fakes.entrances import Ask
 from tests.unit.fakes.scenes import Scene, each, not_played, play
-from tests.unit.fakes.vntana_client import BASE, NOW, Client, account, client, listed, token_in
+from tests.unit.fakes.vntana_client import BASE, NOW, Client, client, listed, token_in
 from token_broker.exchange import Request, Response
 from token_broker_fakes import Account, Organization, VntanaModes, Workspace
 from token_broker_fakes.wire import Call
@@ -264,12 +264,11 @@ def test_a_lenient_mode_accepts_the_documented_request(
 
 
 def test_the_mode_family_revokes_tokens_of_one_account_and_organization(ask: Ask) -> None:
-    """Tokens of other organizations and other users stay valid."""
+    """Tokens of other organizations, and of other users of this one, stay valid."""
     visitor = client(ask, single_session="family")
-    second = Organization("second", "CLIENT_ORGANIZATION_VIEWER", [Workspace("sofas")])
-    visitor.fake.accounts[0].organizations.append(second)
-    other = account()
-    visitor.fake.accounts.append(Account("b@example.com", "pass", "b", other.organizations))
+    shared = visitor.fake.accounts[0].organizations
+    shared.append(Organization("second", "CLIENT_ORGANIZATION_VIEWER", [Workspace("sofas")]))
+    visitor.fake.accounts.append(Account("b@example.com", "pass", "b", shared))
     elsewhere = visitor.fake.issue("second", "sofas")
     visitor.fake.accounts.reverse()
     of_another = visitor.fake.issue("acme", "chairs")

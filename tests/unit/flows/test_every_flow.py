@@ -3,10 +3,12 @@
 import json
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from openapi_schema_validator import OAS30Validator
 
 from tests.conversations import SECRETS, any_answers, nearly, repeated, survives
 from tests.functions.canaries import traces
@@ -85,12 +87,26 @@ class Named(dict[str, Any]):
 @EACH
 def test_the_fields_of_the_descriptor_are_those_that_a_call_has(flow: str) -> None:
     """The client, the command and the OpenAPI document offer these, in these types."""
-    fields, demo = descriptors()[flow].fields, descriptors()[flow].demo
-    body = Read({field.name: demo.get(field.name, field.example) for field in fields})
-    every()[flow].requested(body)
-    body.finish()
-    assert body.names == {field.name for field in fields} >= demo.keys()
-    assert body.names.isdisjoint({"connection", "action", "min_ttl", "rejected", "force"})
+    known = descriptors()[flow]
+    schemas = {field.name: field.schema for field in known.fields}
+    for body in ({field.name: field.example for field in known.fields}, known.demo):
+        read = Read(body)
+        every()[flow].requested(read)
+        read.finish()
+        assert read.names == schemas.keys()
+        assert all(OAS30Validator(schemas[name]).is_valid(value) for name, value in body.items())
+    assert schemas.keys().isdisjoint({"connection", "action", "min_ttl", "rejected", "force"})
+
+
+@EACH
+def test_connect_proposes_the_addresses_of_the_local_system(flow: str) -> None:
+    """At the local system: it would send what is typed to the vendor otherwise."""
+    demo = registry.kind(flow).demo_secret(LOOPBACK)
+    for question in asked(descriptors()[flow].questions):
+        if urlsplit(LOOPBACK).netloc in str(demo.get(question.key)):
+            local = (question.local or "").format(url=LOOPBACK, address=urlsplit(LOOPBACK).netloc)
+            assert demo[question.key].startswith(local)
+            assert local
 
 
 @EACH
@@ -106,20 +122,36 @@ def test_the_descriptor_describes_the_answer(flow: str) -> None:
 def test_one_request_proves_the_credentials(flow: str) -> None:
     """The gate admits that request: otherwise wrong credentials would be sent repeatedly.
 
-    A vendor may send a login to another host; but the right ones only.
+    A vendor may send a login to another host; but the right ones only. Wrong ones raise
+    `CredentialRejected` after the response to that request.
     """
     proven = [one.url for one, _ in talk(flow).log if one.proves_credentials]
     assert len(proven) == len(set(proven)) > 0
-    refused = Talk(flow, changes=wrong_login(flow)).log
-    assert [one.proves_credentials for one, _ in refused].count(True) == 1
+    refused = Talk(flow, changes=wrong_login(flow))
+    assert isinstance(refused.error, CredentialRejected)
+    assert refused.log[-1][0].proves_credentials
+    assert [one.proves_credentials for one, _ in refused.log].count(True) == 1
 
 
 @EACH
-def test_wrong_credentials_raise_credential_rejected(flow: str) -> None:
-    """After the response to the request that proves the credentials."""
-    found = Talk(flow, changes=wrong_login(flow))
-    assert isinstance(found.error, CredentialRejected)
-    assert found.log[-1][0].proves_credentials
+def test_each_request_with_the_secret_proves_the_credentials(flow: str) -> None:
+    """A renewal's, too: the gate would not know that it is a login."""
+    canary = canaries(flow)
+    secret = [canary[one.key] for one in questions(flow) if one.is_secret]
+    found = Talk(flow, known=canary, changes=canary)
+    first = found.log
+    found.renew()
+    for request, _ in (*first, *found.log):
+        sent = repr([*request.headers.items()]).encode() + request.body
+        assert request.proves_credentials or traces(secret, sent) == []
+
+
+@EACH
+def test_the_tokens_of_the_fake_live_and_end(flow: str) -> None:
+    found, later = Talk(flow), Talk(flow)
+    later.fake.advance(2 * max(token.expires_at - NOW for token in later.tokens))
+    assert found.fake.revoke(found.tokens[-1].value)
+    assert not any(later.fake.revoke(token.value) for token in later.tokens)
 
 
 @EACH

@@ -1,5 +1,6 @@
 """The registry of flows: their packages, positions and abilities."""
 
+import ast
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -24,6 +25,9 @@ from token_broker_operations import flows as operations
 
 ROOT = Path(__file__).parents[3]
 FLOWS = every()
+LAYER = "layers/token_broker/python/token_broker/flows"
+FOR_A_HIT = {f"token_broker.{name}" for name in ("document", "errors", "flows", "tokens")}
+"""All that a flow's package may import: a hit loads it."""
 KNOWN_CODES = DEAD_TOKEN | SHUT_OUT | WAIT | WRONG_CREDENTIALS
 """Of VNTANA: the other vendors' refusals have none that a check reads."""
 
@@ -68,6 +72,13 @@ def test_each_flow_has_a_unique_position() -> None:
     assert [one.position for one in descriptors().values()] == list(range(len(FLOWS)))
 
 
+def imports(path: Path) -> set[str]:
+    """Return the modules that a file imports, or imports from."""
+    nodes = [*ast.walk(ast.parse(path.read_text()))]
+    whole = (name.name for node in nodes if isinstance(node, ast.Import) for name in node.names)
+    return {*whole, *(node.module or "" for node in nodes if isinstance(node, ast.ImportFrom))}
+
+
 @pytest.mark.parametrize("name", FLOWS)
 def test_package_descriptor_and_fake_have_the_name_of_the_flow(name: str) -> None:
     """Function, routes, secrets and items have this name."""
@@ -75,6 +86,9 @@ def test_package_descriptor_and_fake_have_the_name_of_the_flow(name: str) -> Non
     assert (flow.name, descriptors()[name].name, fake.vendor) == (name, name, name)
     assert flow.module == f"token_broker.flows.{name}.flow"
     assert flow.requested.__module__ == f"token_broker.flows.{name}"
+    app, package = (ROOT / "functions" / name / "app.py", ROOT / LAYER / name / "__init__.py")
+    assert f"token_broker.flows.{name}" in imports(app)
+    assert imports(package) <= FOR_A_HIT
     making = {subjects.proof(name).step, subjects.renewal_step(name)} - {None}
     assert making <= fake.exchanges <= fake.steps
 

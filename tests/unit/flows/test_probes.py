@@ -5,7 +5,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
-from typing import Any, NoReturn, get_args, get_type_hints
+from types import SimpleNamespace
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from tests import subjects
 from tests.conversations import NOW, SECRETS, MiniBroker, answer, any_answers, repeated
 from tests.subjects import PROBED
+from tests.unit.memory_broker import raising
 from token_broker.document import Document
 from token_broker.errors import (
     BrokerError,
@@ -25,7 +27,7 @@ from token_broker.errors import (
     UpstreamUnavailable,
 )
 from token_broker.exchange import Exchange, NeedToken, Request, Response, run
-from token_broker.flows import Flow, every
+from token_broker.flows import every
 from token_broker.probe import ProbedFlow, prober_of
 from token_broker.probing import NO_ANSWER, Budget, Observed
 from token_broker.tokens import Token, Variant
@@ -41,44 +43,29 @@ GUEST = {"organization": "studio", "workspace": "chairs"}
 """Of VNTANA: a role that needs a workspace's token."""
 
 MONTH = 30 * 86_400
-COLON = "application/json: charset=utf8"
+JSON = "application/json"
+BODY: dict[str, Any] = {"token_from_body": True}
 OPTIONS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("vntana", {"refresh_method": "GET"}, {"refresh_method": "GET"}),
     ("vntana", {"refresh_method": "GET", "failure_status": "200"}, {"refresh_method": "GET"}),
     ("vntana", {"workspace_headers": "client"}, {"workspace_headers": "client"}),
-    ("vntana", {"token_place": "body"}, {"token_from_body": True}),
-    (
-        "vntana",
-        {"token_place": "session", "session": "micros"},
-        {"token_from_body": True, "lifetime": MONTH},
-    ),
+    ("vntana", {"token_place": "body"}, BODY),
+    ("vntana", {"token_place": "session", "session": "micros"}, BODY | {"lifetime": MONTH}),
     ("vntana", {"token_place": "both"}, {}),
-    ("vntana", {"session": "seconds"}, {"lifetime": MONTH}),
-    ("vntana", {"session": "millis"}, {"lifetime": MONTH}),
+    *(("vntana", {"session": unit}, {"lifetime": MONTH}) for unit in ("seconds", "millis")),
     ("vntana", {"session": "zulu", "lifetime": 3600}, {}),
-    ("vntana", {"session": "past"}, {}),
-    ("vntana", {"session": "text"}, {}),
-    ("vntana", {"session": "number"}, {}),
-    ("vntana", {"session": "null"}, {}),
-    ("vendorlink", {"extend_key": "rToken"}, {}),
-    ("vendorlink", {"extend_key": "RenewalToken"}, {}),
-    ("vendorlink", {"extend_content_type": "colon"}, {"content_type": COLON}),
-    (
-        "vendorlink",
-        {"extend_content_type": "utf8"},
-        {"content_type": "application/json; charset=utf8"},
-    ),
-    ("vendorlink", {"extend_renewal": "null"}, {}),
-    ("vendorlink", {"extend_renewal": "absent"}, {}),
+    *(("vntana", {"session": odd}, {}) for odd in ("past", "text", "number", "null")),
+    *(("vendorlink", {"extend_key": key}, {}) for key in ("rToken", "RenewalToken")),
+    ("vendorlink", {"extend_content_type": "colon"}, {"content_type": f"{JSON}: charset=utf8"}),
+    ("vendorlink", {"extend_content_type": "utf8"}, {"content_type": f"{JSON}; charset=utf8"}),
+    *(("vendorlink", {"extend_renewal": without}, {}) for without in ("null", "absent")),
     ("vendorlink", {"extend_renewal": "null_spent"}, {"null_renewal": "drop"}),
     ("vendorlink", {"access_token": "opaque"}, {}),
+    ("vendorlink", {"lifetime": 1800}, {}),
     ("editor", {"verify_header": "x-api-key"}, {"verify_header": "x-api-key"}),
     ("editor", {"verify_header": "either"}, {}),
     ("editor", {"verify": "consumes"}, {"reuse": False}),
     ("editor", {"verify": "consumes", "user_id": "optional"}, {"reuse": False}),
-    ("editor", {"missing_parameter": "403"}, {}),
-    ("editor", {"expiration_time": "milliseconds"}, {}),
-    ("editor", {"expiration_time": "text"}, {}),
     ("editor", {"expiration_time": "float"}, {}),
 ]
 """A vendor's modes, and the options that follow."""
@@ -128,6 +115,27 @@ def seen(report: dict[str, Any], question: str) -> Any:
     return next(one["seen"] for one in report["findings"] if one["question"] == question)
 
 
+def is_live(one: Probe, token: Token) -> bool:
+    """Say whether the probed vendor still accepts *token*."""
+    fake = one.fake
+    if isinstance(fake, FakeVntana):
+        session = fake.session(token.value)
+        return session is not None and not session.is_dead(NOW)
+    if isinstance(fake, FakeEditor):
+        return not fake.openings[token.value].is_dead(NOW)
+    assert isinstance(fake, FakeVendorlink)
+    return not fake.tokens.access[token.value].is_dead(NOW)
+
+
+def steps_of_renewal(one: Probe, token: Token, options: dict[str, Any]) -> list[str]:
+    """Return the steps that Vendorlink is asked for to renew *token*."""
+    vendor = FLOWS["vendorlink"].vendor
+    credentials = vendor.parse(one.secret | {"options": options})
+    one.fake.log.clear()
+    run(vendor.exchange(credentials, Variant("login"), NOW, token), one.fake)
+    return list(one.fake.log.steps)
+
+
 @pytest.mark.parametrize(("flow", "modes", "options"), OPTIONS, ids=str)
 def test_a_probe_reports_the_mode_and_its_option(
     flow: str, modes: dict[str, Any], options: dict[str, Any]
@@ -135,12 +143,14 @@ def test_a_probe_reports_the_mode_and_its_option(
     """With the option, a second probe reports no change; the fake records no breach.
 
     What is configured is tried first, so it sends less. Nothing is sent beyond the budget, by the
-    fake's own count; and at most two logins are let in.
+    fake's own count; and at most two logins are let in. Neither its token nor the renewal token was
+    spent by the probe.
     """
     one = probe(flow, modes)
     token, report = one.run()
     assert token is not None
     assert (report["works"], report["options"]) == (True, options)
+    assert is_live(one, token)
     fake, sent, budget = one.fake, report["sent"], report["budget"]
     assert len(fake.log) == sent["requests"] <= budget["requests"]
     assert sent["logins"] <= budget["logins"]
@@ -150,36 +160,18 @@ def test_a_probe_reports_the_mode_and_its_option(
     assert {name: getattr(fake.modes, name) for name in named} == named
     assert probe(flow, report["modes"]).run()[1]["findings"] == report["findings"]
     assert all(one["seen"] for one in report["findings"] if one["option"])
+    observed = one.flow.observed.seen
+    assert observed.keys() <= {each["question"] for each in report["findings"]}
+    assert all(observed.values())
     again = probe(flow, modes, options=options)
     second = again.run()[1]
     assert second["options"] == {}
     ways = {"refresh_method", "workspace_headers", "content_type"} & options.keys()
     assert second["sent"]["requests"] <= sent["requests"] - len(ways)
     assert (fake.log.breaches, again.fake.log.breaches) == ([], [])
-
-
-@pytest.mark.parametrize(("flow", "modes", "options"), OPTIONS, ids=str)
-def test_the_token_of_a_probe_is_live_and_renewable(
-    flow: str, modes: dict[str, Any], options: dict[str, Any]
-) -> None:
-    """Neither it nor its renewal token was spent by the probe."""
-    one = probe(flow, modes)
-    token, _ = one.run()
-    assert token is not None
-    fake = one.fake
-    if isinstance(fake, FakeVntana):
-        session = fake.session(token.value)
-        assert session
-        assert not session.is_dead(NOW)
-    elif isinstance(fake, FakeEditor):
-        assert not fake.openings[token.value].is_dead(NOW)
-    elif isinstance(fake, FakeVendorlink):
-        assert not fake.tokens.access[token.value].is_dead(NOW)
-        fake.log.clear()
-        vendor = FLOWS[flow].vendor
-        credentials = vendor.parse(one.secret | {"options": options})
-        run(vendor.exchange(credentials, Variant("login"), NOW, token), fake)
-        assert fake.log.steps == ["login" if options.get("null_renewal") == "drop" else "extend"]
+    if flow == "vendorlink":
+        renews_by = "login" if options.get("null_renewal") == "drop" else "extend"
+        assert steps_of_renewal(one, token, options) == [renews_by]
 
 
 @pytest.mark.parametrize("flow", PROBED)
@@ -301,8 +293,8 @@ def test_an_unsupported_method_is_not_tried_with_other_headers() -> None:
     assert one.fake.log.steps == ["list workspaces", "unknown", *entered]
 
 
-def test_an_organization_that_cannot_be_entered_is_reported() -> None:
-    """With the response to each method; the first one is the error."""
+def test_an_organization_or_a_workspace_that_cannot_be_entered_is_reported() -> None:
+    """With the response to each method or header; the first one is the error."""
     one = probe("vntana", {"super_admin": "forbidden"})
     assert isinstance(one.fake, FakeVntana)
     one.fake.accounts[0].organizations[1].role = "SUPER_ADMIN"
@@ -310,14 +302,10 @@ def test_an_organization_that_cannot_be_entered_is_reported() -> None:
     detail = "no way works (POST: 403 FORBIDDEN; GET: 405 METHOD_NOT_ALLOWED)"
     assert seen(report, "refresh_method") == detail
     assert report["problem"]["upstream_code"] == "FORBIDDEN"
-
-
-def test_a_workspace_that_cannot_be_entered_is_reported() -> None:
-    """With the headers of each try."""
     one = probe("vntana", {"dead_token": "401"})
     one.fake.fail("status", step="enter workspace", times=None, status=403)
-    _, report = one.run()
-    assert seen(report, "workspace_headers") == "no way works (POST, both: 403; POST, client: 403)"
+    said = "no way works (POST, both: 403; POST, client: 403)"
+    assert seen(one.run()[1], "workspace_headers") == said
 
 
 def report_of(flow: str, answers: list[Response], **changes: Any) -> dict[str, Any]:
@@ -336,8 +324,18 @@ EXPIRED = "x.eyJleHAiOjF9.x"
 NOT_BELIEVED = f"{1 - NOW} s ahead, which is not believed: 60 minutes are"
 NO_EXTENSION = "none, with no content type (9 tried; 403)"
 OWN_TYPE = {"content_type": "text/json", "extend_key": "rToken"}
-FILE_ONLY = {"parameters": {"file": "a"}}
+OWN: dict[str, Any] = {"options": OWN_TYPE}
+NONE_REQUIRED: dict[str, Any] = {"parameters": {"file": "a"}, "required": []}
+FILE_REQUIRED = NONE_REQUIRED | {"required": ["file"]}
+NOT_ASKED: dict[str, str | None] = {"missing_parameter": None, "reuse": None}
+NOT_ASKED |= {"verify_header": "neither of the two"}
+OPTIONAL: dict[str, str | None] = {"missing_parameter": "a token: it is optional"}
+NO_EXPIRATION = {"expiration_time": "missing", "missing_parameter": None}
 STUDIO = answer({"response": {"grid": [{"uuid": "1", "slug": "studio", "role": "R"}]}})
+ENTERED = [answer({}, x_auth_token="t"), STUDIO]
+IN_HEADER = {"refresh_method": None, "token_from_body": "in the header"}
+WAIT = answer({"errors": ["API_RATE_LIMIT_EXCEEDED"]}, 400)
+"""A code that asks to wait, with a status that does not."""
 VENDORLINK: dict[str, tuple[list[Response], dict[str, str | None]]] = {
     "a login without a renewal token": (
         [SINGLE],
@@ -351,52 +349,12 @@ VENDORLINK: dict[str, tuple[list[Response], dict[str, str | None]]] = {
 }
 TOLD: dict[str, tuple[str, list[Response], dict[str, Any], dict[str, str | None]]] = {
     **{name: ("vendorlink", answers, {}, found) for name, (answers, found) in VENDORLINK.items()},
-    "a content type of the operator's own": (
-        "vendorlink",
-        [PAIR, PAIR, PAIR],
-        {"options": OWN_TYPE},
-        dict(OWN_TYPE),
-    ),
-    "a parameter that is not required": (
-        "editor",
-        [OPENED],
-        FILE_ONLY | {"required": []},
-        {"missing_parameter": None, "verify_header": "neither of the two", "reuse": None},
-    ),
-    "another parameter that is optional": (
-        "editor",
-        [OPENED, OPENED],
-        FILE_ONLY | {"required": ["file"]},
-        {"missing_parameter": "a token: it is optional"},
-    ),
-    "a status that the fake has not": (
-        "editor",
-        [OPENED, answer({}, 409)],
-        {},
-        {"missing_parameter": "409"},
-    ),
-    "an expiration that is no number": (
-        "editor",
-        [answer({"token": "t"})],
-        {},
-        {"expiration_time": "missing", "missing_parameter": None},
-    ),
-    "a success without a token": (
-        "vntana",
-        [answer({}, x_auth_token="t"), STUDIO, answer({})],
-        {},
-        {"refresh_method": None, "token_from_body": "in the header"},
-    ),
-    "a code that asks to wait, with a status that does not": (
-        "vntana",
-        [
-            answer({}, x_auth_token="t"),
-            STUDIO,
-            answer({"errors": ["API_RATE_LIMIT_EXCEEDED"]}, 400),
-        ],
-        {},
-        {"refresh_method": None},
-    ),
+    "a content type of the operator's own": ("vendorlink", [PAIR] * 3, OWN, dict(OWN_TYPE)),
+    "a parameter that is not required": ("editor", [OPENED], NONE_REQUIRED, NOT_ASKED),
+    "another parameter that is optional": ("editor", [OPENED, OPENED], FILE_REQUIRED, OPTIONAL),
+    "an expiration that is no number": ("editor", [answer({"token": "t"})], {}, NO_EXPIRATION),
+    "a success without a token": ("vntana", [*ENTERED, answer({})], {}, IN_HEADER),
+    "a code that asks to wait": ("vntana", [*ENTERED, WAIT], {}, {"refresh_method": None}),
 }
 
 
@@ -408,8 +366,31 @@ def test_responses_that_no_fake_gives_are_reported(
     report = report_of(flow, answers, **changes)
     assert {question: seen(report, question) for question in findings} == findings
     assert report["options"] == {}
-    missing = get_type_hints(EditorModes)["missing_parameter"]
-    assert report["modes"].get("missing_parameter") in {None, *get_args(missing)}
+
+
+def test_what_the_editor_answers_is_named_by_the_modes_of_its_fake() -> None:
+    """A status that the fake has not is no mode."""
+    names = get_type_hints(EditorModes)
+    values = {
+        "seconds": NOW + 1,
+        "milliseconds": 10**12 + 1,
+        "float": NOW + 0.5,
+        "text": str(NOW + 1),
+        "words": "tomorrow",
+        "past": NOW,
+        "zero": 0,
+        "null": None,
+    }
+    assert {*values, "missing"} == {*get_args(names["expiration_time"])}
+    for form, value in values.items():
+        report = report_of("editor", [answer({"token": "t", "expiration_time": value})])
+        assert report["modes"]["expiration_time"] == seen(report, "expiration_time") == form
+    statuses = {*get_args(names["missing_parameter"])}
+    for status in ("400", "401", "403", "409", "422"):
+        report = report_of("editor", [OPENED, answer({}, int(status))])
+        assert seen(report, "missing_parameter") == status
+        mode = report["modes"].get("missing_parameter")
+        assert mode == (status if status in statuses else None)
 
 
 def test_a_token_that_may_be_spent_is_not_kept() -> None:
@@ -445,16 +426,10 @@ def test_a_request_beyond_the_budget_is_an_internal_error() -> None:
             observed.count(request)
 
 
-def test_a_probe_stops_at_429_and_5xx() -> None:
-    """The vendor asks to wait, or is down."""
-    statuses = (200, 401, 428, 429, 430, 499, 500, 501, 599)
-    over = [status for status in statuses if Response(status).is_unavailable]
-    assert over == [429, 500, 501, 599]
-
-
 def test_a_flow_without_questions_cannot_be_probed() -> None:
     """Nothing is sent."""
-    plain = Flow("plain", FLOWS["editor"].requested, "tests.unit.flows.unprobed")
+    vendor = replace(FLOWS["editor"].vendor, probe=None)
+    plain: Any = SimpleNamespace(name="plain", vendor=vendor)
     with pytest.raises(InvalidRequest, match="plain has nothing to probe"):
         prober_of(plain)
 
@@ -486,14 +461,13 @@ def test_a_probe_distinguishes_its_token_from_those_of_other_variants() -> None:
 
 @pytest.mark.parametrize("kind", [UpstreamUnavailable, UpstreamContractChanged, UpstreamRefused])
 def test_an_outage_before_the_first_token_is_an_error(kind: type[UpstreamError]) -> None:
-    """After it, the token is returned, also if a response is too large."""
+    """After it, the token is returned, also if a response is too large. A defect is one always."""
     probed = ProbedFlow.of(FLOWS["vntana"], lambda: True)
-
-    def fail(_: Request) -> NoReturn:
-        raise kind("login: no answer")
-
-    send, request = probed.forgiving(fail), Request("POST", subjects.LOOPBACK, "login")
+    send = probed.forgiving(raising(kind("login: no answer")))
+    request = Request("POST", subjects.LOOPBACK, "login")
     with pytest.raises(kind):
         send(request)
     probed.observed.has_token = True
     assert send(request) is NO_ANSWER
+    with pytest.raises(ZeroDivisionError):
+        probed.forgiving(raising(ZeroDivisionError()))(request)

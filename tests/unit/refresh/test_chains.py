@@ -103,23 +103,19 @@ ASKED = [Variant("asked", {"desk": desk}) for desk in (None, "front")]
 NAMED = resolve({}, ASKED[0])
 
 
-def test_each_alias_of_a_chain_is_resolved_by_one_request() -> None:
-    """I5: a call that names the same token otherwise sends none."""
+def test_each_alias_of_a_chain_is_resolved_by_one_request_and_leads_to_the_end() -> None:
+    """I5: a call that names the same token otherwise sends none.
+
+    Another process finds and renews the token without reading the secret.
+    """
     broker = ChainBroker()
     assert broker.call()["source"] == "exchange"
     assert broker.steps == WAY
+    assert {broker.item(one.key).target for one in (ASKED[0], NAMED)} == {CHANNEL.key}
     for _ in range(2):
         broker.restart()
         assert broker.call(desk="front")["source"] == "table"
         assert broker.call(desk=None)["source"] == "table"
-    assert broker.steps == []
-
-
-def test_each_alias_of_a_chain_is_stored_with_the_final_target() -> None:
-    """So another process finds and renews the token without reading the secret."""
-    broker = ChainBroker()
-    broker.call()
-    assert {broker.item(one.key).target for one in (ASKED[0], NAMED)} == {CHANNEL.key}
     broker.restart()
     before, reads = len(broker.aws.manager.calls), broker.aws.dynamodb.reads
     broker.now += LIFETIME - 60
@@ -127,6 +123,7 @@ def test_each_alias_of_a_chain_is_stored_with_the_final_target() -> None:
     assert len(broker.aws.manager.calls) == before
     assert broker.aws.dynamodb.reads == reads + 2
     assert [one["variant"] for one in broker.invoked] == [CHANNEL.key]
+    assert broker.steps == []
 
 
 def test_a_report_of_a_rejected_token_resolves_no_alias_again() -> None:

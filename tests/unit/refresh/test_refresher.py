@@ -1,13 +1,12 @@
 """The refresher: when it makes an exchange, its limits, and calls without the lease."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.unit.memory_aws import timeout
-from tests.unit.memory_broker import NOW, MemoryBroker, around
+from tests.unit.memory_broker import NOW, MemoryBroker, around, with_token
 from token_broker.aliases import Look
 from token_broker.errors import (
     BrokerError,
@@ -22,7 +21,6 @@ from token_broker.errors import (
     upstream_of,
 )
 from token_broker.exchange import NeedToken, Request, Response
-from token_broker.flows.vntana.organizations import LISTING
 from token_broker.item import Failure, Item
 from token_broker.records import replace
 from token_broker.refresh.credential_gate import CredentialGate, latched, suspected
@@ -56,12 +54,6 @@ def refused(error: type[BrokerError], call: Callable[[], object]) -> tuple[str, 
     return raised.value.detail, raised.value.retry_after
 
 
-def with_token() -> MemoryBroker:
-    broker = MemoryBroker()
-    broker.call()
-    return broker
-
-
 DEAD: dict[str, Any] = {"lease_owner": "dead", "lease_until": NOW}
 """What a holder leaves that died in the middle of an exchange."""
 
@@ -69,39 +61,32 @@ DEAD: dict[str, Any] = {"lease_owner": "dead", "lease_until": NOW}
 # On demand
 
 
-@pytest.mark.parametrize(("after", "wait"), [(0, 10), (9, 1), (10, None)])
-def test_a_forced_exchange_is_made_once_in_ten_seconds(after: int, wait: int | None) -> None:
-    broker = with_token()
-    broker.now += 100
+def test_a_forced_exchange_is_made_once_in_ten_seconds() -> None:
+    broker = with_token(after=100)
     assert obtain(broker, force=True) == ("exchange", 2)
-    broker.now += after
-    if wait is None:
-        assert obtain(broker, force=True) == ("exchange", 3)
-    else:
-        error = refused(TooManyRequests, lambda: obtain(broker, force=True))
-        assert error == ("force: at most once in 10 seconds", wait)
+    for after, wait in ((0, 10), (9, 1)):
+        broker.now = NOW + 100 + after
+        told = refused(TooManyRequests, lambda: obtain(broker, force=True))
+        assert told == ("force: at most once in 10 seconds", wait)
+    broker.now = NOW + 110
+    assert obtain(broker, force=True) == ("exchange", 3)
 
 
-@pytest.mark.parametrize(("left", "is_on_demand"), [(571, True), (570, False), (0, False)])
+@pytest.mark.parametrize(
+    ("left", "min_ttl", "is_on_demand"),
+    [(571, 1000, True), (570, 1000, False), (0, 1000, False), (0, None, False)],
+)
 def test_a_longer_min_ttl_counts_as_forced_until_the_renewal_is_due(
-    left: int, is_on_demand: bool
+    left: int, min_ttl: int | None, is_on_demand: bool
 ) -> None:
     broker = with_token()
     broker.now = ENDS - left
-    assert obtain(broker, min_ttl=1000) == ("exchange", 2)
+    assert obtain(broker, min_ttl=min_ttl) == ("exchange", 2)
     assert broker.item().forced_at == (broker.now if is_on_demand else 0)
 
 
-def test_a_plain_call_does_not_count_as_forced() -> None:
-    broker = with_token()
-    broker.put(**DEAD)
-    assert obtain(broker) == ("exchange", 2)
-    assert broker.item().forced_at == 0
-
-
 def test_a_forced_call_accepts_a_token_made_meanwhile() -> None:
-    broker = with_token()
-    broker.now += 100
+    broker = with_token(after=100)
     work, done = refresher(broker), list[tuple[str, int]]()
 
     def beaten(acquire: Any, *arguments: Any, **more: Any) -> Any:
@@ -182,22 +167,21 @@ def test_a_reissued_token_is_not_handed_to_its_reporter(is_current: bool) -> Non
 def test_a_rejection_by_a_step_does_not_replace_a_token_under_a_minute_old(
     age: int, lease: dict[str, Any], is_replaced: bool
 ) -> None:
-    """The step itself failed. Its report does not count for the limit of callers."""
+    """The step itself failed. Its report does not count for the limit of callers.
+
+    A young token under a lease is waited for: it may be dead already.
+    """
     broker = with_token()
     broker.now += age
     broker.put(**lease)
     broker.restart()
-    refresher(broker).token_of(NeedToken(LOGIN, broker.item().fingerprint))
+    need = NeedToken(LOGIN, broker.item().fingerprint)
+    refresher(broker).token_of(need)
     assert broker.item().generation == (2 if is_replaced else 1)
     assert broker.item().report_times == ()
-
-
-def test_a_young_token_under_a_lease_is_waited_for() -> None:
-    """It may be dead already, and the step would fail again."""
-    broker = with_token()
-    broker.put(lease_owner="another", lease_until=NOW + 60)
-    need = NeedToken(LOGIN, broker.item().fingerprint)
+    broker.put(lease_owner="another", lease_until=broker.now + 60)
     broker.restart()
+    need = NeedToken(LOGIN, broker.item().fingerprint)
     refused(RefreshInProgress, lambda: refresher(broker).token_of(need))
 
 
@@ -327,21 +311,17 @@ GATE = Item(
 )
 
 
-@pytest.mark.parametrize(("ago", "retry_after"), [(45, 15), (59, 1), (60, 1), (90, 1), (0, 60)])
-def test_the_error_of_a_suspect_version_has_its_retry_after(ago: int, retry_after: int) -> None:
+def test_the_errors_of_a_latch_and_of_a_suspect_version_tell_of_the_rejection() -> None:
     detail = "this version of the secret worked before, and was rejected: it is tried once more"
-    error = suspected(replace(GATE, suspect_at=NOW - ago), NOW)
-    assert (error.detail, error.retry_after) == (detail, retry_after)
-    assert upstream_of(error) == upstream_of(GATE.failure)
-    assert set(upstream_of(suspected(replace(GATE, failure=None), NOW)).values()) == {None}
-
-
-def test_the_error_of_a_latch_has_its_start() -> None:
-    problem = latched(GATE).problem()
-    known = {"upstream_status": 401, "upstream_code": "BAD", "upstream_message": "no"}
-    assert problem | known == problem
-    assert "rejected at 2030-03-17T17:45:55Z, and is not tried again" in problem["detail"]
-    assert json.dumps(latched(replace(GATE, failure=None)).problem())
+    for ago, retry_after in ((45, 15), (59, 1), (60, 1), (90, 1), (0, 60)):
+        error = suspected(replace(GATE, suspect_at=NOW - ago), NOW)
+        assert (error.detail, error.retry_after) == (detail, retry_after)
+        assert upstream_of(error) == upstream_of(GATE.failure)
+    assert upstream_of(latched(GATE)) == upstream_of(GATE.failure)
+    assert "rejected at 2030-03-17T17:45:55Z, and is not tried" in latched(GATE).detail
+    gone = replace(GATE, failure=None)
+    unknown = [upstream_of(error) for error in (suspected(gone, NOW), latched(gone))]
+    assert unknown == [dict.fromkeys(upstream_of(GATE.failure))] * 2
 
 
 def gate_of(broker: MemoryBroker) -> CredentialGate:
@@ -386,19 +366,13 @@ def test_an_unaccepted_version_is_tried_with_the_lease_of_the_gate(
 
 
 def test_each_version_is_admitted_separately() -> None:
+    """An accepted one does not lift the latch of another."""
     broker = MemoryBroker("vntana")
-    broker.put(accepted_version="v1", rejected_versions=["v2"])
-    gate = gate_of(broker)
-    gate.admit(VARIANT, "v1")
-    refused(CredentialLatched, lambda: gate.admit(VARIANT, "v2"))
-
-
-def test_an_accepted_version_does_not_lift_the_latch_of_another() -> None:
-    broker = MemoryBroker("vntana")
-    broker.put(accepted_version="v1", latched_version="v2")
+    broker.put(accepted_version="v1", latched_version="v2", rejected_versions=["v2"])
     gate = gate_of(broker)
     gate.admit(VARIANT, "v1")
     gate.accept("v1")
+    refused(CredentialLatched, lambda: gate.admit(VARIANT, "v2"))
     gate.admit(VARIANT, "v3")
     gate.release()
     assert (broker.item().latched_version, broker.item().lease_owner) == ("v2", None)
@@ -415,18 +389,15 @@ def test_a_rejected_version_is_not_admitted_again_in_the_same_invocation() -> No
     assert gate.has_rejected("v1")
 
 
-HELD: dict[str, Any] = {"accepted_version": "v1", "held": {"since": NOW}}
-LEASED: dict[str, Any] = {"lease_owner": "a", "lease_until": NOW + 9}
-
-
 @pytest.mark.parametrize(
     ("values", "error", "retry_after"),
     [
-        pytest.param({"rejected_versions": ["v1"]}, CredentialLatched, None, id="latched"),
-        pytest.param(SUSPECT | {"suspect_at": NOW - 59}, CredentialRejected, 1, id="too early"),
-        pytest.param(LEASED, RefreshInProgress, 9, id="another caller tries it"),
-        pytest.param(HELD, ConnectionHeld, None, id="it works, but the connection is held since"),
+        ({"rejected_versions": ["v1"]}, CredentialLatched, None),
+        (SUSPECT | {"suspect_at": NOW - 59}, CredentialRejected, 1),
+        ({"lease_owner": "a", "lease_until": NOW + 9}, RefreshInProgress, 9),
+        ({"accepted_version": "v1", "held": {"since": NOW}}, ConnectionHeld, None),
     ],
+    ids=["latched", "tried too early", "another caller tries it", "it works, but is held since"],
 )
 def test_a_latched_suspect_leased_or_held_version_is_not_admitted(
     values: dict[str, Any], error: type[BrokerError], retry_after: int | None
@@ -490,27 +461,9 @@ def test_an_outdated_alias_is_followed_while_no_exchange_is_possible(
     assert Resolver(work, CredentialGate(work)).is_outdated(look) is is_outdated
 
 
-def test_the_token_of_a_renewal_is_cached() -> None:
-    broker = with_token()
-    broker.now = REFRESH
-    assert broker.call(action="renew", variant="-") == {"renewed": 1}
-    answer = broker.call()
-    assert (answer["source"], answer["generation"]) == ("memory", 2)
-
-
-def test_the_handoff_of_a_listing_is_not_cached() -> None:
-    """The login is used within one invocation only."""
-    broker = MemoryBroker("vntana")
-    broker.call()
-    cached = broker.deps.cache.recall("vntana#acme", LISTING.key)
-    assert cached
-    assert cached.token.handoff == {}
-
-
 def test_an_unknown_name_in_a_request_stores_no_failure() -> None:
     """The stored listing decides, without a request."""
-    broker = MemoryBroker("vntana")
-    broker.call()
+    broker = with_token("vntana")
     steps = len(broker.steps)
     assert broker.http({"organization": "nowhere"})["body"]["code"] == "invalid_request"
     assert failures_of(broker) == []
@@ -537,8 +490,7 @@ def test_a_wrong_default_that_cost_a_login_backs_off() -> None:
 @pytest.mark.parametrize("is_alias", [True, False], ids=["the alias", "its target"])
 def test_a_backoff_of_an_alias_or_its_target_stops_the_call(is_alias: bool) -> None:
     """After a rotation, both have to be renewed, and either may have failed."""
-    broker = MemoryBroker("vntana")
-    broker.call()
+    broker = with_token("vntana")
     [alias] = [i for i in broker.aws.store.list("vntana#acme") if i.target]
     target = broker.item(str(alias.target))
     broker.put(target.variant, secret_version=broker.put_secret(), rejected=target.fingerprint)
@@ -555,12 +507,11 @@ UNSHARED: dict[str, Any] = {"options": {"reuse": False}}
 
 
 def test_a_shared_token_is_dropped_once_reuse_is_off() -> None:
-    broker = MemoryBroker("editor")
-    broker.call(parameters={"userId": "1"})
+    broker = with_token("editor")
     [kept] = [i for i in broker.aws.store.list("editor#acme") if i.kind == "parameters"]
     broker.put_secret(**UNSHARED)
     broker.now += 100
-    assert broker.call(parameters={"userId": "1"}, force=True)["source"] == "exchange"
+    assert broker.call(force=True)["source"] == "exchange"
     assert broker.item(kept.variant).token is None
 
 
@@ -568,9 +519,8 @@ def test_an_exchange_of_an_unshared_token_waits_for_no_lease() -> None:
     broker = MemoryBroker("editor", secret=UNSHARED)
     broker.fake.fail("status", status=503)
     with pytest.raises(Exception, match="upstream_unavailable"):
-        broker.call(parameters={"userId": "1"})
+        broker.call()
     [failed] = [i for i in broker.aws.store.list("editor#acme") if i.failure]
     broker.now += 2
     broker.put(failed.variant, lease_owner="dead", lease_until=NOW + 60)
-    assert broker.call(parameters={"userId": "1"})["source"] == "exchange"
-    assert broker.slept == []
+    assert (broker.call()["source"], broker.slept) == ("exchange", [])

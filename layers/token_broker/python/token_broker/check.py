@@ -106,7 +106,7 @@ class Check:
         self._secret = self._deps.secrets.current(self._connection)
         parse = self._deps.flow.vendor.parse
         credentials = parse(self._secret.content)
-        if version in (None, self._secret.version):
+        if version == self._secret.version:
             return credentials
         made_with = self._deps.secrets.of_version(self._connection, str(version))
         if made_with is None:

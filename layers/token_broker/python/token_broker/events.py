@@ -148,7 +148,7 @@ def formed(body: Document, name: str) -> str | None:
 def reason(body: Document) -> str:
     """Return why a connection is held."""
     value = body.text("reason")
-    if not value.isprintable() or not value.strip() or len(value) > LONGEST_REASON:
+    if not value.isprintable() or len(value) > LONGEST_REASON:
         raise body.wrong("reason", f"must be 1 to {LONGEST_REASON} printable characters")
     return value.strip()
 
@@ -228,15 +228,15 @@ def _of_label(event: Mapping[str, Any], prefix: str) -> tuple[Sequence[str], obj
 def _of_call(event: Mapping[str, Any], prefix: str) -> tuple[Sequence[str], object]:
     """Return what may be the connection, the likeliest first, and the version of a call."""
     detail = _mapping(event.get("detail"))
-    asked, answered, added = (
+    parameters, elements, added = (
         _mapping(detail.get(part))
         for part in ("requestParameters", "responseElements", "additionalEventData")
     )
-    full = [part.get(name) for part in (answered, added) for name in NAMES]
+    full = [part.get(name) for part in (elements, added) for name in NAMES]
     found = _first(full, prefix, is_whole=True)
     if not found:
-        found = _first([asked.get(name) for name in NAMES], prefix, is_whole=False)
-    return found, answered.get("versionId") or asked.get("moveToVersionId")
+        found = _first([parameters.get(name) for name in NAMES], prefix, is_whole=False)
+    return found, elements.get("versionId") or parameters.get("moveToVersionId")
 
 
 def _first(texts: Sequence[object], prefix: str, *, is_whole: bool) -> Sequence[str]:

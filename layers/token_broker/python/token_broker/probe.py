@@ -91,7 +91,7 @@ class ProbedFlow(Flow):
         return replace_in_vendor(super().vendor, exchange=self._exchange)
 
     def _exchange(
-        self, credentials: Any, variant: Variant, now: int, kept: Token | None = None
+        self, credentials: Any, variant: Variant, now: int, _kept: Token | None = None
     ) -> Exchange:
         """Run the probe's conversation within the budget.
 
@@ -99,7 +99,7 @@ class ProbedFlow(Flow):
         variant's token, has a token of its own: so `has_token` is restored after it.
         """
         had_token, self.observed.has_token = self.observed.has_token, False
-        conversation = self.prober.exchange(credentials, variant, now, kept, self.observed)
+        conversation = self.prober.exchange(credentials, variant, now, self.observed)
         result = yield from relayed(conversation, self._relay)
         self.observed.has_token = had_token
         return result

@@ -11,7 +11,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from token_broker.errors import Internal
 from token_broker.exchange import Conversation, Exchange, NeedToken, Request, Response
-from token_broker.tokens import Token, Variant
+from token_broker.tokens import Variant
 
 Credentials = TypeVar("Credentials")
 Result = TypeVar("Result")
@@ -74,7 +74,7 @@ class Prober(Generic[Credentials]):
 
     budget: Budget
     questions: tuple[Question, ...]
-    exchange: Callable[[Credentials, Variant, int, Token | None, Observed], Exchange]
+    exchange: Callable[[Credentials, Variant, int, Observed], Exchange]
     """Does what the vendor's `exchange` does, and observes."""
 
 

@@ -199,5 +199,3 @@ def hush(logger: logging.Logger) -> None:
     """Let nothing of *logger* and those below it reach the log, whatever their level."""
     logger.setLevel(logging.WARNING)
     logger.propagate = False
-    if not logger.handlers:
-        logger.addHandler(logging.NullHandler())

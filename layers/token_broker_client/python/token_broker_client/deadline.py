@@ -28,7 +28,7 @@ class Deadline(NamedTuple):
     """A moment by *clock*, a monotonic one in seconds."""
 
     ends_at: float
-    clock: Callable[[], float] = time.monotonic
+    clock: Callable[[], float]
 
     @classmethod
     def after(cls, seconds: float, clock: Callable[[], float] = time.monotonic) -> "Deadline":

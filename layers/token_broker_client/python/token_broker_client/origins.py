@@ -50,5 +50,5 @@ def check(url: str, base_url: str) -> None:
     """Raise `WrongDestination` unless *url* has the origin of *base_url*."""
     if not is_home(url, base_url):
         # Without path and query, which may be private.
-        asked = origin(url) or "an address that cannot be told"
-        raise WrongDestination(f"the token is for {origin(base_url)}, the request to {asked}")
+        target = origin(url) or "an address that cannot be told"
+        raise WrongDestination(f"the token is for {origin(base_url)}, the request to {target}")

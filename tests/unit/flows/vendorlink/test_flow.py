@@ -2,12 +2,14 @@
 
 import base64
 import json
+from random import Random
 from typing import Any
 
 import pytest
 
 from tests.conversations import (
     NOW,
+    MiniBroker,
     answer,
     begin,
     concluded,
@@ -17,10 +19,10 @@ from tests.conversations import (
 )
 from token_broker.document import Document
 from token_broker.errors import (
-    BrokerError,
     CredentialRejected,
     InvalidRequest,
     UpstreamContractChanged,
+    UpstreamError,
     UpstreamRefused,
     UpstreamUnavailable,
 )
@@ -29,6 +31,7 @@ from token_broker.flows.vendorlink import flow as vendorlink
 from token_broker.flows.vendorlink import requested
 from token_broker.flows.vendorlink.credentials import Credentials
 from token_broker.tokens import ONLY, Token, Variant
+from token_broker_fakes.vendorlink import FakeVendorlink
 
 HOST = "app.vendorlink.nl"
 CREDENTIALS = Credentials("user@example", 'pass "wörd"/\\', HOST)
@@ -134,26 +137,19 @@ def test_a_fourth_host_or_a_loop_of_hosts_is_an_error(answers: list[Response], d
         log_in(*answers)
 
 
-@pytest.mark.parametrize("named", ["hop", "final"])
-@pytest.mark.parametrize(
-    "host",
-    [
-        "evil.example",
-        "user@app.vendorlink.nl",
-        "evil.example/.vendorlink.nl",
-        "evil.example#.vendorlink.nl",
-        "https://app.vendorlink.nl",
-        "a\r\nb.vendorlink.nl",
-        ".vendorlink.nl",
-        "127.0.0.1",
-        "169.254.169.254",
-    ],
-)
-def test_nothing_is_sent_to_a_host_that_is_not_allowed(host: str, named: str) -> None:
+ODD_HOSTS = [
+    *("evil.example", "user@app.vendorlink.nl", ".vendorlink.nl", "a\r\nb.vendorlink.nl"),
+    *("evil.example/.vendorlink.nl", "evil.example#.vendorlink.nl", "https://app.vendorlink.nl"),
+    *("127.0.0.1", "169.254.169.254"),
+]
+
+
+@pytest.mark.parametrize("host", ODD_HOSTS)
+def test_nothing_is_sent_to_a_host_that_is_not_allowed(host: str) -> None:
     """Neither the password nor, by the caller, the token: the response is an error."""
-    response = answer({"hostname": host}) if named == "hop" else pair(hostname=host)
-    with pytest.raises(UpstreamContractChanged, match="allowed_hosts"):
-        log_in(response)
+    for told in (answer({"hostname": host}), pair(hostname=host)):
+        with pytest.raises(UpstreamContractChanged, match="allowed_hosts"):
+            log_in(told)
 
 
 def test_only_loopback_is_called_over_http() -> None:
@@ -165,43 +161,22 @@ def test_only_loopback_is_called_over_http() -> None:
     assert ended(talk, pair()).base_url == f"https://{HOST}/API"
 
 
-def test_a_host_that_is_no_longer_allowed_gets_no_renewal_token() -> None:
-    talk = vendorlink.exchange(CREDENTIALS, LOGIN, NOW, kept(host="old.example"))
-    assert begin(talk).url == f"https://{HOST}/API/auth/login"
+def test_a_failed_extension_is_followed_by_one_login() -> None:
+    """Also if the vendor is down: the renewal token may be spent."""
+    odd = [answer([]), answer({"hasErrors": True}), pair(access="a\r\nb"), pair(renewal=7)]
+    odd += [Response(status) for status in (200, 401, 503)]
+    for response in (*odd, answer({"accessToken": "a"}, 500), Response(200, {}, b"<html>")):
+        talk = vendorlink.exchange(CREDENTIALS, LOGIN, NOW, kept())
+        assert begin(talk).step == "extend"
+        assert reply(talk, response).step == "login"
+        assert ended(talk, pair("access/2", "renew/2")).renewal == "renew/2"
 
 
-@pytest.mark.parametrize(
-    "response",
-    [
-        pytest.param(Response(401), id="401"),
-        pytest.param(Response(503), id="down: it may be spent"),
-        pytest.param(answer({"accessToken": "a"}, 500), id="a token under another status"),
-        pytest.param(Response(200), id="empty"),
-        pytest.param(answer([]), id="a list"),
-        pytest.param(answer({"hasErrors": True}), id="no access token"),
-        pytest.param(pair(access="a\r\nb"), id="an access token that cannot be sent"),
-        pytest.param(pair(renewal=7), id="an odd renewal token"),
-        pytest.param(Response(200, {}, b"<html>"), id="HTML"),
-    ],
-)
-def test_a_failed_extension_is_followed_by_one_login(response: Response) -> None:
-    talk = vendorlink.exchange(CREDENTIALS, LOGIN, NOW, kept())
-    assert begin(talk).step == "extend"
-    assert reply(talk, response).step == "login"
-    assert ended(talk, pair("access/2", "renew/2")).renewal == "renew/2"
-
-
-@pytest.mark.parametrize("renewal", [None, ""])
-def test_without_a_renewal_token_the_exchange_logs_in(renewal: str | None) -> None:
-    assert begin(vendorlink.exchange(CREDENTIALS, LOGIN, NOW, kept(renewal=renewal))).step == (
-        "login"
-    )
-
-
-@pytest.mark.parametrize("key", ["rToken", "RenewalToken"])
-def test_the_renewal_token_is_sent_under_the_configured_name(key: str) -> None:
-    credentials = Credentials("u", "p", HOST, extend_key=key)
-    assert begin(vendorlink.exchange(credentials, LOGIN, NOW, kept())).json == {key: RENEWAL}
+def test_without_a_renewal_token_or_an_allowed_host_the_exchange_logs_in() -> None:
+    """A host that is no longer allowed gets no renewal token."""
+    for before in (kept(renewal=None), kept(renewal=""), kept(host="old.example")):
+        login = begin(vendorlink.exchange(CREDENTIALS, LOGIN, NOW, before))
+        assert (login.step, login.url) == ("login", f"https://{HOST}/API/auth/login")
 
 
 @pytest.mark.parametrize(
@@ -225,38 +200,28 @@ def test_a_missing_renewal_token_is_kept_or_dropped_by_option(
     assert token.renewal == renewal
 
 
-def test_the_content_type_is_the_configured_one() -> None:
-    """The documents have three, one with a typo."""
-    content_type = "application/json: charset=utf8"
-    credentials = Credentials("u", "p", HOST, content_type=content_type)
-    for before in (None, kept()):
-        request = begin(vendorlink.exchange(credentials, LOGIN, NOW, before))
-        assert request.headers["content-type"] == content_type
-
-
-@pytest.mark.parametrize(
-    "response",
-    [
-        pytest.param(Response(200), id="an empty body, as the vendor's clients know it"),
-        pytest.param(Response(200, {}, b" null "), id="null"),
-        pytest.param(answer({"hostname": "", "accessToken": None}), id="nothing in it"),
-        pytest.param(pair(access=""), id="an empty token"),
-        pytest.param(answer({"hasErrors": True, "messages": []}), id="a business error"),
-        *(pytest.param(Response(status), id=str(status)) for status in (400, 401, 403)),
-    ],
-)
-def test_responses_to_a_login_that_reject_the_credentials(response: Response) -> None:
-    """With certainty: a login has no other fields."""
-    with pytest.raises(CredentialRejected, match=r"^login: ") as error:
-        log_in(response)
-    assert (error.value.upstream_status, error.value.is_certain) == (response.status, True)
+def test_the_content_type_and_the_name_of_the_renewal_token_are_the_configured_ones() -> None:
+    """The documents have three content types, one with a typo."""
+    odd = "application/json: charset=utf8"
+    for key in ("rToken", "RenewalToken"):
+        credentials = Credentials("u", "p", HOST, content_type=odd, extend_key=key)
+        login, extend = (
+            begin(vendorlink.exchange(credentials, LOGIN, NOW, before)) for before in (None, kept())
+        )
+        assert {login.headers["content-type"], extend.headers["content-type"]} == {odd}
+        assert extend.json == {key: RENEWAL}
 
 
 @pytest.mark.parametrize(
     ("response", "error"),
     [
-        pytest.param(Response(302), UpstreamContractChanged, id="redirected"),
-        pytest.param(Response(404), UpstreamContractChanged, id="not found"),
+        *((Response(status), CredentialRejected) for status in (200, 400, 401, 403)),
+        pytest.param(Response(200, {}, b" null "), CredentialRejected, id="null"),
+        pytest.param(answer({"hostname": ""}), CredentialRejected, id="nothing in it"),
+        pytest.param(answer({"accessToken": None}), CredentialRejected, id="a token that is null"),
+        pytest.param(pair(access=""), CredentialRejected, id="an empty token"),
+        pytest.param(answer({"hasErrors": True}), CredentialRejected, id="a business error"),
+        *((Response(status), UpstreamContractChanged) for status in (302, 404)),
         pytest.param(Response(200, {}, b"<html>"), UpstreamContractChanged, id="HTML"),
         pytest.param(answer([]), UpstreamContractChanged, id="a list"),
         pytest.param(pair(access="a\nb"), UpstreamContractChanged, id="an odd access token"),
@@ -265,46 +230,36 @@ def test_responses_to_a_login_that_reject_the_credentials(response: Response) ->
         pytest.param(answer({"hostname": 7}), UpstreamContractChanged, id="an odd host"),
     ],
 )
-def test_responses_to_a_login_that_are_other_errors(
-    response: Response, error: type[BrokerError]
+def test_each_failure_of_a_login_has_its_error(
+    response: Response, error: type[UpstreamError]
 ) -> None:
-    with pytest.raises(error, match=r"^login: "):
+    """A rejection is certain: a login has no other fields. The vendor's body may then be empty."""
+    with pytest.raises(error, match=r"^login: ") as raised:
         log_in(response)
+    if isinstance(raised.value, CredentialRejected):
+        assert (raised.value.upstream_status, raised.value.is_certain) == (response.status, True)
 
 
-@pytest.mark.parametrize(
-    ("token", "expiry"),
-    [
-        pytest.param(jwt(exp=1567518666), 1567518666, id="a JWT"),
-        pytest.param(jwt(exp=1567518666.9), 1567518666, id="with decimals"),
-        pytest.param(jwt(exp=10**400), 10**400, id="beyond all time"),
-        pytest.param(jwt(sid="x"), None, id="without exp"),
-        pytest.param(jwt(exp="1567518666"), None, id="a text"),
-        pytest.param(jwt(exp=True), None, id="true"),
-        pytest.param(jwt(exp=float("inf")), None, id="Infinity"),
-        pytest.param("opaque/token+", None, id="no JWT"),
-        pytest.param("a.b.c", None, id="parts that do not decode"),
-        pytest.param(f"a.{base64.b64encode(b'[]').decode()}.c", None, id="a list"),
-        pytest.param(f"a.{base64.b64encode(b'[' * 9999).decode()}.c", None, id="bottomless"),
-    ],
-)
-def test_the_expiry_of_a_jwt_is_read_if_it_can_be_decoded(token: str, expiry: int | None) -> None:
+def test_the_expiry_of_a_jwt_is_read_if_it_can_be_decoded() -> None:
     """The samples of the documents cannot be decoded, so that is not an error."""
-    assert vendorlink.unverified_expiry(token) == expiry
+    for exp, expiry in ((1567518666, 1567518666), (1567518666.9, 1567518666), (10**400, 10**400)):
+        assert vendorlink.unverified_expiry(jwt(exp=exp)) == expiry
+    odd = [jwt(sid="x"), jwt(exp="1567518666"), jwt(exp=True), jwt(exp=float("inf"))]
+    payloads = [base64.b64encode(text).decode() for text in (b"[]", b"[" * 9999)]
+    for token in (*odd, "opaque/token+", "a.b.c", *(f"a.{payload}.c" for payload in payloads)):
+        assert vendorlink.unverified_expiry(token) is None
 
 
 @pytest.mark.parametrize(
     ("access", "seconds"),
     [
-        pytest.param(jwt(exp=NOW + 3600), 3600, id="what the token says"),
-        pytest.param("opaque", 3600, id="sixty minutes where it does not"),
-        pytest.param(jwt(exp=NOW), 3600, id="nor if it says that it is dead already"),
-        pytest.param(jwt(exp=NOW + 86_400), 86_400, id="a day at most"),
-        pytest.param(jwt(exp=NOW + 86_401), 3600, id="more than a day is not believed"),
-        pytest.param(jwt(exp=(NOW + 3600) * 1000), 3600, id="nor are milliseconds"),
+        ("opaque", 3600),
+        *((jwt(exp=NOW + seconds), seconds) for seconds in (1, 3600, 86_400)),
+        *((jwt(exp=odd), 3600) for odd in (NOW, NOW + 86_401, (NOW + 3600) * 1000)),
     ],
 )
 def test_the_lifetime_is_that_of_the_jwt_or_the_documented_one(access: str, seconds: int) -> None:
+    """An expiry that is past, or more than a day ahead, is not believed."""
     assert log_in(pair(access)).expires_at == NOW + seconds
     extended = held(vendorlink.exchange(CREDENTIALS, LOGIN, NOW, kept()), [pair(access)])
     assert extended.expires_at == NOW + seconds
@@ -338,3 +293,31 @@ def test_a_check_lists_the_queries(response: Response, result: Any) -> None:
     assert (request.method, request.url) == ("GET", "https://app2.vendorlink.nl/API/Queries/List")
     assert request.headers == {"authorization": "Bearer access/1"}
     assert concluded(talk, response) is result
+
+
+# With a fake that enforces Vendorlink's rules
+
+
+MODES: list[dict[str, str]] = [
+    {},
+    *({"extend_key": key} for key in ("rToken", "RenewalToken")),
+    *({"extend_renewal": missing} for missing in ("null", "absent")),
+    *({"access_token": form} for form in ("wrapped", "no_exp")),
+    {"hostname": "absent"},
+    {"extend_content_type": "utf-8"},
+]
+"""Those that need no option of the secret."""
+
+
+@pytest.mark.parametrize("modes", MODES, ids=str)
+def test_a_login_is_extended_repeatedly(modes: dict[str, str]) -> None:
+    fake = FakeVendorlink(clock=lambda: float(NOW), rng=Random(1))
+    fake.modes.update(modes)
+    credentials = vendorlink.VENDOR.parse(fake.demo_secret("app.vendorlink.nl"))
+    broker = MiniBroker(vendorlink.VENDOR, credentials, fake)
+    for _ in range(4):
+        assert broker.renew(LOGIN).expires_at == broker.now + 3600
+        fake.advance(3600 + 60)
+        broker.now += 3600 + 60
+    assert fake.log.steps == ["login", "extend", "extend", "extend"]
+    assert (fake.reused, fake.log.unknown, fake.log.breaches) == ([], [], [])

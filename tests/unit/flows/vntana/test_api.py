@@ -8,9 +8,9 @@ from tests.conversations import NOW, answer
 from tests.vntana_examples import refused, with_token
 from tests.zones import local_time
 from token_broker.errors import (
-    BrokerError,
     CredentialRejected,
     UpstreamContractChanged,
+    UpstreamError,
     UpstreamRefused,
     UpstreamUnavailable,
 )
@@ -27,53 +27,34 @@ from token_broker.flows.vntana.api import (
 
 BARE = Response(403, {}, b"Forbidden")
 SHUT_OUT = (
-    "CLIENT_BLOCKED",
-    "UNAUTHORIZED_IP",
-    "SUBSCRIPTION_NOT_FOUND",
-    "SUBSCRIPTION_SUSPENDED",
+    *("CLIENT_BLOCKED", "UNAUTHORIZED_IP"),
+    *("SUBSCRIPTION_NOT_FOUND", "SUBSCRIPTION_SUSPENDED"),
 )
 WAIT = ("API_RATE_LIMIT_EXCEEDED", "INTERNAL_SERVER_ERROR", "BAD_GATEWAY")
 PAGE = Response(403, {}, b"<html>")
 
 
-@pytest.mark.parametrize(
-    ("errors", "codes"),
-    [
-        pytest.param(["FORBIDDEN", "CONFLICT"], ["FORBIDDEN", "CONFLICT"], id="texts"),
-        pytest.param([{"message": "FORBIDDEN"}], ["FORBIDDEN"], id="objects with a message"),
-        pytest.param([{"code": "FORBIDDEN"}], ["FORBIDDEN"], id="objects with a code"),
-        pytest.param(
-            [{"message": "Go away!", "code": "FORBIDDEN"}], ["FORBIDDEN"], id="a message in words"
-        ),
-        pytest.param("FORBIDDEN", ["FORBIDDEN"], id="no list"),
-        pytest.param({}, [], id="an object"),
-        pytest.param(["Wrong: hunter2", 1, None, [], "x" * 99], [], id="nothing like a code"),
-    ],
-)
-def test_error_codes_are_read_from_every_form(errors: object, codes: list[str]) -> None:
-    assert codes_of(answer({"success": False, "errors": errors})) == codes
+def test_error_codes_are_read_from_every_form() -> None:
+    """A message in words is no code."""
+    both = {"message": "Go away!", "code": "FORBIDDEN"}
+    for errors in ([{"message": "FORBIDDEN"}], [{"code": "FORBIDDEN"}], [both], "FORBIDDEN"):
+        assert codes_of(answer({"success": False, "errors": errors})) == ["FORBIDDEN"]
+    two = ["FORBIDDEN", "CONFLICT"]
+    assert codes_of(answer({"success": False, "errors": two})) == two
+    odd: list[object] = ["Wrong: hunter2", 1, None, [], "x" * 99]
+    for none in ([], odd):
+        assert codes_of(answer({"success": False, "errors": none})) == []
     assert codes_of(answer([])) == []
 
 
-@pytest.mark.parametrize(
-    ("response", "meaning"),
-    [
-        pytest.param(with_token("a"), None, id="no refusal"),
-        pytest.param(refused(401), Refusal.DEAD, id="401"),
-        pytest.param(refused(403, "FORBIDDEN"), Refusal.DEAD, id="403 FORBIDDEN"),
-        pytest.param(refused(200, "UNAUTHORIZED"), Refusal.DEAD, id="200 UNAUTHORIZED"),
-        pytest.param(BARE, Refusal.DEAD, id="403 without a reason"),
-        pytest.param(PAGE, None, id="a page"),
-        pytest.param(refused(403, "BAD_CREDENTIALS"), Refusal.BAD_CREDENTIALS, id="role or token"),
-        pytest.param(refused(403, "INVALID_CLIENT_UUID"), None, id="no such workspace"),
-        pytest.param(refused(500, "FORBIDDEN"), None, id="down"),
-        pytest.param(refused(499, "FORBIDDEN"), Refusal.DEAD, id="another status"),
-    ],
-)
-def test_error_responses_that_mean_a_dead_token(
-    response: Response, meaning: Refusal | None
-) -> None:
-    assert refusal(response) is meaning
+def test_error_responses_that_mean_a_dead_token() -> None:
+    """`BAD_CREDENTIALS` may be about the role, too."""
+    dead = [refused(status, "FORBIDDEN") for status in (200, 403, 499)]
+    dead += [refused(401), refused(200, "UNAUTHORIZED"), BARE]
+    assert {refusal(response) for response in dead} == {Refusal.DEAD}
+    assert refusal(refused(403, "BAD_CREDENTIALS")) is Refusal.BAD_CREDENTIALS
+    others = [with_token("a"), PAGE, refused(403, "INVALID_CLIENT_UUID"), refused(500, "FORBIDDEN")]
+    assert {refusal(response) for response in others} == {None}
 
 
 @pytest.mark.parametrize("code", [*WAIT, *SHUT_OUT])
@@ -90,26 +71,13 @@ def test_codes_of_limits_and_blocks_mean_neither_dead_token_nor_rejection(
 
 
 @pytest.mark.parametrize(
-    "response",
-    [
-        pytest.param(refused(403, "BAD_CREDENTIALS"), id="as documented"),
-        pytest.param(answer({"error": "Unauthorized"}, 401), id="401 with another body"),
-        pytest.param(refused(403, "UNAUTHORIZED"), id="403 UNAUTHORIZED"),
-        pytest.param(refused(200, "BAD_CREDENTIALS"), id="under a success"),
-        pytest.param(refused(200), id="a success that is none, without a reason"),
-        pytest.param(BARE, id="403 without a reason"),
-        pytest.param(refused(500, "BAD_CREDENTIALS"), id="under a 500: it must not be repeated"),
-    ],
-)
-def test_responses_to_a_login_that_reject_the_credentials(response: Response) -> None:
-    with pytest.raises(CredentialRejected, match=r"^login: ") as error:
-        login_checked(response)
-    assert error.value.upstream_status == response.status
-
-
-@pytest.mark.parametrize(
     ("response", "error"),
     [
+        *((refused(status, "BAD_CREDENTIALS"), CredentialRejected) for status in (200, 403, 500)),
+        pytest.param(answer({"error": "Unauthorized"}, 401), CredentialRejected, id="other body"),
+        pytest.param(refused(403, "UNAUTHORIZED"), CredentialRejected, id="403 UNAUTHORIZED"),
+        pytest.param(refused(200), CredentialRejected, id="no success, and no reason"),
+        pytest.param(BARE, CredentialRejected, id="403 without a reason"),
         pytest.param(PAGE, UpstreamContractChanged, id="a page"),
         pytest.param(refused(403, "FORBIDDEN"), UpstreamRefused, id="a reason of its own"),
         pytest.param(refused(401, "API_RATE_LIMIT_EXCEEDED"), UpstreamUnavailable, id="too often"),
@@ -117,18 +85,20 @@ def test_responses_to_a_login_that_reject_the_credentials(response: Response) ->
         pytest.param(Response(200, {}, b"[]"), UpstreamContractChanged, id="a list"),
     ],
 )
-def test_responses_to_a_login_that_are_other_errors(
-    response: Response, error: type[BrokerError]
+def test_each_failure_of_a_login_has_its_error(
+    response: Response, error: type[UpstreamError]
 ) -> None:
-    """They cause no latch: the credentials may be right."""
-    with pytest.raises(error):
+    """A rejection under a 500 is one, too: it must not be repeated. Others cause no latch."""
+    with pytest.raises(error, match=r"^login: ") as raised:
         login_checked(response)
+    if error is CredentialRejected:
+        assert raised.value.upstream_status == response.status
 
 
-@pytest.mark.parametrize("response", [refused(200), refused(401), BARE])
-def test_a_later_step_refused_without_a_code_is_upstream_refused(response: Response) -> None:
-    with pytest.raises(UpstreamRefused, match=r"^enter: refused$"):
-        checked(response, "enter")
+def test_a_later_step_refused_without_a_code_is_upstream_refused() -> None:
+    for response in (refused(200), refused(401), BARE):
+        with pytest.raises(UpstreamRefused, match=r"^enter: refused$"):
+            checked(response, "enter")
 
 
 def test_a_login_without_a_response_body_succeeds() -> None:
@@ -136,38 +106,24 @@ def test_a_login_without_a_response_body_succeeds() -> None:
     login_checked(Response(200, {"x-auth-token": "a"}))
 
 
-@pytest.mark.parametrize(
-    ("response", "seconds"),
-    [
-        pytest.param(refused(403, "API_RATE_LIMIT_EXCEEDED"), 60, id="a limit that does not say"),
-        pytest.param(refused(403, "BAD_GATEWAY"), None, id="down: as the caller sees fit"),
-        pytest.param(
-            Response(429, {"retry-after": "7"}, b'{"errors": ["API_RATE_LIMIT_EXCEEDED"]}'),
-            7,
-            id="a limit that says",
-        ),
-    ],
-)
-def test_the_retry_after_of_an_unavailable_upstream(
-    response: Response, seconds: int | None
-) -> None:
-    with pytest.raises(UpstreamUnavailable) as error:
-        checked(response, "login")
-    assert error.value.retry_after == seconds
+def test_the_retry_after_of_an_unavailable_upstream() -> None:
+    """A limit that does not say is a minute."""
+    limit = b'{"errors": ["API_RATE_LIMIT_EXCEEDED"]}'
+    for response, seconds in (
+        (refused(403, "API_RATE_LIMIT_EXCEEDED"), 60),
+        (refused(403, "BAD_GATEWAY"), None),
+        (Response(429, {"retry-after": "7"}, limit), 7),
+    ):
+        with pytest.raises(UpstreamUnavailable) as error:
+            checked(response, "login")
+        assert error.value.retry_after == seconds
 
 
-@pytest.mark.parametrize(
-    ("value", "token"),
-    [
-        ("a/b+c==", "a/b+c=="),
-        ("Bearer a/b", "a/b"),
-        ("bearer  a/b ", "a/b"),
-        ("BEARER a/b", "a/b"),
-        ("Bearerish/a", "Bearerish/a"),
-    ],
-)
-def test_a_token_is_read_with_or_without_the_bearer_prefix(value: str, token: str) -> None:
-    assert token_of(with_token(value), "login", in_body=False) == token
+def test_a_token_is_read_with_or_without_the_bearer_prefix() -> None:
+    for value in ("a/b", "Bearer a/b", "bearer  a/b ", "BEARER a/b"):
+        assert token_of(with_token(value), "login", in_body=False) == "a/b"
+    for whole in ("a/b+c==", "Bearerish/a"):
+        assert token_of(with_token(whole), "login", in_body=False) == whole
 
 
 @pytest.mark.parametrize(
@@ -179,59 +135,39 @@ def test_an_invalid_token_is_an_error(value: str) -> None:
         token_of(with_token(value), "login", in_body=False)
 
 
-@pytest.mark.parametrize(
-    ("response", "in_body", "token"),
-    [
-        pytest.param(answer({"response": {"token": "b"}}), True, "b", id="as a member"),
-        pytest.param(
-            answer({"response": {"session": {"accessToken": "s"}}}), True, "s", id="in the session"
-        ),
-        pytest.param(
-            answer({"response": {"token": "Bearer b"}}), True, "b", id="a member with Bearer"
-        ),
-        pytest.param(with_token("h", token="b"), True, "h", id="the header wins"),
-        pytest.param(answer({"response": {"token": "b"}}), False, None, id="only if it is wanted"),
-        pytest.param(answer({"response": {"token": 1}}), True, None, id="a number"),
-        pytest.param(answer({"response": {"session": []}}), True, None, id="an odd session"),
-        pytest.param(answer({"response": None}), True, None, id="null"),
-        pytest.param(answer([]), True, None, id="a list"),
-    ],
-)
-def test_a_token_in_the_body_is_read_by_option_only(
-    response: Response, in_body: bool, token: str | None
-) -> None:
-    if token:
-        assert token_of(response, "login", in_body=in_body) == token
-    else:
+def in_body(**response: object) -> Response:
+    return answer({"response": response})
+
+
+def test_a_token_in_the_body_is_read_by_option_only() -> None:
+    """The header wins."""
+    session = in_body(session={"accessToken": "b"})
+    for response in (in_body(token="b"), in_body(token="Bearer b"), session):
+        assert token_of(response, "login", in_body=True) == "b"
+    assert token_of(with_token("h", token="b"), "login", in_body=True) == "h"
+    odd = (in_body(token=1), in_body(session=[]), answer({"response": None}), answer([]))
+    for response, is_wanted in ((in_body(token="b"), False), *((one, True) for one in odd)):
         with pytest.raises(UpstreamContractChanged):
-            token_of(response, "login", in_body=in_body)
+            token_of(response, "login", in_body=is_wanted)
 
 
-@pytest.mark.parametrize(
-    ("text", "expiry"),
-    [
-        pytest.param("2030-03-17T17:46:41", 1_900_000_001, id="no zone is UTC"),
-        pytest.param("2030-03-17T17:46:41.488732", 1_900_000_001, id="six decimals"),
-        pytest.param("2030-03-17T17:46:41.488732999", 1_900_000_001, id="nine decimals"),
-        pytest.param("2030-03-17T17:46:41Z", 1_900_000_001, id="Zulu"),
-        pytest.param("2030-03-17T18:46:41+01:00", 1_900_000_001, id="another zone"),
-        pytest.param("2030-03-17T17:46:40", None, id="this very second"),
-        pytest.param("0001-01-01T00:00:00+23:59", None, id="before any calendar"),
-        pytest.param("in a month", None, id="words"),
-        pytest.param(1_900_000_001, None, id="a number"),
-    ],
-)
-def test_the_expiry_of_a_session_is_read_in_each_format(text: object, expiry: int | None) -> None:
-    assert expiry_of(with_token("a", session={"expiration": text}), NOW) == expiry
+def expiry(text: object) -> int | None:
+    """Return the expiry of a session of which the vendor says *text*."""
+    return expiry_of(with_token("a", session={"expiration": text}), NOW)
 
 
-def test_an_expiry_without_a_time_zone_is_utc() -> None:
-    response = with_token("a", session={"expiration": "2030-03-17T17:46:41"})
+def test_the_expiry_of_a_session_is_read_in_each_format() -> None:
+    """Without a zone it is UTC."""
+    second = "2030-03-17T17:46:41"
+    for text in (second, f"{second}.488732", f"{second}.488732999", f"{second}Z"):
+        assert expiry(text) == NOW + 1
+    assert expiry("2030-03-17T18:46:41+01:00") == NOW + 1
     with local_time("JST-9"):
-        assert expiry_of(response, NOW) == NOW + 1
+        assert expiry(second) == NOW + 1
+    past = ("2030-03-17T17:46:40", "0001-01-01T00:00:00+23:59")
+    assert {expiry(text) for text in (*past, "in a month", NOW + 1)} == {None}
 
 
 @given(st.text() | st.datetimes().map(str))
 def test_an_expiry_is_in_the_future_or_unknown(text: str) -> None:
-    expiry = expiry_of(with_token("a", session={"expiration": text}), NOW)
-    assert expiry is None or expiry > NOW
+    assert (expiry(text) or NOW + 1) > NOW

@@ -43,17 +43,12 @@ def test_all_keys_and_options_are_read() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("written", "meant"),
-    [
-        (" https://api-platform.vntana.com/ ", "https://api-platform.vntana.com"),
-        ("https://api-platform.vntana.com/v1", "https://api-platform.vntana.com"),
-        ("https://api-platform.vntana.com/v1/", "https://api-platform.vntana.com"),
-        ("http://127.0.0.1:8082", "http://127.0.0.1:8082"),
-    ],
-)
-def test_a_base_url_is_normalised(written: str, meant: str) -> None:
-    assert Credentials.parse(KEY | {"base_url": written}).base_url == meant
+@pytest.mark.parametrize("end", ["/ ", "/v1", "/v1/"])
+def test_a_base_url_is_normalised(end: str) -> None:
+    home = "https://api-platform.vntana.com"
+    assert Credentials.parse(KEY | {"base_url": f" {home}{end}"}).base_url == home
+    local = "http://127.0.0.1:8082"
+    assert Credentials.parse(KEY | {"base_url": local}).base_url == local
 
 
 def test_the_lifetime_is_limited_to_that_of_vntana() -> None:

@@ -1,5 +1,6 @@
 """VNTANA's exchanges, driven step by step: the requests and their order."""
 
+from random import Random
 from typing import Any
 
 import pytest
@@ -39,18 +40,21 @@ from tests.vntana_examples import (
 )
 from token_broker.document import Document
 from token_broker.errors import (
+    BrokerError,
     InvalidRequest,
     UpstreamContractChanged,
     UpstreamRefused,
     UpstreamUnavailable,
 )
-from token_broker.exchange import NeedToken, Response
+from token_broker.exchange import NeedToken, ResolvedTo, Response
 from token_broker.flows.vntana import flow as vntana
 from token_broker.flows.vntana import requested
 from token_broker.flows.vntana.credentials import Credentials
 from token_broker.flows.vntana.organizations import LISTING
 from token_broker.records import replace
 from token_broker.tokens import Token, Variant
+from token_broker_fakes import registry
+from token_broker_fakes.vntana import FakeVntana
 
 
 def test_a_listing_logs_in_and_lists() -> None:
@@ -148,18 +152,18 @@ def test_options_change_method_and_headers_of_the_refresh() -> None:
     assert enter.headers == {"x-auth-token": "Bearer org/1", "clientuuid": SPACE}
 
 
+FORBIDDEN, BAD_CREDENTIALS = refused(403, "FORBIDDEN"), refused(200, "BAD_CREDENTIALS")
+
+
 @pytest.mark.parametrize(
     ("response", "result"),
     [
         (answer({"success": True, "errors": [], "response": {"uuid": ORG}}), True),
-        (answer(status=401), False),
-        (answer({"success": False, "errors": ["FORBIDDEN"]}, 403), False),
-        (answer({"success": False, "errors": ["BAD_CREDENTIALS"]}), False),
-        (answer({"success": False, "errors": ["SUBSCRIPTION_SUSPENDED"]}, 403), UpstreamRefused),
-        (answer({"success": False, "errors": ["API_RATE_LIMIT_EXCEEDED"]}), UpstreamUnavailable),
+        *((dead, False) for dead in (answer(status=401), FORBIDDEN, BAD_CREDENTIALS)),
+        (refused(403, "SUBSCRIPTION_SUSPENDED"), UpstreamRefused),
+        (refused(200, "API_RATE_LIMIT_EXCEEDED"), UpstreamUnavailable),
         (answer(status=502), UpstreamUnavailable),
-        (answer(), UpstreamContractChanged),
-        (answer(status=302), UpstreamContractChanged),
+        *((odd, UpstreamContractChanged) for odd in (answer(), answer(status=302))),
     ],
 )
 def test_a_check_reads_the_organization_of_the_token(response: Response, result: Any) -> None:
@@ -181,12 +185,12 @@ def test_logout_succeeds_with_any_response() -> None:
 
 
 @pytest.mark.parametrize(
-    ("session", "lifetime", "expires_at"),
+    ("expiration", "expires_at"),
     [
-        pytest.param({}, 300, NOW + 300, id="the secret's lifetime"),
-        pytest.param({"expiration": "2030-03-17T17:47:40"}, 300, NOW + 60, id="a shorter session"),
-        pytest.param({"expiration": "2031-01-01T00:00:00"}, 300, NOW + 300, id="a longer session"),
-        pytest.param({"expiration": "2020-01-01T00:00:00"}, 300, NOW + 300, id="a past session"),
+        pytest.param("", NOW + 300, id="the secret's lifetime"),
+        pytest.param("2030-03-17T17:47:40", NOW + 60, id="a shorter session"),
+        pytest.param("2031-01-01T00:00:00", NOW + 300, id="a longer session"),
+        pytest.param("2020-01-01T00:00:00", NOW + 300, id="a past session"),
     ],
 )
 @pytest.mark.parametrize(
@@ -197,58 +201,39 @@ def test_logout_succeeds_with_any_response() -> None:
     ],
 )
 def test_a_token_expires_with_its_session_or_after_the_configured_lifetime(
-    variant: Variant, before: list[object], session: object, lifetime: int, expires_at: int
+    variant: Variant, before: list[object], expiration: str, expires_at: int
 ) -> None:
-    credentials = Credentials(KEY.login, lifetime=lifetime)
+    credentials = Credentials(KEY.login, lifetime=300)
+    session = {"expiration": expiration} if expiration else {}
     answers = [*before, with_token("a/1", session=session)]
     assert held(vntana.exchange(credentials, variant, NOW), answers).expires_at == expires_at
 
 
-@pytest.mark.parametrize(
-    ("body", "inputs"),
-    [
-        ({}, {"organization": None, "workspace": None}),
-        ({"organization": "acme"}, {"organization": "acme", "workspace": None}),
-        ({"organization": None, "workspace": SPACE}, {"organization": None, "workspace": SPACE}),
-    ],
-)
-def test_the_request_fields_are_kept_unresolved(
-    body: dict[str, object], inputs: dict[str, object]
-) -> None:
-    document = Document(body, InvalidRequest)
-    variant = requested(document)
-    document.finish()
-    assert variant == Variant("asked", inputs)
-    assert vntana.VENDOR.resolve(KEY, variant) == variant
+def test_the_request_fields_are_kept_unresolved() -> None:
+    """Tokens are always shared."""
+    absent = {"organization": None, "workspace": None}
+    for body in ({}, {"organization": "acme"}, {"organization": None, "workspace": SPACE}):
+        document = Document(body, InvalidRequest)
+        variant = requested(document)
+        document.finish()
+        assert variant == Variant("asked", absent | body)
+        assert vntana.VENDOR.resolve(KEY, variant) == variant
+    assert vntana.VENDOR.is_shared is None
 
 
-@pytest.mark.parametrize(
-    ("named", "refused"),
-    [
-        ((None, None), None),
-        (("acme", None), None),
-        (("acme", "chairs"), None),
-        (("Acme", None), "organization"),
-        (("studio", None), "organization"),
-        ((None, "tables"), "workspace"),
-    ],
-)
-def test_a_pinned_field_accepts_only_the_value_of_the_secret(
-    named: tuple[str | None, str | None], refused: str | None
-) -> None:
+def test_a_pinned_field_accepts_only_the_value_of_the_secret() -> None:
     """Before any request. A resolved variant stays as it is."""
     pins = Credentials(KEY.login, "acme", "chairs", pinned=("organization", "workspace"))
-    variant = Variant("asked", dict(zip(("organization", "workspace"), named, strict=True)))
-    if refused:
-        with pytest.raises(InvalidRequest, match=f"^{refused}: is pinned"):
-            vntana.VENDOR.resolve(pins, variant)
-    else:
-        assert vntana.VENDOR.resolve(pins, variant) == variant
-    assert vntana.VENDOR.resolve(pins, IN_WORKSPACE) == IN_WORKSPACE
 
+    def variant(organization: str | None, workspace: str | None = None) -> Variant:
+        return Variant("asked", {"organization": organization, "workspace": workspace})
 
-def test_tokens_are_always_shared() -> None:
-    assert vntana.VENDOR.is_shared is None
+    for same in (variant(None), variant("acme"), variant("acme", "chairs"), IN_WORKSPACE):
+        assert vntana.VENDOR.resolve(pins, same) == same
+    others = [("organization", variant("Acme")), ("organization", variant("studio"))]
+    for name, other in (*others, ("workspace", variant(None, "tables"))):
+        with pytest.raises(InvalidRequest, match=f"^{name}: is pinned"):
+            vntana.VENDOR.resolve(pins, other)
 
 
 ROWS: st.SearchStrategy[dict[str, object]] = st.fixed_dictionaries(
@@ -273,16 +258,171 @@ def test_any_response_causes_a_documented_error_without_secrets(
     survives(lambda: at.converse(variant))
 
 
+def test_a_workspace_token_has_the_current_role() -> None:
+    """An administrator gets no workspace token, so the role has changed since.
+
+    It is that of the listing, which may lack the organization.
+    """
+    context = {"organization": ORG, "workspace": None, "role": "ORGANIZATION_ADMIN"}
+    before = [replace(organization_token(), context=context), with_token("space/1")]
+    listed = {"CLIENT_ORGANIZATION_VIEWER": listing(GUEST), "ORGANIZATION_ADMIN": listing()}
+    for role, kept in listed.items():
+        token = held(vntana.exchange(KEY, IN_WORKSPACE, NOW), [*before, kept])
+        assert token.context["role"] == role
+
+
+# After error responses and outages
+
+PROMOTED = listing(row(role="ORGANIZATION_OWNER"))
+DEAD = [
+    pytest.param(refused(401), id="401"),
+    pytest.param(answer({"status": 401, "error": "Unauthorized"}, 401), id="401, other body"),
+    pytest.param(refused(403, "FORBIDDEN"), id="403 FORBIDDEN"),
+    pytest.param(refused(200, "TOKEN_NOT_FOUND"), id="200 that is a failure"),
+    pytest.param(Response(403, {}, b"Forbidden"), id="403 without a reason"),
+]
+
+
+@pytest.mark.parametrize("dead", DEAD)
 @pytest.mark.parametrize(
-    ("kept", "role"),
+    ("variant", "before", "success", "result"),
     [
-        pytest.param(listing(GUEST), "CLIENT_ORGANIZATION_VIEWER", id="by the listing"),
-        pytest.param(listing(), "ORGANIZATION_ADMIN", id="which may lack it"),
+        pytest.param(IN_WORKSPACE, [], with_token("space/1"), "space/1", id="entering"),
+        pytest.param(ASKED, [listing(GUEST)], grid(row(SPACE)), IN_WORKSPACE, id="listing"),
     ],
 )
-def test_a_workspace_token_has_the_current_role(kept: Token, role: str) -> None:
-    """An administrator gets no workspace token, so the role has changed since."""
-    context = {"organization": ORG, "workspace": None, "role": "ORGANIZATION_ADMIN"}
-    before = replace(organization_token(), context=context)
-    token = held(vntana.exchange(KEY, IN_WORKSPACE, NOW), [before, with_token("space/1"), kept])
-    assert token.context["role"] == role
+def test_a_dead_organization_token_is_replaced_once(
+    variant: Variant, before: list[object], success: Response, result: object, dead: Response
+) -> None:
+    old, new = organization_token("org/1"), organization_token("org/2")
+    talk = vntana.exchange(KEY, variant, NOW)
+    next(talk)
+    for told in before:
+        talk.send(told)
+    talk.send(old)
+    assert reply(talk, dead).step == "check organization"
+    assert talk.send(dead) == NeedToken(IN_ORGANIZATION, rejected=old.fingerprint)
+    assert reply(talk, new).headers["x-auth-token"] == "Bearer org/2"
+    token = ended(talk, success)
+    assert (token.variant if isinstance(token, ResolvedTo) else token.value) == result
+
+
+@pytest.mark.parametrize("refusal", [*DEAD, refused(403, "BAD_CREDENTIALS")])
+def test_a_refusal_with_a_live_organization_token_replaces_nothing(refusal: Response) -> None:
+    """The refusal is then about the workspace. A new token would revoke the one others use."""
+    answers = [organization_token(), refusal, answer({"response": {}}), listing(GUEST)]
+    with pytest.raises(UpstreamRefused, match="enter workspace"):
+        held(vntana.exchange(KEY, IN_WORKSPACE, NOW), answers)
+
+
+def test_an_administrator_gets_the_organization_token() -> None:
+    """For an organization-level role ``BAD_CREDENTIALS`` means: keep the organization's token.
+
+    The role is looked up in a listing of the last minute.
+    """
+    live, bad = answer({"response": {}}), refused(403, "BAD_CREDENTIALS")
+    for age, role in ((60, "ORGANIZATION_ADMIN"), (61, "ORGANIZATION_OWNER")):
+        kept = listing(row(role="ORGANIZATION_ADMIN"), at=NOW - age)
+        answers = [organization_token(), bad, live, kept, *[PROMOTED] * (age > 60)]
+        found = held(vntana.exchange(KEY, IN_WORKSPACE, NOW), answers)
+        assert found == ResolvedTo(IN_ORGANIZATION, {"role": role})
+
+
+def test_a_dead_organization_token_is_replaced_once_and_by_another_one() -> None:
+    """Not in an outage. The broker returns the same token if it is too young to be dead."""
+    first, forbidden = organization_token("org/1"), refused(403, "FORBIDDEN")
+
+    def entering(*answers: object) -> object:
+        return held(vntana.exchange(KEY, IN_WORKSPACE, NOW), [first, *answers])
+
+    for dead in (refused(401), forbidden):
+        with pytest.raises(UpstreamRefused):
+            entering(dead, dead, organization_token("org/2"), dead)
+    with pytest.raises(UpstreamRefused):
+        entering(forbidden, forbidden, first)
+    with pytest.raises(UpstreamUnavailable, match="check organization: "):
+        entering(forbidden, Response(503))
+
+
+@pytest.mark.parametrize("rows", [[GUEST], []])
+def test_bad_credentials_of_another_role_may_mean_a_dead_token(rows: list[dict[str, Any]]) -> None:
+    """Or an organization that left the account. It is no rejection of the credentials."""
+    bad = refused(403, "BAD_CREDENTIALS")
+    answers = [organization_token("org/1"), bad, bad, organization_token("org/2")]
+    found = held(vntana.exchange(KEY, IN_WORKSPACE, NOW), [*answers, with_token("space/1")])
+    assert found.value == "space/1"
+    with pytest.raises(UpstreamRefused) as error:
+        held(vntana.exchange(KEY, IN_WORKSPACE, NOW), [*answers, bad, listing(*rows)])
+    assert error.value.upstream_code == "BAD_CREDENTIALS"
+
+
+STEPS: dict[str, tuple[Variant, list[object]]] = {
+    "login": (LISTING, []),
+    "list organizations": (LISTING, [with_token("login/1")]),
+    "enter organization": (IN_ORGANIZATION, [listing(row()), with_token("login/1")]),
+    "list workspaces": (ASKED, [listing(GUEST), organization_token()]),
+    "enter workspace": (IN_WORKSPACE, [organization_token()]),
+}
+"""Each step, and what leads to it."""
+CODES = [
+    (403, "API_RATE_LIMIT_EXCEEDED", UpstreamUnavailable),
+    (200, "BAD_GATEWAY", UpstreamUnavailable),
+    (401, "UNAUTHORIZED_IP", UpstreamRefused),
+]
+HALF = Response(200, {"x-auth-token": "a"}, b'{"succ')
+
+
+@pytest.mark.parametrize(
+    ("last", "error", "code"),
+    [
+        pytest.param(Response(503), UpstreamUnavailable, None, id="down"),
+        *(
+            pytest.param(refused(status, code), error, code, id=f"{code} under {status}")
+            for status, code, error in CODES
+        ),
+        pytest.param(Response(302), UpstreamContractChanged, None, id="redirected"),
+        pytest.param(Response(200, {}, b"<html>"), UpstreamContractChanged, None, id="a page"),
+        pytest.param(HALF, UpstreamContractChanged, None, id="truncated"),
+        pytest.param(answer({}), UpstreamContractChanged, None, id="neither token nor grid"),
+        pytest.param(answer({}, x_auth_token="a b"), UpstreamContractChanged, None, id="odd"),
+    ],
+)
+@pytest.mark.parametrize("step", STEPS)
+def test_the_error_of_a_failed_step_names_the_step(
+    step: str, last: Response, error: type[BrokerError], code: str | None
+) -> None:
+    variant, before = STEPS[step]
+    with pytest.raises(error, match=f"^{step}: ") as raised:
+        held(vntana.exchange(KEY, variant, NOW), [*before, last])
+    assert raised.value.upstream_code == code
+
+
+# With a fake that enforces VNTANA's rules
+
+MODES: list[dict[str, str]] = [
+    *({"success_errors": form} for form in ("object", "absent")),
+    *({"token_header": "x-auth-token"}, {"token_prefix": "bearer"}, {"other_answers": "decoy"}),
+    *({"single_session": "family"}, {"workspace_headers": "either"}),
+]
+DEAD_MODES: list[dict[str, str]] = [
+    *({"dead_token": status} for status in ("401", "403", "403_bad_credentials")),
+    {"dead_token": "403_bad_credentials", "failure_status": "200"},
+    {"dead_token": "401", "failure_status": "200", "failure_errors": "objects"},
+]
+
+
+@pytest.mark.parametrize("modes", [*MODES, *DEAD_MODES], ids=str)
+def test_a_workspace_is_renewed_after_its_organization_token_died(modes: dict[str, str]) -> None:
+    """In each mode that needs no option."""
+    fake = registry.new("vntana", clock=lambda: float(NOW), rng=Random(1))
+    assert isinstance(fake, FakeVntana)
+    fake.modes.update(modes)
+    credentials = vntana.VENDOR.parse(fake.demo_secret("http://127.0.0.1:9"))
+    at = MiniBroker(vntana.VENDOR, credentials, fake)
+    chairs = at.resolved(organization="studio", workspace="chairs")
+    for ask in (at.token, at.renew):
+        session = fake.session(ask(chairs).value)
+        assert session
+        assert (session.named, session.is_dead(NOW)) == ("workspace token of chairs", False)
+        fake.revoke()
+        at.now += 300 + 1

@@ -58,6 +58,11 @@ def test_each_name_of_an_organization_resolves_to_the_same_variant(
     assert held(asking(secret, call), answers) == TO_ORGANIZATION
 
 
+OF_HOME = {"organization": "home", "workspace": "x"}
+OF_ACME = {"organization": "acme", "workspace": SPACE}
+"""A workspace of the secret, and its organization."""
+
+
 @pytest.mark.parametrize(
     ("secret", "call"),
     [
@@ -66,16 +71,8 @@ def test_each_name_of_an_organization_resolves_to_the_same_variant(
         pytest.param({"organization": ORG, "workspace": SPACE}, {}, id="the secret's by uuids"),
         pytest.param({}, {"workspace": SPACE.upper()}, id="the call's uuid in any case"),
         pytest.param({"workspace": "x"}, {"workspace": SPACE}, id="the call's rather"),
-        pytest.param(
-            {"organization": "home", "workspace": "x"},
-            {"organization": "acme"},
-            id="the secret's workspace is no default for another organization",
-        ),
-        pytest.param(
-            {"organization": "acme", "workspace": SPACE},
-            {"organization": ORG},
-            id="but it is for the same one, however it is spelled",
-        ),
+        pytest.param(OF_HOME, {"organization": "acme"}, id="of home: no default elsewhere"),
+        pytest.param(OF_ACME, {"organization": ORG}, id="of acme: a default, however spelled"),
     ],
 )
 def test_each_name_of_a_workspace_resolves_to_the_same_variant(
@@ -115,13 +112,13 @@ def test_an_empty_list_is_a_configuration_error(kind: str) -> None:
         held(asking({}, {}), empty)
 
 
-@pytest.mark.parametrize("call", [{}, {"workspace": "b"}])
-def test_a_name_missing_in_an_incomplete_list_is_an_upstream_error(
-    call: dict[str, str],
-) -> None:
-    answers = [*LISTED["workspace"][:-1], grid(row(slug="a"), total=2)]
-    with pytest.raises(UpstreamContractChanged, match="list workspaces: only 1 of 2"):
-        held(asking({}, call), answers)
+def test_a_name_missing_in_an_incomplete_list_is_an_upstream_error() -> None:
+    """Another one is found."""
+    answers = [*LISTED["workspace"][:-1], grid(row(SPACE, slug="a"), total=2)]
+    for call in ({}, {"workspace": "b"}):
+        with pytest.raises(UpstreamContractChanged, match="list workspaces: only 1 of 2"):
+            held(asking({}, call), answers)
+    assert held(asking({}, {"workspace": "a"}), answers) == TO_WORKSPACE
 
 
 @pytest.mark.parametrize(
@@ -139,11 +136,11 @@ def test_a_uuid_is_accepted_if_the_list_is_incomplete_or_refused(listed: Respons
     assert held(asking({}, {"workspace": SPACE.upper()}), answers) == TO_WORKSPACE
 
 
-@pytest.mark.parametrize("role", ["ORGANIZATION_ADMIN", "CLIENT_ORGANIZATION_VIEWER"])
-def test_a_uuid_missing_in_a_complete_list_is_an_invalid_request(role: str) -> None:
-    answers = [listing(row(role=role)), organization_token(), grid(row(ORG, "a"))]
-    with pytest.raises(InvalidRequest, match=r"workspace: .*: a"):
-        held(asking({}, {"workspace": SPACE}), answers)
+def test_a_uuid_missing_in_a_complete_list_is_an_invalid_request() -> None:
+    for role in ("ORGANIZATION_ADMIN", "CLIENT_ORGANIZATION_VIEWER"):
+        answers = [listing(row(role=role)), organization_token(), grid(row(ORG, "a"))]
+        with pytest.raises(InvalidRequest, match=r"workspace: .*: a"):
+            held(asking({}, {"workspace": SPACE}), answers)
 
 
 def test_a_refused_list_of_workspaces_is_an_error_for_an_administrator() -> None:
@@ -152,11 +149,6 @@ def test_a_refused_list_of_workspaces_is_an_error_for_an_administrator() -> None
     answers = [listing(row()), organization_token(), refused, answer({"response": {}})]
     with pytest.raises(UpstreamRefused, match="list workspaces: refused"):
         held(asking({}, {"workspace": SPACE}), answers)
-
-
-def test_a_name_is_found_in_an_incomplete_list() -> None:
-    answers = [listing(GUEST), organization_token(), grid(row(SPACE, "a"), total=2)]
-    assert held(asking({}, {"workspace": "a"}), answers) == TO_WORKSPACE
 
 
 @pytest.mark.parametrize(("age", "is_listed_again"), [(300, False), (301, True)])
@@ -182,32 +174,25 @@ def test_an_organization_is_entered_by_a_listing_of_at_most_five_minutes(
 
 @pytest.mark.parametrize("variant", [ASKED, IN_ORGANIZATION])
 def test_an_old_listing_without_the_wanted_entry_is_replaced(variant: Variant) -> None:
-    """It is reported like a rejected token, so one caller lists for all."""
+    """It is reported like a rejected token, so one caller lists for all.
+
+    A recent one is not replaced: a wrong name must not cause a login on each call.
+    """
     old = listing(at=NOW - 300 - 1)
     talk = vntana.exchange(KEY, variant, NOW)
     next(talk)
     assert talk.send(old) == NeedToken(LISTING, rejected=old.fingerprint)
-
-
-def test_a_recent_listing_is_not_replaced() -> None:
-    """A wrong name must not cause a login on each call."""
     with pytest.raises(NotConfigured):
         held(vntana.exchange(KEY, ASKED, NOW), [listing(at=NOW - 300)])
 
 
-@pytest.mark.parametrize(
-    ("role", "needs_workspace"),
-    [
-        ("ORGANIZATION_OWNER", False),
-        ("ORGANIZATION_ADMIN", False),
-        ("CLIENT_ORGANIZATION_ADMIN", True),
-        (None, True),
-    ],
-)
-def test_roles_that_need_a_workspace_token(role: str | None, needs_workspace: bool) -> None:
-    spaces = [organization_token(), grid(row(SPACE, "chairs"))] * needs_workspace
-    result = held(vntana.exchange(KEY, ASKED, NOW), [listing(row(role=role)), *spaces])
-    assert result.variant.kind == ("workspace" if needs_workspace else "organization")
+def test_roles_that_need_a_workspace_token() -> None:
+    """All but those of the organization."""
+    spaces = [organization_token(), grid(row(SPACE, "chairs"))]
+    for role in ("ORGANIZATION_OWNER", "ORGANIZATION_ADMIN", "CLIENT_ORGANIZATION_ADMIN", None):
+        needs = role is None or role.startswith("CLIENT")
+        found = held(vntana.exchange(KEY, ASKED, NOW), [listing(row(role=role)), *spaces * needs])
+        assert found.variant.kind == ("workspace" if needs else "organization")
 
 
 def test_equal_listings_have_different_fingerprints() -> None:

@@ -21,7 +21,7 @@ from token_broker.probing import (
     described,
     observing,
 )
-from token_broker.tokens import Token, Variant
+from token_broker.tokens import Variant
 
 OVER = ""
 """There is no token, and no further request may be sent: the vendor is down or no time is left."""
@@ -54,15 +54,13 @@ QUESTIONS = (
 )
 
 
-def exchange(
-    credentials: Credentials, variant: Variant, now: int, kept: Token | None, observed: Observed
-) -> Exchange:
+def exchange(credentials: Credentials, variant: Variant, now: int, observed: Observed) -> Exchange:
     """Generate a token, test what is not documented, and return a token that was not consumed."""
 
     def see(response: Response) -> None:
         _note_expiration(response, now, observed)
 
-    token = yield from observing(flow.exchange(credentials, variant, now, kept), see)
+    token = yield from observing(flow.exchange(credentials, variant, now), see)
     observed.has_token = True
     spare = yield from _leave_out(credentials, variant.inputs["parameters"], observed)
     if spare is OVER:
@@ -71,7 +69,7 @@ def exchange(
         is_used_up = yield from _verify(credentials, spare or token.value, observed)
     if is_used_up and not spare:
         observed.has_token = False
-        token = yield from flow.exchange(credentials, variant, now, kept)
+        token = yield from flow.exchange(credentials, variant, now)
     return token
 
 

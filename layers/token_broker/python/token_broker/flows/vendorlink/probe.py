@@ -93,9 +93,7 @@ class _Session:
         self.answer = response
 
 
-def exchange(
-    credentials: Credentials, _variant: Variant, now: int, _kept: Token | None, observed: Observed
-) -> Exchange:
+def exchange(credentials: Credentials, _variant: Variant, now: int, observed: Observed) -> Exchange:
     """Log in, try each documented way to extend the session, and return its last token."""
     token = yield from flow.log_in(credentials, now)
     observed.has_token = True
@@ -128,7 +126,6 @@ def _find_way(session: _Session, observed: Observed) -> Conversation[None]:
     goes_on = yield from _find_renewal(session, renewal, observed)
     if goes_on and key == "both":
         yield from _find_keys(session, observed)
-        session.credentials = dataclasses.replace(session.credentials, extend_key=key)
 
 
 def _ways(credentials: Credentials) -> Iterator[tuple[str, str]]:

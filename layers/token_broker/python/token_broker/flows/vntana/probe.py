@@ -21,7 +21,7 @@ from token_broker.probing import (
     described,
     relayed,
 )
-from token_broker.tokens import Token, Variant
+from token_broker.tokens import Variant
 
 WORKSPACE = "enter workspace"
 ENTRIES = {"enter organization": ("both",), WORKSPACE: ("both", "client")}
@@ -56,9 +56,7 @@ QUESTIONS = (
 )
 
 
-def exchange(
-    credentials: Credentials, variant: Variant, now: int, kept: Token | None, observed: Observed
-) -> Exchange:
+def exchange(credentials: Credentials, variant: Variant, now: int, observed: Observed) -> Exchange:
     """Exchange as the flow does. If an entry is refused, try its other forms."""
     # Accept a token in either place, and begin with all headers: some forms remove one.
     adapted = replace(credentials, token_from_body=True, workspace_headers="both")
@@ -71,7 +69,7 @@ def exchange(
             _note_place(answer, observed)
         return answer
 
-    return relayed(flow.exchange(adapted, variant, now, kept), relay)
+    return relayed(flow.exchange(adapted, variant, now), relay)
 
 
 def _enter(
@@ -138,8 +136,8 @@ def _note_way(request: Request, method: str, headers: str, observed: Observed) -
 
 
 def _note_refusals(request: Request, refused: dict[str, Response], observed: Observed) -> None:
-    told = {way: next(iter(api.codes_of(answer)), None) for way, answer in refused.items()}
-    texts = [f"{way}: {described(answer, told[way])}" for way, answer in refused.items()]
+    codes = {way: next(iter(api.codes_of(answer)), None) for way, answer in refused.items()}
+    texts = [f"{way}: {described(answer, codes[way])}" for way, answer in refused.items()]
     question = "workspace_headers" if request.step == WORKSPACE else "refresh_method"
     observed.note(question, f"no way works ({'; '.join(texts)})")
 
