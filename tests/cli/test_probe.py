@@ -372,6 +372,11 @@ def test_probe_reports_a_concurrent_change(
         ({}, {"lifetime": 600}, {"lifetime": 600}),
         ({"lifetime": 600}, {"lifetime": DEFAULT}, {}),
         ({"lifetime": DEFAULT}, {}, {"lifetime": DEFAULT}),
+        (
+            {"lifetime": DEFAULT},
+            {"refresh_method": "GET"},
+            {"lifetime": DEFAULT, "refresh_method": "GET"},
+        ),
         ({"lifetime": 600}, {"refresh_method": "GET"}, {"lifetime": 600, "refresh_method": "GET"}),
     ],
 )
