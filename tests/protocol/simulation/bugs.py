@@ -313,7 +313,7 @@ def check_unreported(record: Any, **changes: Any) -> Any:
 
 @BUGS.around(Check, "_credentials", "a token is checked where it was made", near=39)
 def check_elsewhere(original: Any, self: Check, _version: str | None) -> Any:
-    return original(self, None)
+    return original(self, self._deps.secrets.current(self._connection).version)
 
 
 @BUGS.around(Check, "run", "a check does not replace a live token")
