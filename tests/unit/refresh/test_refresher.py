@@ -188,8 +188,13 @@ def test_a_rejection_by_a_step_does_not_replace_a_token_under_a_minute_old(
 # Waiting
 
 
-def test_calls_without_the_lease_wait_for_the_holders_token() -> None:
-    broker = MemoryBroker()
+@pytest.mark.parametrize(
+    ("flow", "variant"),
+    [("vendorlink", LOGIN), ("editor", Variant("asked", {"parameters": {"userId": "1"}}))],
+)
+def test_calls_without_the_lease_wait_for_its_holder(flow: str, variant: Variant) -> None:
+    """That of the token, or of the gate of its connection: less and less often."""
+    broker = MemoryBroker(flow)
     broker.put(lease_owner="a", lease_until=NOW + 9)
     sleep = broker.deps.clock.sleep
 
@@ -199,7 +204,7 @@ def test_calls_without_the_lease_wait_for_the_holders_token() -> None:
             broker.put(lease_owner=None, lease_until=None)
 
     broker.deps = replace(broker.deps, clock=replace(broker.deps.clock, sleep=wake))
-    held, source = refresher(broker).obtain(LOGIN, Requirement())
+    held, source = refresher(broker).obtain(variant, Requirement())
     assert (source, held.item.generation) == ("exchange", 1)
     assert broker.slept == pytest.approx([0.05, 0.1, 0.2, 0.25])
     assert broker.telemetry.of("wait") == [{"milliseconds": 600}]
@@ -240,6 +245,15 @@ def test_a_failed_commit_is_repeated() -> None:
     assert broker.slept == [0.1, 0.1, 0.1]
     assert broker.item().generation == 1
     assert broker.telemetry.of("unkept") == []
+
+
+def test_a_nested_commit_is_repeated_while_the_outer_exchange_has_time_for_its_own() -> None:
+    """Of 29 seconds, the outer one keeps two for requests and four for its commit."""
+    broker = MemoryBroker("vntana")
+    broken_commit(broker, 1000)
+    with pytest.raises(Exception, match="store_unavailable"):
+        broker.call(organization="studio", workspace="chairs")
+    assert sum(broker.slept) == pytest.approx(29 - 2 - 4, abs=0.2)
 
 
 def test_a_token_that_cannot_be_stored_is_handed_out_and_others_wait() -> None:

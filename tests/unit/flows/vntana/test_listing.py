@@ -50,6 +50,7 @@ def test_an_entry_is_chosen_by_slug_uuid_or_if_it_is_the_only_one() -> None:
     """A uuid in any case; the only one of a complete list."""
     one, one_of_two = Listing([ACME], 1), Listing([ACME], 2)
     assert BOTH.only("acme") == BOTH.only(ORG.upper()) == ACME
+    assert Listing([in_capitals := Entry(ORG.upper(), "acme")], 1).only(ORG) == in_capitals
     assert one.only(None) == one_of_two.only("acme") == ACME
     assert BOTH.only("Acme") is BOTH.only(None) is one_of_two.only(None) is None
     same_slug, uuid_as_slug = Entry(SPACE, "acme"), Entry("u", ORG)
