@@ -3,8 +3,10 @@
 import json
 import re
 import shlex
+import time
 import tomllib
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,6 +31,7 @@ FIXED = {"Stage": "new", "Architecture": "arm64", "Release": "1700000000"}
 OTHERS = """
 [prod.deploy.parameters]
 tags = ["team=a"]
+image_repositories = { Function = "here" }
 parameter_overrides = [
   "WarmVntana=[{\\"connection\\": \\"acme\\"}]",
 ]
@@ -109,7 +112,7 @@ def test_every_stage_is_deployed_with_the_same_options(stage: str) -> None:
     command = deploy.arguments(stage, "eu-west-1", {"Stage": stage}, confirm=False)
     assert {"CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND", "--no-confirm-changeset"} <= set(command)
     assert command[command.index("--s3-prefix") + 1] == f"token-broker-{stage}"
-    assert "--resolve-s3" in command
+    assert {"--resolve-s3", "--no-fail-on-empty-changeset"} <= set(command)
 
 
 @given(value=st.text())
@@ -183,6 +186,20 @@ def test_a_stack_that_may_not_be_seen_is_an_error() -> None:
         cloudformation.add_client_error("describe_stacks", "AccessDenied")
         with pytest.raises(ClientError, match="AccessDenied"):
             account.stack("token-broker-new")
+
+
+def test_a_policy_that_was_never_made_is_attached_to_nobody() -> None:
+    """A failed creation lists it without an ARN."""
+    account = Account(boto3.session.Session("local", "local", region_name="eu-west-1"))
+    unmade = {
+        "LogicalResourceId": "CallVntana",
+        "ResourceType": "AWS::IAM::ManagedPolicy",
+        "ResourceStatus": "CREATE_FAILED",
+        "LastUpdatedTimestamp": datetime.now(UTC),
+    }
+    with Stubber(account._stacks) as cloudformation:
+        cloudformation.add_response("list_stack_resources", {"StackResourceSummaries": [unmade]})
+        assert list(account.attached("token-broker-new")) == []
 
 
 def test_a_rollback_of_the_creation_deletes_the_table() -> None:
@@ -394,8 +411,11 @@ def test_a_policy_that_is_still_attached_is_not_deleted(
     assert runs() == []
     assert (tmp_path / "samconfig.toml").read_text() == CONFIG, "nothing refused is stored"
     monkeypatch.setenv("PARAMETERS", "Team1=orders Team2=billing")
-    assert deploy.main(program, "old", "arm64") == 0
+    begun = int(time.time())
+    assert deploy.main(program, "old", "arm64", "--guided", "--debug") == 0
     [command] = runs()
+    assert ("--guided" in command, command[-1]) == (False, "--debug"), "only one is for SAM"
+    assert int(re.findall(r'Release="(\d+)"', str(command))[0]) >= begun, "it makes new versions"
     assert {'Team2="billing"', 'DeletionProtection="enabled"'} <= set(command)
     assert settings.kept((tmp_path / "samconfig.toml").read_text(), "old").parameters == {
         "Team1": "orders",
@@ -418,6 +438,5 @@ def test_a_policy_that_is_still_attached_is_not_deleted(
     left = {each["Key"] for each in boto3.client("s3").list_objects_v2(Bucket="teams")["Contents"]}
     assert left == {"team.json", "token-broker-older/2.template"}
     assert destroy.main("old") == "There is no stack token-broker-old in eu-west-1."
-    elsewhere = settings.written(CONFIG, "old", Settings("eu-north-1", {}))
-    (tmp_path / "samconfig.toml").write_text(elsewhere)
+    (tmp_path / "samconfig.toml").write_text('[old.deploy.parameters]\nregion = "eu-north-1"')
     assert destroy.main("old") == "There is no stack token-broker-old in eu-north-1."
