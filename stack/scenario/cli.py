@@ -18,9 +18,9 @@ def run(system: System, report: Report) -> None:
     """Run each command under each policy."""
     account = system.account
     system.connect("vendorlink", "acme")
-    identities = {name: account.session(f"operator-{name}", system.arn(name)) for name in POLICIES}
+    identities = {name: account.session(f"cli-{name}", system.arn(name)) for name in POLICIES}
     document = json.dumps(system.secret("vendorlink"))
-    both = account.session("operator-both", system.arn("Operate"), system.arn("Connect"))
+    both = account.session("cli-both", system.arn("Operate"), system.arn("Connect"))
     with report.check("Operate and Connect together: the doctor finds nothing") as check:
         findings = json.loads(run_command(system, both, "doctor").stdout)["findings"]
         check.equals([finding for finding in findings if finding["level"] != "ok"], [])
@@ -54,7 +54,7 @@ COMMANDS = {
 def probe_option(system: System, report: Report) -> None:
     """Probe a vendor that needs an option, and find the option in the secret."""
     secret = system.connect("vntana", "optioned")
-    both = system.account.session("operator-probing", system.arn("Probe"), system.arn("Connect"))
+    both = system.account.session("cli-probing", system.arn("Probe"), system.arn("Connect"))
     modes = system.fakes["vntana"].modes
     default, modes.refresh_method = modes.refresh_method, "GET"
     with report.check("Probe and Connect together: the probe writes the option") as check:
