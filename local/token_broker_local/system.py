@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 import boto3
 
@@ -17,11 +16,7 @@ from token_broker_local.states import States
 
 
 @contextmanager
-def running(
-    addresses: Addresses,
-    folder: Path = functions.FOLDER,
-    report: functions.Report = functions.ignore,
-) -> Iterator[None]:
+def running(addresses: Addresses, report: functions.Report = functions.ignore) -> Iterator[None]:
     """Run all servers within this context; they respond when it is entered.
 
     The environment must be set: the functions read it when they are loaded. *report* is
@@ -38,7 +33,7 @@ def running(
         vendors = {flow: addresses.url(flow) for flow in FLOWS}
         controls = Controls(addresses.url("gateway"), vendors)
         page = Dashboard(Metrics(), states, controls=controls)
-        loaded.update(functions.load_all(folder, report, page.record))
+        loaded.update(functions.load_all(report=report, on_output=page.record))
         gateway = Gateway(loaded, report=report, dashboard=page)
         stack.enter_context(serving.serving(gateway, addresses.ports["gateway"]))
         yield

@@ -144,6 +144,8 @@ def test_a_skeleton_passes_the_linter_under_any_name(tmp_path: Path, name: str) 
     shutil.copytree(ROOT / "events", tmp_path / "events")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     skeleton.main(name, tmp_path)
+    descriptor = (tmp_path / f"tools/token_broker_descriptors/{name}.py").read_text()
+    assert f"position={len(descriptors())}," in descriptor, "the next one"
     ran(tmp_path, "-m", "ruff", "check", "--no-cache", "--quiet", "--ignore=INP001", ".")
     ran(tmp_path, "-m", "ruff", "format", "--no-cache", "--check", "--quiet", ".")
 

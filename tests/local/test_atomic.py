@@ -4,7 +4,8 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
@@ -12,6 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
+from tests.waiting import PATIENCE_SECONDS
 from token_broker_local import provisions, services
 from token_broker_local.addresses import TABLE
 
@@ -73,3 +75,23 @@ def won(dynamodb: "DynamoDBClient", number: int, barrier: threading.Barrier) -> 
     except ClientError as error:
         return error.response["Error"]["Code"] != "ConditionalCheckFailedException"
     return True
+
+
+def test_a_client_that_sends_its_body_slowly_delays_no_other() -> None:
+    """Another request is answered while its body is read."""
+    service = services.Atomic(lambda environ, _: [environ["wsgi.input"].read()])
+    with ThreadPoolExecutor(1) as pool:
+
+        class Slow(BytesIO):
+            def read(self, *size: Any) -> bytes:
+                other = pool.submit(called, service, BytesIO(b"other"))
+                assert other.result(PATIENCE_SECONDS) == [b"other"]
+                return super().read(*size)
+
+        assert called(service, Slow(b"slow")) == [b"slow"]
+
+
+def called(service: services.Atomic, body: BytesIO) -> list[bytes]:
+    """Return the answer to *body*."""
+    environ = {"CONTENT_LENGTH": str(len(body.getvalue())), "wsgi.input": body}
+    return [*service(environ, lambda *_: lambda _: None)]

@@ -15,7 +15,7 @@ from token_broker_local.addresses import FLOWS
 from token_broker_local.controls import ACTIONS, RESPONSE_MEMBERS, STATE_MEMBERS, Controls
 from token_broker_local.dashboard import CALL, FILES, MAX_COMMAND_BYTES, SWITCH, Dashboard
 from token_broker_local.gateway import Gateway
-from token_broker_local.messages import HttpRequest, HttpResponse
+from token_broker_local.messages import GatewayError, HttpRequest, HttpResponse
 from token_broker_local.metrics import Metrics
 
 FLOW = FLOWS[0]
@@ -163,6 +163,14 @@ def test_the_error_of_the_fake_is_passed_on(fake: Fake[Any]) -> None:
 def test_an_unreachable_api_is_a_502(fake: Fake[Any]) -> None:
     command = {"flow": FLOW, "connection": "demo", "action": "token"}
     assert posted(fake, command, path=CALL).status == 502
+
+
+def test_an_api_that_ends_its_response_early_is_a_502(fake: Fake[Any]) -> None:
+    """Here a fake stands for it."""
+    fake.fail("cut")
+    command = {"flow": FLOW, "connection": "demo", "action": "token"}
+    with pytest.raises(GatewayError, match="No response"):
+        Controls(fake.url, {}).call(command)
 
 
 def test_an_unreachable_fake_is_listed_with_its_error(fake: Fake[Any]) -> None:

@@ -161,7 +161,7 @@ def test_a_percentile_of_few_values_is_one_that_so_many_do_not_exceed() -> None:
 def test_the_number_of_series_and_points_is_bounded(figures: Metrics, clock: Clock) -> None:
     """Further series are counted together."""
     for number in range(MAX_SERIES * 2):
-        figures.record(hand_out(source=f"source {number}"))
+        figures.record(hand_out(source=f"source {number}", flow=f"flow {number}"))
         clock.now += 0.01
     assert len(figures._tallies) <= MAX_SERIES + 2
     assert sums(figures)[OTHERS] > 1

@@ -10,7 +10,15 @@ import pytest
 
 from tests.subjects import FLOWS
 from tests.waiting import PATIENCE_SECONDS
-from token_broker_local.functions import RESPONSE_LIMIT, Function, LambdaContext, load, load_all
+from token_broker_local.functions import (
+    RESPONSE_LIMIT,
+    Function,
+    LambdaContext,
+    Outcome,
+    load,
+    load_all,
+)
+from token_broker_local.messages import HttpRequest, HttpResponse
 
 
 def called(
@@ -91,6 +99,20 @@ def test_an_answer_beyond_lambdas_limit_is_an_error(beyond: int, is_too_large: b
     answer, failed = called(lambda *_: "x" * size)
     assert failed is is_too_large
     assert not failed or answer["errorType"] == "Function.ResponseSizeTooLarge"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Outcome(b"t0ken"),
+        HttpRequest("GET", "/", "t0ken", [("Authorization", "t0ken")], b"t0ken"),
+        HttpResponse(200, [("Authorization", "t0ken")], b"t0ken"),
+    ],
+    ids=type,
+)
+def test_no_repr_shows_a_token(value: object) -> None:
+    """A traceback or a log may show it."""
+    assert "t0ken" not in repr(value)
 
 
 def test_functions_in_files_of_equal_name_are_separate(tmp_path: Path) -> None:

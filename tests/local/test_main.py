@@ -16,7 +16,7 @@ import pytest
 from tests.ports import free_ports
 from tests.processors import spent_by, spent_by_ended
 from tests.subjects import FLOWS
-from tests.waiting import SOON_SECONDS
+from tests.waiting import SOON_SECONDS, wait_until
 from token_broker_local import environment, ports
 from token_broker_local.addresses import Addresses
 
@@ -48,8 +48,7 @@ def wait_for_handlers(pid: int) -> None:
         time.sleep(1)
         return
     bit = 1 << (signal.SIGTERM - 1)
-    while not bit & int(re.findall(r"SigCgt:\s*(\w+)", status.read_text())[0], 16):
-        time.sleep(0.002)
+    wait_until(lambda: bit & int(re.findall(r"SigCgt:\s*(\w+)", status.read_text())[0], 16))
 
 
 def ended(process: "subprocess.Popen[str]") -> tuple[int, str]:

@@ -120,6 +120,25 @@ def test_a_label_that_moves_sends_its_event(
     assert events.empty()
 
 
+@pytest.mark.parametrize(
+    ("request_", "is_sent"),
+    [
+        ({"VersionStages": ["blue", "AWSCURRENT"]}, True),
+        ({"VersionStages": ["blue"]}, False),
+        ({"VersionStage": "AWSCURRENT", "MoveToVersionId": "one"}, True),
+        ({"VersionStage": "blue", "MoveToVersionId": "one"}, False),
+        ({}, True),
+    ],
+)
+def test_only_the_current_label_sends_the_event_of_a_label(
+    request_: dict[str, Any], is_sent: bool
+) -> None:
+    """Alone or among others; without any, a new version gets it."""
+    made = {} if "MoveToVersionId" in request_ else {"VersionId": "one"}
+    event = secret_events.label_event(request_, {"ARN": "arn", "Name": "name", **made})
+    assert (event is not None) is is_sent
+
+
 def test_other_operations_on_secrets_send_no_event(
     secrets: "SecretsManagerClient", events: Events
 ) -> None:

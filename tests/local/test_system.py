@@ -218,7 +218,7 @@ def status_of(running: Running, connection: str) -> Any:
 def test_the_log_has_a_line_for_each_call_and_no_secret(
     running: Running, secrets: "SecretsManagerClient"
 ) -> None:
-    """With a description of the result."""
+    """With a description of the result; also for a request that the gateway refuses."""
     canary = "s3cret-c4nary"
     document = {"email": "a@b.c", "password": canary, "base_url": running.addresses.url("vntana")}
     name = secret_name("vntana", "wrong")
@@ -227,6 +227,7 @@ def test_the_log_has_a_line_for_each_call_and_no_secret(
     _, first = running.call("POST", "/v1/vntana/wrong/token")
     _, again = running.call("POST", "/v1/vntana/wrong/token")
     _, token = running.call("POST", "/v1/vntana/demo/token")
+    running.call("GET", "/v1/nobody/demo")
     after = running.heard()
     lines = [line for line in running.lines[before:after] if " POST " in line]
     assert (first["code"], again["code"]) == ("credential_rejected", "credential_latched")
@@ -236,6 +237,8 @@ def test_the_log_has_a_line_for_each_call_and_no_secret(
     assert " POST /v1/vntana/demo/token 200 " in lines[2]
     assert token["fingerprint"] in lines[2]
     assert len(lines) == 4, "the last one is of who listened"
+    refused = " GET /v1/nobody/demo 403 | Missing Authentication Token\n"
+    assert [line.endswith(refused) for line in running.lines[before:after]].count(True) == 1
     everything = "".join([*running.lines, *running.banner])
     assert canary not in everything
     assert token["headers"]["X-AUTH-TOKEN"].removeprefix("Bearer ") not in everything

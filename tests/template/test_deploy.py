@@ -3,8 +3,10 @@
 import json
 import re
 import shlex
+import time
 import tomllib
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,6 +31,7 @@ FIXED = {"Stage": "new", "Architecture": "arm64", "Release": "1700000000"}
 OTHERS = """
 [prod.deploy.parameters]
 tags = ["team=a"]
+image_repositories = { Function = "here" }
 parameter_overrides = [
   "WarmVntana=[{\\"connection\\": \\"acme\\"}]",
 ]
@@ -70,19 +73,30 @@ def test_written_settings_are_read_back(text: str, stage: str) -> None:
     assert after == before
 
 
-def test_region_and_alarm_topic_are_asked_for_once() -> None:
-    """Stored answers are not asked for again."""
+@pytest.mark.parametrize("topic", ["arn:topic", ""])
+def test_region_and_alarm_topic_are_asked_for_once(topic: str) -> None:
+    """Stored answers are not asked for again, nor is the answer that there is no topic."""
     questions: list[str] = []
 
     def ask(question: str) -> str:
         questions.append(question)
-        return "" if "region" in question else "arn:topic"
+        return "" if "region" in question else topic
 
     chosen = deploy.answered(Settings(None, {"LogLevel": "DEBUG"}), "eu-west-1", ask)
-    assert chosen == Settings("eu-west-1", {"LogLevel": "DEBUG", "AlarmTopicArn": "arn:topic"})
+    assert chosen == Settings("eu-west-1", {"LogLevel": "DEBUG", "AlarmTopicArn": topic})
     assert len(questions) == 2
     assert deploy.answered(chosen, "us-east-1", ask) == chosen
     assert len(questions) == 2
+
+
+def test_given_parameters_replace_stored_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others stay, as does the region. A value may have an equals sign."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    monkeypatch.setenv("PARAMETERS", "Team1=sales AlarmTopicArn=a=b")
+    stored = Settings("eu-north-1", {"Team1": "orders", "LogLevel": "DEBUG"})
+    chosen = deploy.chosen(settings.written("", "dev", stored), "dev", guided=False)
+    expected = {"Team1": "sales", "LogLevel": "DEBUG", "AlarmTopicArn": "a=b"}
+    assert chosen == Settings("eu-north-1", expected)
 
 
 def test_an_unknown_parameter_is_reported() -> None:
@@ -98,7 +112,7 @@ def test_every_stage_is_deployed_with_the_same_options(stage: str) -> None:
     command = deploy.arguments(stage, "eu-west-1", {"Stage": stage}, confirm=False)
     assert {"CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND", "--no-confirm-changeset"} <= set(command)
     assert command[command.index("--s3-prefix") + 1] == f"token-broker-{stage}"
-    assert "--resolve-s3" in command
+    assert {"--resolve-s3", "--no-fail-on-empty-changeset"} <= set(command)
 
 
 @given(value=st.text())
@@ -122,13 +136,14 @@ class CloudFormation(Account):
 
     def delete(self, name: str) -> None:
         assert name == "token-broker-new"
+        assert self.deployed == Deployed("ROLLBACK_COMPLETE", {}), "there is nothing to delete"
         self.deployed = None
 
     def sam(self, arguments: list[str]) -> int:
         self.decoded_context.append(arguments)
         is_protected = 'DeletionProtection="enabled"' in arguments
         status = self._failures.pop(0) if self._failures else 0
-        if self.deployed is None:
+        if self.deployed in (None, Deployed("REVIEW_IN_PROGRESS", {})):
             left = "ROLLBACK_FAILED" if is_protected else "ROLLBACK_COMPLETE"
             self.deployed = Deployed(left if status else "CREATE_COMPLETE", {})
             return status
@@ -155,10 +170,11 @@ def test_a_failed_creation_can_be_repeated() -> None:
 
 @pytest.mark.parametrize("status", [None, "ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS"])
 def test_a_stack_without_resources_is_created_in_two_steps(status: str | None) -> None:
-    """Also one of which only a change set was made."""
+    """Also one of which only a change set was made. A given protection is that of the second."""
     before = Deployed(status, {}) if status else None
-    protections = [each["DeletionProtection"] for each in deploy.steps(before, {})]
-    assert protections == ["disabled", "enabled"]
+    for wanted, last in (({}, "enabled"), ({"DeletionProtection": "disabled"}, "disabled")):
+        protections = [each["DeletionProtection"] for each in deploy.steps(before, wanted)]
+        assert protections == ["disabled", last]
     assert list(deploy.problems(before, {})) == []
 
 
@@ -170,6 +186,20 @@ def test_a_stack_that_may_not_be_seen_is_an_error() -> None:
         cloudformation.add_client_error("describe_stacks", "AccessDenied")
         with pytest.raises(ClientError, match="AccessDenied"):
             account.stack("token-broker-new")
+
+
+def test_a_policy_that_was_never_made_is_attached_to_nobody() -> None:
+    """A failed creation lists it without an ARN."""
+    account = Account(boto3.session.Session("local", "local", region_name="eu-west-1"))
+    unmade = {
+        "LogicalResourceId": "CallVntana",
+        "ResourceType": "AWS::IAM::ManagedPolicy",
+        "ResourceStatus": "CREATE_FAILED",
+        "LastUpdatedTimestamp": datetime.now(UTC),
+    }
+    with Stubber(account._stacks) as cloudformation:
+        cloudformation.add_response("list_stack_resources", {"StackResourceSummaries": [unmade]})
+        assert list(account.attached("token-broker-new")) == []
 
 
 def test_a_rollback_of_the_creation_deletes_the_table() -> None:
@@ -185,8 +215,12 @@ def test_a_rollback_of_the_creation_deletes_the_table() -> None:
 
 
 def test_only_the_first_of_two_steps_is_confirmed() -> None:
-    """The second only enables the table's deletion protection."""
+    """The second only enables the table's deletion protection.
+
+    A stack whose creation was not confirmed is created, not deleted.
+    """
     account = CloudFormation()
+    account.deployed = Deployed("REVIEW_IN_PROGRESS", {})
     deploy.deploy(account, account.sam, "new", Settings("eu-west-1", {}), FIXED, guided=True)
     first, second = account.decoded_context
     assert "--confirm-changeset" in first
@@ -377,8 +411,11 @@ def test_a_policy_that_is_still_attached_is_not_deleted(
     assert runs() == []
     assert (tmp_path / "samconfig.toml").read_text() == CONFIG, "nothing refused is stored"
     monkeypatch.setenv("PARAMETERS", "Team1=orders Team2=billing")
-    assert deploy.main(program, "old", "arm64") == 0
+    begun = int(time.time())
+    assert deploy.main(program, "old", "arm64", "--guided", "--debug") == 0
     [command] = runs()
+    assert ("--guided" in command, command[-1]) == (False, "--debug"), "only one is for SAM"
+    assert int(re.findall(r'Release="(\d+)"', str(command))[0]) >= begun, "it makes new versions"
     assert {'Team2="billing"', 'DeletionProtection="enabled"'} <= set(command)
     assert settings.kept((tmp_path / "samconfig.toml").read_text(), "old").parameters == {
         "Team1": "orders",
@@ -401,3 +438,5 @@ def test_a_policy_that_is_still_attached_is_not_deleted(
     left = {each["Key"] for each in boto3.client("s3").list_objects_v2(Bucket="teams")["Contents"]}
     assert left == {"team.json", "token-broker-older/2.template"}
     assert destroy.main("old") == "There is no stack token-broker-old in eu-west-1."
+    (tmp_path / "samconfig.toml").write_text('[old.deploy.parameters]\nregion = "eu-north-1"')
+    assert destroy.main("old") == "There is no stack token-broker-old in eu-north-1."

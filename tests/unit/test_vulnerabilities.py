@@ -12,7 +12,7 @@ SOUND = {"name": "idna", "version": "3.20", "vulns": []}
 BAD = {
     "name": "urllib3",
     "version": "1.0",
-    "vulns": [{"id": "CVE-1", "fix_versions": ["2.0"]}, {"id": "CVE-2", "fix_versions": []}],
+    "vulns": [{"id": "CVE-1", "fix_versions": ["1.9", "2.0"]}, {"id": "CVE-2", "fix_versions": []}],
 }
 UNKNOWN = {"name": "certifi", "skip_reason": "nobody knows it"}
 
@@ -26,7 +26,7 @@ def audit(*packages: dict[str, Any]) -> str | None:
 def test_a_known_vulnerability_fails_the_audit() -> None:
     """With or without a fixed version."""
     assert audit(SOUND, BAD) == (
-        "urllib3 1.0: CVE-1, mended in 2.0\nurllib3 1.0: CVE-2, mended in no version yet"
+        "urllib3 1.0: CVE-1, mended in 1.9, 2.0\nurllib3 1.0: CVE-2, mended in no version yet"
     )
 
 

@@ -1,6 +1,7 @@
 """AWS in memory responds as moto does."""
 
 import uuid
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -41,6 +42,14 @@ def used(text: str, all_of_them: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in all_of_them.items() if name in words}
 
 
+def attributes(text: str) -> dict[str, Any]:
+    """Return the arguments with the names and values in *text*."""
+    more = {"ExpressionAttributeNames": used(text, NAMES)}
+    if values := used(text, VALUES):
+        more["ExpressionAttributeValues"] = values
+    return more
+
+
 def outcome(table: Any, name: str, record: dict[str, Any] | None, **request: str) -> Any:
     """Return the record after an update, or the code of its error."""
     key = {"connection": {"S": name}, "variant": {"S": "-"}}
@@ -52,10 +61,7 @@ def outcome(table: Any, name: str, record: dict[str, Any] | None, **request: str
             UpdateExpression="SET a = :a, n = :n",
             ExpressionAttributeValues={":a": record["a"], ":n": record["n"]},
         )
-    text = " ".join(request.values())
-    more = {"ExpressionAttributeNames": used(text, NAMES)}
-    if values := used(text, VALUES):
-        more["ExpressionAttributeValues"] = values
+    more = attributes(" ".join(request.values()))
     try:
         response = table.update_item(
             TableName=TABLE, Key=key, ReturnValues="ALL_NEW", **request, **more
@@ -76,6 +82,18 @@ def test_conditions_hold_as_in_dynamodb(
     request = {"UpdateExpression": "SET #t = :x", "ConditionExpression": condition}
     expected, ours = (outcome(table, name, record, **request) for table in tables)
     assert expected == ours
+    expected, ours = (left(table, name, condition) for table in tables)
+    assert expected == ours
+
+
+def left(table: Any, name: str, condition: str) -> Any:
+    """Return what a deletion under *condition* leaves."""
+    key = {"connection": {"S": name}, "variant": {"S": "-"}}
+    with suppress(ClientError):
+        table.delete_item(
+            TableName=TABLE, Key=key, ConditionExpression=condition, **attributes(condition)
+        )
+    return table.get_item(TableName=TABLE, Key=key, ConsistentRead=True).get("Item")
 
 
 @pytest.mark.parametrize("update", UPDATES)

@@ -244,9 +244,11 @@ BOMB = gzip.compress(b"0" * 50_000_000, mtime=0)
 def test_a_larger_body_is_refused(serve: Serve, transport: Transport, raw: bytes) -> None:
     """And not decompressed as a whole."""
     tracemalloc.start()
-    error = failure(transport, get(serve(sends(raw)).url))
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
+    try:
+        error = failure(transport, get(serve(sends(raw)).url))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
     assert peak < 16 * LARGEST_BODY
     assert isinstance(error, UpstreamContractChanged)
     assert error.detail == "look: the answer is too large"
