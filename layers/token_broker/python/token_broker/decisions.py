@@ -132,8 +132,8 @@ def next_step(item: Item, gate: Item, now: int, version: str | None) -> tuple[Ne
     if latched_by(gate, item, version):
         return Next.REFUSE, "this version of the secret was rejected: set a new one, or DELETE"
     failure = item.failure
-    is_of = failure and (failure.is_outage or version in (None, failure.secret_version))
-    if failure and is_of and failure.is_backing_off(now):
+    is_same = failure and (failure.is_outage or version in (None, failure.secret_version))
+    if failure and is_same and failure.is_backing_off(now):
         return Next.REFUSE, f"the last exchange failed ({failure.code}): it is backing off"
     return Next.EXCHANGE, _why_exchange(item, now)
 
