@@ -137,7 +137,7 @@ def memory_first(
     now = self.deps.clock.now()
     held = self.deps.cache.get(self.deps.partition(connection), request.variant.key, now)
     if held and held.item.is_live(now, request.min_ttl):
-        return self._hand_out(connection, request, held, "memory")
+        return self._answer(held, "memory")
     return original(self, connection, request, deadline)
 
 

@@ -146,7 +146,7 @@ def one_item(original: Any, self: Broker, connection: str, request: Any, deadlin
     held = next(iter(self.deps.cache._tokens.values()), None)
     now = self.deps.clock.now()
     if held and not (request.rejected or request.force) and held.item.is_live(now, 60):
-        return self._hand_out(connection, request, held, "memory")
+        return self._answer(held, "memory")
     return original(self, connection, request, deadline)
 
 

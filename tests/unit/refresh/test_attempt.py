@@ -597,6 +597,15 @@ def test_rejections_of_three_variants_latch_an_unaccepted_version() -> None:
     assert gate.keys() & {"latched_version", "failure", "lease_owner"} == set()
 
 
+def test_a_recovery_is_announced_only_by_the_exchange_that_keeps_it() -> None:
+    """Another caller has taken the gate's lease meanwhile: its own exchange announces it."""
+    broker = MemoryBroker("editor")
+    broker.put(latched_version="v0")
+    around(broker.aws.store, "accept", lambda *_, **__: None)
+    assert outcome(broker, **PARAMETERS[0])["source"] == "exchange"
+    assert broker.announced == []
+
+
 def test_a_rejection_concerns_the_variant_if_the_version_was_accepted() -> None:
     """The gate stores the accepted version without `ttl`; no lease of it is needed any more."""
     broker = MemoryBroker("editor")

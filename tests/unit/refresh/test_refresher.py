@@ -85,6 +85,13 @@ def test_a_longer_min_ttl_counts_as_forced_until_the_renewal_is_due(
     assert broker.item().forced_at == (broker.now if is_on_demand else 0)
 
 
+def test_the_error_of_a_second_exchange_on_demand_names_the_field_that_demands_it() -> None:
+    broker = with_token(after=100)
+    broker.put(forced_at=NOW + 99)
+    told = refused(TooManyRequests, lambda: obtain(broker, min_ttl=3570))
+    assert told == ("min_ttl, while the kept token is young: at most once in 10 seconds", 9)
+
+
 def test_a_forced_call_accepts_a_token_made_meanwhile() -> None:
     broker = with_token(after=100)
     work, done = refresher(broker), list[tuple[str, int]]()

@@ -63,9 +63,13 @@ class TokenCache:
             return cached
 
     def get(self, connection: str, variant: str, now: int) -> CachedToken | None:
-        """Return what was read within the last seconds. A read in the future counts as old."""
+        """Return what was put last, if it is recent."""
         cached = self.recall(connection, variant)
-        return cached if cached and 0 <= now - cached.read_at < self._seconds else None
+        return cached if cached and self.is_recent(cached, now) else None
+
+    def is_recent(self, cached: CachedToken, now: int) -> bool:
+        """Say whether *cached* was read within the last seconds. A read in the future was not."""
+        return 0 <= now - cached.read_at < self._seconds
 
     def put(self, connection: str, variant: str, cached: CachedToken) -> None:
         """Keep *cached*, if callers may share it. Drop the least recently used above the limit."""

@@ -177,7 +177,7 @@ class Service:
             fingerprint=item.fingerprint,
             source=answer.source,
             stale=answer.stale,
-            slow=answer.source != "exchange" and milliseconds >= SLOW_MILLISECONDS,
+            slow=answer.is_hit and milliseconds >= SLOW_MILLISECONDS,
             entrance=command.entrance,
             caller=command.caller,
             milliseconds=milliseconds,

@@ -112,12 +112,12 @@ class CredentialGate:
             return
         try:
             recovers = self._lease.awaits_recovery and not self._invocation.uses_previous
-            self._deps.store.accept(self._lease, self._accepted, recovers=recovers)
+            written = self._deps.store.accept(self._lease, self._accepted, recovers=recovers)
         except BrokerError as error:
             self._deps.emit("unreleased", code=error.code, variant=ONLY)
             return
         self._lease = None
-        if recovers:
+        if written and recovers:
             self._invocation.announce("Connection Recovered", self._accepted)
 
     def reject(self, lease: Item, version: str, failure: Failure, *, is_certain: bool) -> Judged:

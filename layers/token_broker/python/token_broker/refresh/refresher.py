@@ -72,7 +72,7 @@ class Refresher:
     def obtain(
         self, variant: Variant, requirement: Requirement, seen: Look | None = None
     ) -> tuple[CachedToken, str]:
-        """Return a token that meets *requirement*, and its source: ``table`` or ``exchange``.
+        """Return a token that meets *requirement*, and its source, as in `Answer`.
 
         *seen* is this invocation's last read of *variant*, if there was one. It may be out of date:
         acquiring a lease is a compare and swap, and a loser reads again. Raises a `BrokerError` if
@@ -110,7 +110,7 @@ class Refresher:
         partition, key = invocation.partition, variant.key
         with self._deps.single_flight.hold((partition, key), invocation.seconds_to_wait):
             if cached := self._cached_meanwhile(key, requirement, seen):
-                return cached, "table"
+                return cached, "memory"
             if seen:
                 invocation.take(seen)
             if requirement.rejected:
@@ -300,8 +300,9 @@ class Refresher:
         is_early = own.is_live(now) and now < own.refresh_at
         is_on_demand = requirement.force or (is_early and requirement.min_ttl is not None)
         if is_on_demand and not may_force(own, now):
+            field = "force" if requirement.force else "min_ttl, while the kept token is young"
             raise TooManyRequests(
-                f"force: at most once in {FORCE_INTERVAL} seconds",
+                f"{field}: at most once in {FORCE_INTERVAL} seconds",
                 retry_after=own.forced_at + FORCE_INTERVAL - now,
             )
         return is_on_demand
