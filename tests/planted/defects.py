@@ -308,7 +308,7 @@ DEFECTS = (
         "reports are not limited",
         "T7",
         (f"{TOKENS}::test_reports_of_rejected_tokens_are_limited_per_minute",),
-        put(refresher, "MOST_REPORTS", 100),
+        put(refresher, "MAX_REPORTS", 100),
     ),
     Defect(
         "a password that was rejected is tried again",

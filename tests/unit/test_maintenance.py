@@ -375,7 +375,7 @@ def test_the_status_describes_each_variant() -> None:
                 "refresh_after": "2030-03-17T17:46:40Z",
                 "context": {"a": 1},
                 "next": "refresh",
-                "because": "the token is handed out, and its refresh is due: it starts beside",
+                "because": "the token is handed out, and its refresh starts in the background",
             },
             bare
             | {

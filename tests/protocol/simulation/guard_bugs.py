@@ -124,7 +124,9 @@ def own_organization(
     original: Any, self: Refresher, variant: Any, own: Item, requirement: Any
 ) -> Any:
     if variant.kind == "organization" and self._invocation.is_nested:
-        return self._run(variant, own, own)
+        bare = {"before": own, "item": own}
+        attempt = ExchangeAttempt(self._invocation, self._gate, self.token_of, variant, **bare)
+        return attempt.run()
     return original(self, variant, own, requirement)
 
 

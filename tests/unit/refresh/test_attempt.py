@@ -490,7 +490,7 @@ def test_the_backoff_of_another_item_is_not_extended(has_sent: bool, count: int,
     before = Failure("upstream_unavailable", "x", NOW - 9, 3, NOW, "v1")
     lease = Item("vntana#acme", "a", lease_owner="me", lease_until=NOW + 60, failure=before)
     met = UpstreamUnavailable("x", retry_after=5)
-    kept = Outcome(work, lease, lease, Variant("login")).failure(met, "v1")
+    kept = Outcome(work, Variant("login"), before=lease, item=lease).failure(met, "v1")
     assert (kept.since, kept.count, kept.retry_at) == (NOW - 9, count, NOW + wait)
 
 

@@ -19,7 +19,7 @@ from token_broker.item import CLAIM_SECONDS, Item, is_ahead, rfc3339
 from token_broker.refresh.invocation import COMMIT_SECONDS, Invocation
 from token_broker.refresh.refresher import Refresher
 from token_broker.refresh.requirement import Requirement
-from token_broker.tokens import ONLY, encode
+from token_broker.tokens import encode
 
 LOG_OUT_SECONDS = 3.0
 """Seconds for the vendor to end a session. Its token is dropped in any case."""
@@ -133,7 +133,7 @@ class Maintenance:
                 if may_log_out:
                     self._log_out(item)
                 forgotten += 1
-            if item.variant == ONLY and item.awaits_recovery:
+            if item.is_gate and item.awaits_recovery:
                 version = item.failure.secret_version if item.failure else None
                 version = item.latched_version or version or ""
                 self._invocation().announce("Connection Recovered", version)

@@ -18,8 +18,8 @@ from typing import NamedTuple
 from token_broker.aliases import Look
 from token_broker.cache import CachedToken
 from token_broker.decisions import (
-    FORCE_INTERVAL,
-    MOST_REPORTS,
+    FORCE_INTERVAL_SECONDS,
+    MAX_REPORTS,
     may_force,
     recent_reports,
     refuse_too_long,
@@ -27,7 +27,7 @@ from token_broker.decisions import (
 )
 from token_broker.errors import Internal, TooManyRequests
 from token_broker.exchange import NeedToken
-from token_broker.item import LATCHES, REPORT_WINDOW, Item
+from token_broker.item import CREDENTIAL_REJECTED, REPORT_WINDOW_SECONDS, Item
 from token_broker.records import replace
 from token_broker.refresh.attempt import ExchangeAttempt, SecretReplaced
 from token_broker.refresh.credential_gate import CredentialGate
@@ -38,7 +38,7 @@ from token_broker.refresh.requirement import Requirement
 from token_broker.refresh.resolver import Followed, Resolver
 from token_broker.tokens import Token, Variant
 
-MOST_ALIASES = 8
+MAX_ALIASES = 8
 """Aliases in a row that are followed. A flow whose variants lead in a circle has a defect."""
 
 YOUNG_SECONDS = 60
@@ -143,7 +143,7 @@ class Refresher:
     ) -> tuple[CachedToken, str]:
         """Follow aliases from *variant* until there is a token that meets *requirement*."""
         followed, may_go_back = list[Followed](), True
-        while len(followed) <= MOST_ALIASES:
+        while len(followed) <= MAX_ALIASES:
             result, source, seen = self._obtain_variant(variant, requirement, seen)
             if isinstance(result, Alias):
                 followed.append(Followed(variant, result.item))
@@ -202,22 +202,16 @@ class Refresher:
     ) -> CachedToken | Alias | None:
         """Exchange. None if another caller acquired the lease first: the table is read again."""
         if self._invocation.is_shared():
-            lease = self._invocation.acquire(own, forced=self._is_on_demand(own, requirement))
-            return self._run(variant, own, lease) if lease else None
-        # Nothing is shared: a kept token is dropped, and a lease that was left behind is ignored.
-        if own.fingerprint:
-            self._deps.store.drop(own)
-        bare = replace(own.without_token(), lease_owner=None, lease_until=0)
-        return self._run(variant, bare, bare)
-
-    def _run(self, variant: Variant, found: Item, lease: Item) -> CachedToken | Alias | None:
+            item = self._invocation.acquire(own, forced=self._is_on_demand(own, requirement))
+            if item is None:
+                return None
+        else:
+            # A kept token is dropped, and a lease that was left behind is ignored.
+            if own.fingerprint:
+                self._deps.store.drop(own)
+            own = item = replace(own.without_token(), lease_owner=None, lease_until=0)
         attempt = ExchangeAttempt(
-            self._invocation,
-            self._gate,
-            self.token_of,
-            found=found,
-            lease=lease,
-            variant=variant,
+            self._invocation, self._gate, self.token_of, variant, before=own, item=item
         )
         result = attempt.run()
         if isinstance(result, CachedToken) and result.is_shared:
@@ -284,17 +278,17 @@ class Refresher:
             return
         if requirement.force and not failure.is_login:
             return
-        if failure.code == LATCHES:
-            self._gate.check(item, invocation.version())  # may read the secret again
-        if failure.is_outage or invocation.version() == failure.secret_version:
-            if failure.code == LATCHES:
+        if failure.code == CREDENTIAL_REJECTED:
+            self._gate.check(item, invocation.recent_version())  # may read the secret again
+        if failure.is_outage or invocation.recent_version() == failure.secret_version:
+            if failure.code == CREDENTIAL_REJECTED:
                 self._gate.remember_rejection(failure.secret_version)
             raise stored_error(failure, self._now())
 
     def _is_on_demand(self, own: Item, requirement: Requirement) -> bool:
         """Say whether only the caller's demand causes this exchange: the token would still do.
 
-        Raises `TooManyRequests` within `FORCE_INTERVAL` seconds of the last such exchange.
+        Raises `TooManyRequests` within `FORCE_INTERVAL_SECONDS` seconds of the last such exchange.
         """
         now = self._now()
         is_early = own.is_live(now) and now < own.refresh_at
@@ -302,8 +296,8 @@ class Refresher:
         if is_on_demand and not may_force(own, now):
             field = "force" if requirement.force else "min_ttl, while the kept token is young"
             raise TooManyRequests(
-                f"{field}: at most once in {FORCE_INTERVAL} seconds",
-                retry_after=own.forced_at + FORCE_INTERVAL - now,
+                f"{field}: at most once in {FORCE_INTERVAL_SECONDS} seconds",
+                retry_after=own.forced_at + FORCE_INTERVAL_SECONDS - now,
             )
         return is_on_demand
 
@@ -322,10 +316,10 @@ class Refresher:
             return newer, seen
         now, is_nested = self._now(), self._invocation.is_nested
         times = recent_reports(item, now)
-        if not is_nested and len(times) >= MOST_REPORTS:
+        if not is_nested and len(times) >= MAX_REPORTS:
             raise TooManyRequests(
-                f"rejected: at most {MOST_REPORTS} times in {REPORT_WINDOW} seconds",
-                retry_after=times[0] + REPORT_WINDOW - now,
+                f"rejected: at most {MAX_REPORTS} times in {REPORT_WINDOW_SECONDS} seconds",
+                retry_after=times[0] + REPORT_WINDOW_SECONDS - now,
             )
         self._deps.store.report(item, times if is_nested else (*times, now))
         return newer, None

@@ -42,7 +42,7 @@ class Resolver:
         failures = [item.failure for item in (own, target) if item.failure]
         if any(failure.is_backing_off(now) for failure in failures):
             return False
-        version = self._invocation.version()
+        version = self._invocation.recent_version()
         is_rejected = self._gate.knows_rejected(own, seen.gate, version)
         return own.secret_version != version and not is_rejected
 
@@ -53,7 +53,7 @@ class Resolver:
         if *variant* does not fit the secret, which may pin another value.
         """
         own = seen.own
-        self._gate.check(own, self._invocation.version())
+        self._gate.check(own, self._invocation.recent_version())
         secret = self._invocation.secret()
         try:
             resolved = self._deps.flow.vendor.resolve(self._invocation.credentials(), variant)
