@@ -519,6 +519,24 @@ def test_a_write_respects_a_hold_that_was_changed_meanwhile(
     assert desk.record == WRITES[name].model(record | now)
 
 
+def test_a_write_is_not_done_if_the_lease_was_lost_after_the_hold_changed() -> None:
+    """The hold alone is a reason to write once more."""
+    record = fits("commit", BASE | TOKEN)
+    desk = Desk(record)
+    changes = iter(({}, HOLD, HOLD | {"lease_owner": "another"}))
+    now = record
+
+    def meanwhile() -> None:
+        nonlocal now
+        now = record | next(changes)
+        desk.put(now)
+
+    meanwhile()
+    desk.aws.dynamodb.before_write = meanwhile
+    assert desk.do(WRITES["commit"]) is None
+    assert (desk.record, desk.aws.dynamodb.writes) == (now, 2)
+
+
 @every_write
 @pytest.mark.parametrize("how", ["repeat", "lose_answer"])
 def test_a_write_with_a_lost_response_counts_if_it_was_done(name: str, how: str) -> None:

@@ -29,8 +29,8 @@ def never_taken_over(self: Item, _now: int) -> bool:
 
 
 @GUARD_BUGS.around(Outcome, "__init__", "a takeover without a request stores the doubt")
-def doubt_not_put_back(original: Any, self: Outcome, *arguments: Any) -> None:
-    original(self, *arguments)
+def doubt_not_put_back(original: Any, self: Outcome, *arguments: Any, **named: Any) -> None:
+    original(self, *arguments, **named)
     self._was_uncertain = False
 
 

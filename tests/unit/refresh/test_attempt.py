@@ -486,7 +486,7 @@ def lease_ends(broker: MemoryBroker, at: int | None) -> None:
 def test_the_backoff_of_another_item_is_not_extended(has_sent: bool, count: int, wait: int) -> None:
     """The exchange needed another token, whose item backs off."""
     work = Invocation(MemoryBroker().deps, "acme", 529.0)
-    work.has_sent = has_sent
+    work.has_sent_any = has_sent
     before = Failure("upstream_unavailable", "x", NOW - 9, 3, NOW, "v1")
     lease = Item("vntana#acme", "a", lease_owner="me", lease_until=NOW + 60, failure=before)
     met = UpstreamUnavailable("x", retry_after=5)

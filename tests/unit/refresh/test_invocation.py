@@ -128,12 +128,12 @@ def test_use_previous_switches_to_the_previous_version() -> None:
 
 def test_was_login_holds_until_the_next_request() -> None:
     work = invocation(MemoryBroker())
-    assert (work.has_sent, work.was_login) == (False, False)
+    assert (work.has_sent_any, work.was_login) == (False, False)
     login = Request("login", "POST", "https://vendor/login", proves_credentials=True)
     work.record_sent(login)
-    assert (work.has_sent, work.was_login) == (True, True)
+    assert (work.has_sent_any, work.was_login) == (True, True)
     work.record_sent(Request("list", "GET", "https://vendor/list"))
-    assert (work.has_sent, work.was_login) == (True, False)
+    assert (work.has_sent_any, work.was_login) == (True, False)
 
 
 @pytest.mark.parametrize("key", ["-", "a" * 64])

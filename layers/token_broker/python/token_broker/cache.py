@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from token_broker.errors import RefreshInProgress
 from token_broker.item import Item
-from token_broker.records import Record
+from token_broker.records import Record, replace
 from token_broker.tokens import Token
 
 
@@ -43,6 +43,10 @@ class CachedToken(Record):
     read_at: int
     is_shared: bool = True
     """Whether another caller may have it too."""
+
+    def without_handoff(self) -> "CachedToken":
+        """Return this without what only the invocation that made the token can use."""
+        return replace(self, token=replace(self.token, handoff={})) if self.token.handoff else self
 
 
 class TokenCache:

@@ -49,8 +49,8 @@ class Invocation:
         """Caches what it opened: a renewal opens its item for the variant and for its token."""
         self.uses_previous = False
         """Whether the secret's previous version is used, because the current one was rejected."""
-        self.has_sent = False
-        """Whether any request was sent to the vendor."""
+        self.has_sent_any = False
+        """Whether any request was sent to the vendor, by any exchange of this invocation."""
         self.was_login = False
         """Whether the last request that was sent showed the credentials."""
         self.has_waited = False
@@ -167,7 +167,7 @@ class Invocation:
 
     def record_sent(self, request: Request) -> None:
         """Remember that *request* was sent, before its answer is known."""
-        self.has_sent = True
+        self.has_sent_any = True
         self.was_login = request.proves_credentials
 
     def acquire(self, item: Item, *, forced: bool = False) -> Item | None:

@@ -19,13 +19,13 @@ from token_broker.errors import (
 from token_broker.exchange import ResolvedTo
 from token_broker.item import Failure, Item, rfc3339
 from token_broker.records import replace
-from token_broker.refresh.invocation import Invocation
+from token_broker.refresh.invocation import COMMIT_SECONDS, LEAST_EXCHANGE_SECONDS, Invocation
 from token_broker.tokens import Token, Variant
 
 LAST_COMMIT_SECONDS = 1.0
 """With less time than this left, the table is not tried again."""
 
-LEAST_ALIAS_SECONDS = 6.0
+LEAST_ALIAS_SECONDS = COMMIT_SECONDS + LEAST_EXCHANGE_SECONDS
 """With less time than this left, no exchange could follow: an alias is not tried again."""
 
 COMMIT_PAUSE_SECONDS = 0.1
@@ -34,7 +34,7 @@ COMMIT_PAUSE_SECONDS = 0.1
 class Alias(NamedTuple):
     """The variant that another one stands for, and the item that records this, if it is kept."""
 
-    variant: Variant
+    target: Variant
     item: Item | None
 
 
@@ -162,7 +162,7 @@ class Outcome:
         """
         if isinstance(error, UpstreamError):
             return not isinstance(error, CredentialLatched)
-        return self._invocation.has_sent and isinstance(error, NotConfigured | InvalidRequest)
+        return self._invocation.has_sent_any and isinstance(error, NotConfigured | InvalidRequest)
 
     def failure(self, error: BrokerError, version: str | None) -> Failure:
         """Return the failure to keep for *error*, which ended an exchange with *version*.
@@ -174,7 +174,7 @@ class Outcome:
         # Not the failure in `item`: a rejection is written there first, and must not count twice.
         last, is_login = self._failed_before, self._invocation.was_login
         failure = next_failure(last, error, now, version, is_login=is_login)
-        if self._invocation.has_sent or error.retry_after is None:
+        if self._invocation.has_sent_any or error.retry_after is None:
             return failure
         return replace(failure, count=max(1, failure.count - 1), retry_at=now + error.retry_after)
 

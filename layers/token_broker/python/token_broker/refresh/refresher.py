@@ -4,8 +4,8 @@
 
 1. `_obtain_alone`: one thread of this process at a time; a reported token is marked as rejected.
 2. `_follow_aliases`: from the requested variant to the one that has the token.
-3. `_obtain_variant`: read the item; if its token does not do, wait for another holder of the lease,
-   or back off, or go on.
+3. `_obtain_variant`: read the item; if its token is not good enough, wait for another holder of
+   the lease, or back off, or go on.
 4. `Resolver.resolve`: find the variant that is meant, if the secret or an alias tells it.
 5. `_exchange`: otherwise acquire the lease, and run an `ExchangeAttempt`.
 
@@ -42,7 +42,7 @@ MAX_ALIASES = 8
 """Aliases in a row that are followed. A flow whose variants lead in a circle has a defect."""
 
 YOUNG_SECONDS = 60
-"""If the vendor refuses a step with a younger token, the step is wrong, not the token."""
+"""If the vendor refuses a step with a younger token, the token is not the reason."""
 
 
 class Found(NamedTuple):
@@ -76,14 +76,13 @@ class Refresher:
 
         *seen* is this invocation's last read of *variant*, if there was one. It may be out of date:
         acquiring a lease is a compare and swap, and a loser reads again. Raises a `BrokerError` if
-        there is no such token. Events are sent last, and not within a nested call: the outer
-        exchange needs that time for its requests.
+        there is no such token. Events are sent last: the exchange needs that time for its requests.
         """
         try:
-            return self._obtain_alone(variant, requirement, seen)
+            obtained, source = self._obtain_alone(variant, requirement, seen)
+            return obtained.without_handoff(), source
         finally:
-            if not self._invocation.is_nested:
-                send_events(self._invocation)
+            send_events(self._invocation)
 
     def token_of(self, need: NeedToken) -> Token:
         """Return a live token of another variant, of the version of the secret that is used.
@@ -96,16 +95,15 @@ class Refresher:
         if made := self._made_here(need.variant.key, requirement):
             return made.token
         with self._invocation.nested():
-            obtained, _ = self.obtain(need.variant, requirement)
+            obtained, _ = self._obtain_alone(need.variant, requirement, None)
         if self._invocation.secret().version != version:
             raise SecretReplaced
-        made = self._made_here(need.variant.key, requirement)
-        return made.token if made and made.item == obtained.item else obtained.token
+        return obtained.token
 
     def _obtain_alone(
         self, variant: Variant, requirement: Requirement, seen: Look | None
     ) -> tuple[CachedToken, str]:
-        """Do what `obtain` promises, while no other thread obtains the same variant."""
+        """Obtain the token while no other thread obtains the same variant, and cache it."""
         invocation = self._invocation
         partition, key = invocation.partition, variant.key
         with self._deps.single_flight.hold((partition, key), invocation.seconds_to_wait):
@@ -122,7 +120,7 @@ class Refresher:
                 if invocation.has_waited:
                     milliseconds = round(self._deps.clock.milliseconds_since(began))
                     self._deps.emit("wait", milliseconds=milliseconds)
-            self._deps.cache.put(partition, key, obtained)
+            self._deps.cache.put(partition, key, obtained.without_handoff())
             if source == "exchange":
                 requirement.check_new(obtained.item, self._now())
             return obtained, source
@@ -147,7 +145,7 @@ class Refresher:
             result, source, seen = self._obtain_variant(variant, requirement, seen)
             if isinstance(result, Alias):
                 followed.append(Followed(variant, result.item))
-                variant = result.variant
+                variant = result.target
                 seen = seen and seen.of_target(variant.key)
             elif (
                 may_go_back
@@ -158,8 +156,7 @@ class Refresher:
                 variant, may_go_back, seen = followed.pop().variant, False, None
             else:
                 self._resolver.shorten(followed, variant)
-                # Only the invocation that made a token can use its `handoff`.
-                return replace(result, token=replace(result.token, handoff={})), source
+                return result, source
             requirement = requirement.resolved(self._invocation.secret().version)
         raise Internal("variants of this flow lead to each other")
 

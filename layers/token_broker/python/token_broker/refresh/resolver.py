@@ -65,10 +65,8 @@ class Resolver:
             return Alias(resolved, own)
         # An alias of an alias leads to the token, past what the secret alone tells.
         is_end = resolved.kind in self._deps.flow.vendor.token_kinds
-        if resolved.key == variant.key or not is_end:
-            found = self._recorded(seen) if is_current else None
-            if found:
-                return Alias(found, own)
+        if is_current and not is_end and (found := self._recorded(seen)):
+            return Alias(found, own)
         if resolved.key == variant.key:
             return None
         return Alias(resolved, self._write(own, resolved, secret.version))
