@@ -5,7 +5,6 @@ from math import ceil
 
 from token_broker.errors import BrokerError, Internal, InvalidRequest, upstream_of
 from token_broker.item import (
-    CLOCKS_DIFFER,
     LATCHES,
     LONGEST_REFUSAL,
     REPORT_WINDOW,
@@ -231,14 +230,13 @@ def backoff_seconds(code: str, count: int) -> int:
 
 def may_force(item: Item, now: int) -> bool:
     """Say whether the last exchange on demand was long enough ago."""
-    longest = FORCE_INTERVAL + CLOCKS_DIFFER
-    return not is_ahead(item.forced_at + FORCE_INTERVAL, now, longest)
+    return not is_ahead(item.forced_at + FORCE_INTERVAL, now, FORCE_INTERVAL)
 
 
 def recent_reports(item: Item, now: int) -> tuple[int, ...]:
     """Return the seconds of the reports that still count against the limit."""
-    longest = REPORT_WINDOW + CLOCKS_DIFFER
-    return tuple(at for at in item.report_times if is_ahead(at + REPORT_WINDOW, now, longest))
+    times = item.report_times
+    return tuple(at for at in times if is_ahead(at + REPORT_WINDOW, now, REPORT_WINDOW))
 
 
 def held_words(hold: Hold) -> str:

@@ -22,8 +22,8 @@ SECOND_LOOK = 60
 LONGEST_REFUSAL = 3600
 """Seconds of the longest back-off."""
 
-LONGEST_LEASE = 1_000
-"""Seconds that a lease may still last: more than the 900 that Lambda lets an invocation live.
+LONGEST_LEASE = 940
+"""Seconds of the longest lease: more than the 900 that Lambda lets an invocation live.
 
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html
 """
@@ -33,9 +33,6 @@ CLOCKS_DIFFER = 60
 
 CLAIM_SECONDS = 30
 """Seconds for which the claim of one caller keeps others from the same work."""
-
-LONGEST_CLAIM = CLAIM_SECONDS + CLOCKS_DIFFER
-"""Seconds that a claim may still last, as another clock sees it."""
 
 LATCHES = "credential_rejected"
 """The code of the failure that is not tried again with the same version of the secret."""
@@ -224,7 +221,7 @@ class Item(Record):
 
     def is_too_early(self, now: int) -> bool:
         """Say whether it is too early for a suspect version's second try."""
-        return is_ahead(self.suspect_at + SECOND_LOOK, now, SECOND_LOOK + CLOCKS_DIFFER)
+        return is_ahead(self.suspect_at + SECOND_LOOK, now, SECOND_LOOK)
 
     def is_due(self, now: int) -> bool:
         """Say whether it is time to refresh the token, and no exchange runs."""
@@ -234,12 +231,19 @@ class Item(Record):
 
     def is_renewal_due(self, now: int) -> bool:
         """Say whether a background refresh is to start, and no caller has started one."""
-        return self.is_due(now) and not is_ahead(self.nudged_until, now, LONGEST_CLAIM)
+        return self.is_due(now) and not self.is_claimed(now)
+
+    def is_claimed(self, now: int) -> bool:
+        """Say whether a caller has just started a background refresh."""
+        return is_ahead(self.nudged_until, now, CLAIM_SECONDS)
 
 
 def is_ahead(moment: int, now: int, longest: int) -> bool:
-    """Say whether *moment* is in the future, but not so far that a wrong clock wrote it."""
-    return now < moment <= now + longest
+    """Say whether *moment* is in the future, but not so far that a wrong clock wrote it.
+
+    It was at most *longest* seconds ahead when it was written, by the writer's clock.
+    """
+    return now < moment <= now + longest + CLOCKS_DIFFER
 
 
 def default_min_ttl(lifetime: int) -> int:
