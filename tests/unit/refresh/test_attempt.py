@@ -422,6 +422,20 @@ def test_an_unsent_request_or_an_unavailable_table_starts_no_outage() -> None:
     assert broker.item().outage_since == 0
 
 
+def test_an_exchange_that_sends_no_request_ends_no_outage() -> None:
+    """A second name of an organization is found in the listing that is kept."""
+    broker = with_token("vntana")
+    broker.put(outage_since=NOW, outage_phase="told")
+    assert broker.call(organization="acme")["generation"] == 1
+    assert broker.telemetry.of("exchange")[-1]["kind"] == "asked"
+    assert (broker.steps[3:], broker.item().outage_phase) == ([], "told")
+    broker.call(force=True)
+    assert (broker.item().outage_phase, [what for what, _ in broker.announced]) == (
+        None,
+        ["Upstream Up"],
+    )
+
+
 @pytest.mark.parametrize("is_malformed", [True, False], ids=["malformed", "throttled"])
 def test_a_rejection_is_reported_if_the_previous_version_cannot_be_used(
     is_malformed: bool,

@@ -7,7 +7,6 @@ from token_broker.errors import BrokerError, Internal, InvalidRequest, upstream_
 from token_broker.item import (
     CREDENTIAL_REJECTED,
     LONGEST_BACKOFF_SECONDS,
-    MAX_SKEW_SECONDS,
     REPORT_WINDOW_SECONDS,
     SUSPECT_RETRY_SECONDS,
     UPSTREAM_UNAVAILABLE,
@@ -236,15 +235,15 @@ def backoff_seconds(code: str, count: int) -> int:
 
 def may_force(item: Item, now: int) -> bool:
     """Say whether the last exchange on demand was long enough ago."""
-    longest = FORCE_INTERVAL_SECONDS + MAX_SKEW_SECONDS
-    return not is_ahead(item.forced_at + FORCE_INTERVAL_SECONDS, now, longest)
+    return not is_ahead(item.forced_at + FORCE_INTERVAL_SECONDS, now, FORCE_INTERVAL_SECONDS)
 
 
 def recent_reports(item: Item, now: int) -> tuple[int, ...]:
     """Return the seconds of the reports that still count against the limit."""
-    window = REPORT_WINDOW_SECONDS
-    longest = window + MAX_SKEW_SECONDS
-    return tuple(at for at in item.report_times if is_ahead(at + window, now, longest))
+    times = item.report_times
+    return tuple(
+        at for at in times if is_ahead(at + REPORT_WINDOW_SECONDS, now, REPORT_WINDOW_SECONDS)
+    )
 
 
 def held_words(hold: Hold) -> str:

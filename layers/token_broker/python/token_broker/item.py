@@ -25,8 +25,8 @@ SUSPECT_RETRY_SECONDS = 60
 LONGEST_BACKOFF_SECONDS = 3600
 """Seconds of the longest back-off."""
 
-LONGEST_LEASE_SECONDS = 1_000
-"""Seconds that a lease may still last: more than the 900 that Lambda lets an invocation live.
+LONGEST_LEASE_SECONDS = 940
+"""Seconds of the longest lease: more than the 900 that Lambda lets an invocation live.
 
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html
 """
@@ -36,9 +36,6 @@ MAX_SKEW_SECONDS = 60
 
 CLAIM_SECONDS = 30
 """Seconds for which the claim of one caller keeps others from the same work."""
-
-LONGEST_CLAIM_SECONDS = CLAIM_SECONDS + MAX_SKEW_SECONDS
-"""Seconds that a claim may still last, as another clock sees it."""
 
 CREDENTIAL_REJECTED = "credential_rejected"
 """The code of the failure that is not tried again with the same version of the secret."""
@@ -239,8 +236,7 @@ class Item(Record):
 
     def is_too_early(self, now: int) -> bool:
         """Say whether it is too early to retry a version that was accepted and then rejected."""
-        pause = SUSPECT_RETRY_SECONDS
-        return is_ahead(self.suspect_at + pause, now, pause + MAX_SKEW_SECONDS)
+        return is_ahead(self.suspect_at + SUSPECT_RETRY_SECONDS, now, SUSPECT_RETRY_SECONDS)
 
     def is_due(self, now: int) -> bool:
         """Say whether it is time to refresh the token, and no exchange runs."""
@@ -250,12 +246,19 @@ class Item(Record):
 
     def is_renewal_due(self, now: int) -> bool:
         """Say whether a background refresh is to start, and no caller has started one."""
-        return self.is_due(now) and not is_ahead(self.nudged_until, now, LONGEST_CLAIM_SECONDS)
+        return self.is_due(now) and not self.is_claimed(now)
+
+    def is_claimed(self, now: int) -> bool:
+        """Say whether a caller has just started a background refresh."""
+        return is_ahead(self.nudged_until, now, CLAIM_SECONDS)
 
 
 def is_ahead(moment: int, now: int, longest: int) -> bool:
-    """Say whether *moment* is in the future, but not so far that a wrong clock wrote it."""
-    return now < moment <= now + longest
+    """Say whether *moment* is in the future, but not so far that a wrong clock wrote it.
+
+    It was at most *longest* seconds ahead when it was written, by the writer's clock.
+    """
+    return now < moment <= now + longest + MAX_SKEW_SECONDS
 
 
 def default_min_ttl(lifetime: int) -> int:

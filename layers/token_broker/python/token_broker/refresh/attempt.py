@@ -102,7 +102,8 @@ class ExchangeAttempt:
                 self._invocation.is_available = False
             raise
         self._emit(began, "success")
-        self._invocation.is_available = True
+        if self._has_sent:
+            self._invocation.is_available = True
         return result
 
     def _keep(self, result: Token | ResolvedTo) -> CachedToken | Alias | None:

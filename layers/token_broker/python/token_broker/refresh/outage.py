@@ -14,7 +14,7 @@ event again. So an event is sent at least once.
 from enum import Enum
 
 from token_broker.errors import BrokerError
-from token_broker.item import CLAIM_SECONDS, GATE, LONGEST_CLAIM_SECONDS, Item, is_ahead, rfc3339
+from token_broker.item import CLAIM_SECONDS, GATE, Item, is_ahead, rfc3339
 from token_broker.item_codec import OUTAGE, SCHEMA, attribute
 from token_broker.records import replace
 from token_broker.refresh.invocation import Invocation
@@ -37,7 +37,7 @@ class Step(Enum):
 
 def step(gate: Item, now: int, *, is_available: bool) -> Step:
     """Return what to do after an exchange has ended, with *gate* as it is."""
-    is_claimed = is_ahead(gate.outage_claim, now, LONGEST_CLAIM_SECONDS)
+    is_claimed = is_ahead(gate.outage_claim, now, CLAIM_SECONDS)
     if is_available:
         if not gate.outage_since:
             return Step.NOTHING
