@@ -215,6 +215,7 @@ def test_schedules_can_warm_and_check_connections(flow: str, parameter: str, eve
         ("CallerAccounts", "*", False),
         ("SecretsKeyArn", "arn:aws:kms:eu-west-1:111122223333:key/mrk-0a-1", True),
         ("SecretsKeyArn", "arn:aws:kms:eu-west-1:111122223333:key/*", False),
+        ("SecretsKeyArn", "arn:aws:kms:eu-west-1:111122223333:alias/secrets", False),
         ("SecretsKeyArn", "*", False),
         ("Team1", "orders-eu", True),
         ("Team1", "*", False),
@@ -274,23 +275,60 @@ def test_api_keys_for_teams_can_be_required() -> None:
         assert "Team2Stack" not in stack
 
 
+DOMAIN = {"DomainName": "a.b", "CertificateArn": "arn:c"}
+DECIDED: list[tuple[dict[str, str], set[str]]] = [
+    ({"Tracing": "enabled"}, {"Traced"}),
+    ({"SnapStart": "enabled"}, {"Snapped"}),
+    ({"ReservedConcurrency": "0"}, {"Reserved"}),
+    ({"ProvisionedConcurrency": "1"}, {"Provisioned"}),
+    ({"SubnetIds": "subnet-1"}, {"InVpc"}),
+    ({"VpcEndpointIds": ENDPOINT}, {"Private"}),
+    ({"CallerAccounts": "111122223333"}, {"ForOtherAccounts"}),
+    ({"DeletionProtection": "disabled"}, {"Protected"}),
+    ({"SecretsKeyArn": "arn:key"}, {"SecretsHaveAKey"}),
+    ({"AccessLogs": "enabled"}, {"MakesTheAccountRole"}),
+    ({"AccessLogs": "disabled"}, {"MakesTheAccountRole", "AccessLogged"}),
+    ({"WebAclArn": "arn:acl"}, {"Shielded"}),
+    (DOMAIN, {"Named"}),
+    ({"HostedZoneId": "Z"}, set()),
+    (DOMAIN | {"HostedZoneId": "Z"}, {"Named", "InRoute53"}),
+    ({"AlarmTopicArn": "arn:topic"}, {"Alarmed"}),
+    *(({f"Team{number}": "orders"}, {f"HasTeam{number}"}) for number in range(1, 7)),
+    *(({f"Warm{flow.capitalize()}": "[]"}, {f"Warms{flow.capitalize()}"}) for flow in FLOWS),
+    *(({f"Check{flow.capitalize()}": "[]"}, {f"Checks{flow.capitalize()}"}) for flow in CHECKED),
+]
+"""Parameters, and the conditions that they decide in another way than the defaults do."""
+
+
+def test_parameters_decide_their_conditions_and_no_others() -> None:
+    """Each condition of the template is decided by one of them."""
+    source = {name: part for name, part in template().items() if name != "Transform"}
+
+    def held(parameters: dict[str, str]) -> set[str]:
+        stack = Stack(source, parameters)
+        return {name for name in source["Conditions"] if stack.holds(name)}
+
+    for parameters, conditions in DECIDED:
+        assert held(parameters) ^ held({}) == conditions, parameters
+    assert set().union(*(conditions for _, conditions in DECIDED)) == set(source["Conditions"])
+
+
 @pytest.mark.parametrize(
     ("parameters", "resources"),
     [
         ({"WebAclArn": "arn:acl"}, {"WebAclAssociation"}),
-        ({"DomainName": "a.b", "CertificateArn": "arn:c"}, {"Domain", "DomainMapping"}),
-        (
-            {"DomainName": "a.b", "CertificateArn": "arn:c", "HostedZoneId": "Z"},
-            {"Domain", "DomainMapping", "DomainRecord"},
-        ),
+        (DOMAIN, {"Domain", "DomainMapping"}),
+        (DOMAIN | {"HostedZoneId": "Z"}, {"Domain", "DomainMapping", "DomainRecord"}),
+        ({"AccessLogs": "enabled"}, {"ApiAccount", "ApiAccountRole"}),
+        ({"AccessLogs": "disabled"}, {"ApiAccount", "ApiAccountRole", "AccessLogGroup"}),
     ],
 )
-def test_an_option_adds_exactly_its_resources(
+def test_an_option_adds_or_removes_exactly_its_resources(
     parameters: dict[str, str], resources: set[str]
 ) -> None:
     """A domain requires TLS 1.2."""
     stack = with_(**parameters)
-    assert stack.keys() - with_().keys() == resources
+    assert stack.keys() ^ with_().keys() == resources
     for domain in of_type(stack, "ApiGateway::DomainName").values():
         assert domain["SecurityPolicy"] == "TLS_1_2"
 
