@@ -122,9 +122,10 @@ def test_requests_signed_by_botocore_are_accepted(target: str) -> None:
 
 
 def test_reordered_and_additional_headers_are_accepted() -> None:
-    """A proxy may reorder headers, and add some of its own."""
+    """A proxy may reorder headers, and add some of its own, also another date than the signed."""
     request = signed(headers={"Content-Type": "application/json", "X-One": "1"})
-    shuffled = [("Via", "1.1 proxy"), *reversed([*request.headers])]
+    added = [("Via", "1.1 proxy"), ("Date", "Mon, 01 Jan 2001 00:00:00 GMT")]
+    shuffled = [*added, *reversed([*request.headers])]
     verify(replace(request, headers=shuffled), "execute-api", now())
 
 
