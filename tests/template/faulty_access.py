@@ -24,7 +24,6 @@ FAULTY: FaultyTemplates = {
             "Resource",
             {"Fn::Sub": access_rules.secret("token-broker/*/editor/*")},
         ),
-        "written": grant("EditorPolicy", "secretsmanager:PutSecretValue"),
     },
     access_rules.own_items_only: {
         "all items": uncondition("VntanaPolicy", "ItsItems"),
@@ -35,7 +34,6 @@ FAULTY: FaultyTemplates = {
             "Condition",
             {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": "editor*"}},
         ),
-        "deleted": grant("VntanaPolicy", "dynamodb:DeleteItem"),
     },
     access_rules.own_tokens_only: {
         "any context": uncondition("VntanaPolicy", "ItsTokens", "StringLike"),
@@ -72,7 +70,6 @@ FAULTY: FaultyTemplates = {
         "all stages": reword(
             "Connect", "ItsSecrets", "Resource", access_rules.secret("token-broker/*")
         ),
-        "deleted": grant("Connect", "secretsmanager:DeleteSecret"),
     },
     access_rules.roles_work_in_their_own_function_only: {
         "secrets": uncondition("VntanaPolicy", "ItsSecrets", "ArnEquals"),
@@ -87,8 +84,17 @@ FAULTY: FaultyTemplates = {
         "not to a table": uncondition("TokenKey", "VntanaTokens", "StringEquals"),
         "granted": reword("TokenKey", "Administration", "Action", ["kms:CreateGrant"]),
     },
-    access_rules.no_wildcards: {
-        "an action": grant("VntanaPolicy", "dynamodb:*"),
+    access_rules.statements_have_exactly_their_actions: {
+        "a pattern": grant("VntanaPolicy", "dynamodb:*"),
+        "more": reword(
+            "EditorPolicy",
+            "ItsSecrets",
+            "Action",
+            ["secretsmanager:DescribeSecret", "secretsmanager:PutSecretValue"],
+        ),
+        "fewer": reword("Connect", "ItsSecrets", "Action", "secretsmanager:GetSecretValue"),
+    },
+    access_rules.resources_are_named: {
         "every resource": grant("Operate", "execute-api:Invoke"),
     },
     access_rules.functions_invoke_only_themselves: {
