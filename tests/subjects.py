@@ -255,6 +255,14 @@ def check(flow: str) -> tuple[Request, str]:
     return request, route[0]
 
 
+@cache
+def dead(flow: str) -> Response:
+    """Return how the vendor answers a check of a token that it has revoked."""
+    fake = Talk(flow).fake
+    fake.revoke()
+    return fake(check(flow)[0])
+
+
 def as_fault(response: Response) -> dict[str, Any]:
     """Return *response* as a fake's fault ``answer`` has it."""
     text = response.content.decode()
