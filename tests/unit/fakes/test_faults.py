@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.subjects import FLOWS, Talk, proof, wrong_login
+from tests.subjects import FLOWS, Talk, proof, talk, wrong_login
 from tests.unit.fakes import vntana_client
 from tests.unit.fakes.entrances import Ask, ByHttp, by_call
 from token_broker.errors import CredentialRejected, UpstreamError, UpstreamUnavailable
@@ -97,8 +97,9 @@ def test_the_faults_truncate_and_flood_change_the_body(visitor: vntana_client.Cl
 @pytest.mark.parametrize("flow", FLOWS)
 def test_the_fault_no_token_removes_the_token_from_a_success(flow: str) -> None:
     """An error response stays as it is."""
+    making = {"kind": "no_token", "step": talk(flow).log[-1][0].step}
+    assert isinstance(Talk(flow, fault=making).error, UpstreamError)
     fault = {"kind": "no_token", "step": proof(flow).step}
-    assert isinstance(Talk(flow, fault=fault).error, UpstreamError)
     refused = Talk(flow, fault=fault, changes=wrong_login(flow))
     assert isinstance(refused.error, CredentialRejected)
 
