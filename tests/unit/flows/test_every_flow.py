@@ -19,6 +19,7 @@ from tests.subjects import (
     NOW,
     Talk,
     as_fault,
+    callers_tokens,
     canaries,
     members,
     questions,
@@ -112,11 +113,18 @@ def test_connect_proposes_the_addresses_of_the_local_system(flow: str) -> None:
 
 @EACH
 def test_the_descriptor_describes_the_answer(flow: str) -> None:
-    """Its headers and its context. A token is called by a member of some token's context."""
-    known, token = descriptors()[flow], talk(flow).tokens[-1]
-    assert {*known.answer["properties"]["headers"]["required"]} <= token.headers.keys()
-    assert {*known.answer["properties"].get("context", {}).get("required", ())} <= {*token.context}
-    assert known.token_names.keys() <= {name for one in talk(flow).tokens for name in one.context}
+    """Headers and context of each token that callers get.
+
+    A token is called by a member of some token's context.
+    """
+    known, tokens = descriptors()[flow], callers_tokens(flow)
+    assert tokens[-1:] == talk(flow).tokens[-1:], "`token_kinds` has the kind of the demo's token"
+    answer = known.answer["properties"]
+    common = set.intersection(*({*token.headers} for token in tokens))
+    assert {*answer["headers"].get("required", ())} == common, "headers that each token has"
+    common = set.intersection(*({*token.context} for token in tokens))
+    assert {*answer.get("context", {}).get("required", ())} == common, "of each token's context"
+    assert known.token_names.keys() <= {name for one in tokens for name in one.context}
 
 
 @EACH

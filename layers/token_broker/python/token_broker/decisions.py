@@ -240,10 +240,8 @@ def may_force(item: Item, now: int) -> bool:
 
 def recent_reports(item: Item, now: int) -> tuple[int, ...]:
     """Return the seconds of the reports that still count against the limit."""
-    times = item.report_times
-    return tuple(
-        at for at in times if is_ahead(at + REPORT_WINDOW_SECONDS, now, REPORT_WINDOW_SECONDS)
-    )
+    window = REPORT_WINDOW_SECONDS
+    return tuple(at for at in item.report_times if is_ahead(at + window, now, window))
 
 
 def held_words(hold: Hold) -> str:
