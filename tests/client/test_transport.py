@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -55,14 +55,6 @@ def reach(
         return Broker.from_function("token-broker", session=session)._channel
 
     return reached
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    """A server that sends nothing until a test sets its behaviour."""
-    served = Server(sends())
-    yield served
-    served.close()
 
 
 HANGS = {
