@@ -10,7 +10,7 @@ from tests.client.systems import tries
 from token_broker_client import Access, Answer, Broker, BrokerError
 from token_broker_client.cache import Cache
 from token_broker_client.deadline import Deadline, Patience
-from token_broker_client.request import Command
+from token_broker_client.request import Command, Flow
 
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
 
@@ -98,6 +98,10 @@ class RecordingChannel:
             raise self.error
         named = {"flow": command.flow, "connection": command.connection}
         return document(len(self.calls), **named | self.members)
+
+    def access(self, flow: Flow) -> Access:
+        """Return access through this channel, with a cache of its own whose clock stands."""
+        return Broker(self, cache=Cache(clock=NOW.timestamp)).access(flow, "acme")
 
 
 class UnusedChannel:
