@@ -104,6 +104,17 @@ class RecordingChannel:
         return Broker(self, cache=Cache(clock=NOW.timestamp)).access(flow, "acme")
 
 
+class Answering:
+    """A channel that answers by a function."""
+
+    def __init__(self, call: Callable[[Command, Deadline], Any]) -> None:
+        self._call = call
+
+    def call(self, command: Command, deadline: Deadline) -> Any:
+        """Answer."""
+        return self._call(command, deadline)
+
+
 class UnusedChannel:
     """A channel that fails the test if it is called."""
 
