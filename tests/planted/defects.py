@@ -1,7 +1,7 @@
 """Planted defects: each removes one control from the shipped code, and its tests must fail.
 
 Those of the protocol are in `tests/protocol/simulation/bugs.py`, those of the template in
-`tests/template/faulty_*.py`, and leaks in `tests/functions/leaks.py`.
+`tests/template/faults.py`, and leaks in `tests/functions/leaks.py`.
 """
 
 import hmac

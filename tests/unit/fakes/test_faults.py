@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.subjects import FLOWS, Talk, proof, talk, wrong_login
+from tests.subjects import FLOWS, Talk, proof, wrong_login
 from tests.unit.fakes import vntana_client
 from tests.unit.fakes.entrances import Ask, ByHttp, by_call
 from token_broker.errors import CredentialRejected, UpstreamError, UpstreamUnavailable
