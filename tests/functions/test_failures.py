@@ -69,24 +69,6 @@ def test_a_rotation_to_a_wrong_password_falls_back_to_the_previous_version_once(
     assert len(world.steps("vendorlink")) == 2
 
 
-@pytest.mark.parametrize(
-    ("body", "field"),
-    [
-        ({"min_ttl": True}, "min_ttl"),
-        ({"organisation": "acme"}, "organisation"),
-        ({"organization": ""}, "organization"),
-        ({"organization": 5}, "organization"),
-    ],
-)
-def test_a_wrong_field_of_a_request_is_named(
-    world: World, body: dict[str, Any], field: str
-) -> None:
-    """The error's detail begins with the field."""
-    response = world.http("vntana", "acme", body)
-    assert_problem(response, "invalid_request", 400)
-    assert response["body"]["detail"].startswith(f"{field}: ")
-
-
 @pytest.mark.parametrize("name", ["../x", "a/b", "A", "a\r\nb", "", "a" * 64, "-a", "ä", "a\n"])
 def test_an_invalid_connection_name_is_refused(world: World, name: str) -> None:
     """A connection's name becomes part of a secret's name."""
