@@ -17,7 +17,7 @@ from token_broker.errors import (
     RefreshInProgress,
     StoreUnavailable,
 )
-from token_broker.item import Failure, Item
+from token_broker.item import LONGEST_CLAIM, Failure, Item
 from token_broker.maintenance import Maintenance, is_due, is_of_another
 from token_broker.records import replace
 from token_broker.tokens import ONLY
@@ -398,9 +398,13 @@ def test_the_status_describes_each_variant() -> None:
 
 
 def test_the_status_shows_that_a_token_is_being_renewed() -> None:
-    """By a lease, or by a caller's claim; not by one that is over, or of a wrong clock."""
+    """By a lease, or by a caller's claim; not by one that is over, or of a wrong clock.
+
+    As long as a claim keeps calls from starting a renewal, the status shows that renewal.
+    """
     broker = MemoryBroker("editor")
-    renewing: list[dict[str, Any]] = [{"nudged_until": NOW + ahead} for ahead in (0, 30, 31)]
+    ends = (0, LONGEST_CLAIM, LONGEST_CLAIM + 1)
+    renewing: list[dict[str, Any]] = [{"nudged_until": NOW + ahead} for ahead in ends]
     renewing.append({"lease_owner": "a", "lease_until": NOW + 1})
     for number, changes in enumerate(renewing):
         put_tokens(broker, (key(number), "parameters", NOW), **changes)

@@ -15,7 +15,7 @@ from token_broker.errors import (
 )
 from token_broker.exchange import run
 from token_broker.holds import gate_of, is_held
-from token_broker.item import CLAIM_SECONDS, Item, is_ahead, rfc3339
+from token_broker.item import CLAIM_SECONDS, LONGEST_CLAIM, Item, is_ahead, rfc3339
 from token_broker.refresh.invocation import COMMIT_SECONDS, Invocation
 from token_broker.refresh.refresher import Refresher
 from token_broker.refresh.requirement import Requirement
@@ -283,7 +283,7 @@ def entry(item: Item, gate: Item, now: int, version: str) -> dict[str, Any]:
         if failure
         else None,
         "latched": latched_by(gate, item, version) is not None,
-        "renewing": item.is_leased(now) or is_ahead(item.nudged_until, now, CLAIM_SECONDS),
+        "renewing": item.is_leased(now) or is_ahead(item.nudged_until, now, LONGEST_CLAIM),
         "next": following.value,
         "because": because,
     }
