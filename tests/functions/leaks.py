@@ -13,6 +13,7 @@ from token_broker import handler, telemetry
 from token_broker.aws.fast_client import FastClient
 from token_broker.cache import CachedToken
 from token_broker.errors import BrokerError, NotConfigured, UpstreamUnavailable
+from token_broker.events import origin_of
 from token_broker.exchange import Request, Response
 from token_broker.item import Item
 from token_broker.refresh import upstream_message
@@ -101,7 +102,7 @@ def in_frames(patch: pytest.MonkeyPatch) -> None:
     def call(self: handler.Service, event: Any, context: Any) -> Any:
         if "requestContext" in event:
             return original(self, event, context)
-        return self._guarded(event, context, is_http=False)
+        return self._guarded(event, origin_of(event, context.invoked_function_arn), context)
 
     patch.setattr(handler.Service, "__call__", call)
 
