@@ -109,8 +109,4 @@ class Forbidden:
 
 
 SHARED = Forbidden()
-
-
-def shared() -> Forbidden:
-    """Return the refusals that this process remembers."""
-    return SHARED
+"""The refusals that this process remembers."""
