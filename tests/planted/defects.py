@@ -374,11 +374,7 @@ DEFECTS = (
         "types are not checked",
         "T18",
         (f"{TAMPERING}::test_an_attribute_of_a_wrong_type_is_replaced_by_one_exchange",),
-        put(
-            item_codec.AttributeReader,
-            "_typed",
-            lambda self, name, kind: self._record.get(name, {}).get(kind),
-        ),
+        put(item_codec, "decoded", lambda value, kind: value.get(kind)),
     ),
     Defect(
         "addresses are not checked",
