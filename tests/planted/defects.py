@@ -375,11 +375,7 @@ DEFECTS = (
         "types are not checked",
         "T18",
         (f"{REPLACED}[generation of a wrong type]",),
-        put(
-            item_codec.AttributeReader,
-            "_typed",
-            lambda self, name, kind: self._record.get(name, {}).get(kind),
-        ),
+        put(item_codec, "decoded", lambda value, kind: value.get(kind)),
     ),
     Defect(
         "addresses are not checked",
