@@ -27,7 +27,7 @@ from token_broker.refresh.credential_gate import CredentialGate, latched, suspec
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.refresher import Refresher
 from token_broker.refresh.requirement import Requirement
-from token_broker.refresh.resolver import Resolver
+from token_broker.refresh.resolver import Followed, Resolver
 from token_broker.tokens import Variant
 
 LOGIN = Variant("login")
@@ -83,16 +83,22 @@ def test_a_forced_exchange_is_made_once_in_ten_seconds() -> None:
         (3000, {"rejected": True}, False),
         (3000, {"rejected": True, "min_ttl": 1000}, False),
         (3000, {"rejected": True, "force": True}, True),
+        (3000, {"lease": "over", "min_ttl": 1000}, False),
     ],
 )
 def test_an_exchange_is_on_demand_if_the_kept_token_would_still_do_without_the_wish(
     left: int, asked: dict[str, Any], is_on_demand: bool
 ) -> None:
-    """A longer `min_ttl` counts as `force` until the renewal is due; not for a reporter."""
+    """A longer `min_ttl` counts as `force` until the renewal is due.
+
+    Not for a reporter, nor after the death of a lease's holder.
+    """
     broker = with_token()
     broker.now = ENDS - left
-    if "rejected" in asked:
-        asked = asked | {"rejected": broker.item().fingerprint}
+    if "lease" in asked:
+        broker.put(**DEAD)
+    known = {"rejected": broker.item().fingerprint}
+    asked = {name: known.get(name, value) for name, value in asked.items() if name != "lease"}
     assert obtain(broker, **asked) == ("exchange", 2)
     assert broker.item().forced_at == (broker.now if is_on_demand else 0)
 
@@ -359,6 +365,7 @@ VARIANT = Item("vntana#acme", "a" * 64, lease_owner="me", lease_until=NOW + 60)
 
 
 SUSPECT: dict[str, Any] = {"accepted_version": "v1", "suspect_version": "v1"}
+LEASED: dict[str, Any] = {"lease_owner": "a", "lease_until": NOW + 9}
 
 
 @pytest.mark.parametrize(
@@ -421,10 +428,11 @@ def test_a_rejected_version_is_not_admitted_again_in_the_same_invocation() -> No
     [
         ({"rejected_versions": ["v1"]}, CredentialLatched, None),
         (SUSPECT | {"suspect_at": NOW - 59}, CredentialRejected, 1),
-        ({"lease_owner": "a", "lease_until": NOW + 9}, RefreshInProgress, 9),
+        (LEASED, RefreshInProgress, 9),
+        (SUSPECT | LEASED | {"suspect_at": NOW - 60}, RefreshInProgress, 9),
         ({"accepted_version": "v1", "held": {"since": NOW}}, ConnectionHeld, None),
     ],
-    ids=["latched", "tried too early", "another caller tries it", "it works, but is held since"],
+    ids=["latched", "too early", "another tries it", "the second time", "works, but is held"],
 )
 def test_a_latched_suspect_leased_or_held_version_is_not_admitted(
     values: dict[str, Any], error: type[BrokerError], retry_after: int | None
@@ -435,10 +443,13 @@ def test_a_latched_suspect_leased_or_held_version_is_not_admitted(
     assert broker.item().fence == 0
 
 
+@pytest.mark.parametrize("reuse", [True, False])
 @pytest.mark.parametrize("failures", [1, 2])
-def test_a_failed_write_of_the_accepted_version_is_repeated_at_the_end(failures: int) -> None:
+def test_a_failed_write_of_the_accepted_version_is_repeated_at_the_end(
+    failures: int, reuse: bool
+) -> None:
     """Its failure fails no call."""
-    broker = MemoryBroker("editor")
+    broker = MemoryBroker("editor", secret={"options": {"reuse": reuse}})
     left = iter(range(failures))
 
     def failing(update: Any, **request: Any) -> Any:
@@ -486,6 +497,18 @@ def test_an_outdated_alias_is_followed_while_no_exchange_is_possible(
     found = Item("editor#acme", "b", issued_at=NOW, secret_version="v2", context=role)
     look = Look(replace(alias, **changes), replace(found, **target), broker.item(), NOW)
     assert Resolver(work, CredentialGate(work)).is_outdated(look) is is_outdated
+
+
+@pytest.mark.parametrize("uses_previous", [False, True])
+def test_a_role_of_the_previous_version_contradicts_no_alias(uses_previous: bool) -> None:
+    """It may be another account's."""
+    broker = MemoryBroker("editor")
+    work = Invocation(broker.deps, "acme", broker.monotonic + 29)
+    work.uses_previous = uses_previous
+    alias = Item("editor#acme", "a", target="b", issued_at=NOW, context='{"role": "ADMIN"}')
+    found = replace(alias, variant="b", target=None, **DEMOTED)
+    resolver = Resolver(work, CredentialGate(work))
+    assert resolver.is_contradicted([Followed(LOGIN, alias)], found) is not uses_previous
 
 
 def test_an_unknown_name_in_a_request_stores_no_failure() -> None:
