@@ -206,22 +206,53 @@ def test_a_rejection_by_a_step_does_not_replace_a_token_under_a_minute_old(
 # Waiting
 
 
-@pytest.mark.parametrize(
+WAITS = pytest.mark.parametrize(
     ("flow", "variant"),
     [("vendorlink", LOGIN), ("editor", Variant("asked", {"parameters": {"userId": "1"}}))],
 )
-def test_calls_without_the_lease_wait_for_its_holder(flow: str, variant: Variant) -> None:
-    """That of the token, or of the gate of its connection: less and less often."""
+
+
+def waiting(flow: str, pauses: int, **found: Any) -> MemoryBroker:
+    """Return a broker whose gate is leased, until it has changed after that many pauses."""
     broker = MemoryBroker(flow)
     broker.put(lease_owner="a", lease_until=NOW + 9)
     sleep = broker.deps.clock.sleep
 
     def wake(seconds: float) -> None:
         sleep(seconds)
-        if len(broker.slept) == 4:
-            broker.put(lease_owner=None, lease_until=None)
+        if len(broker.slept) == pauses:
+            broker.put(**{"lease_owner": None, "lease_until": None} | found)
 
     broker.deps = replace(broker.deps, clock=replace(broker.deps.clock, sleep=wake))
+    return broker
+
+
+@WAITS
+@pytest.mark.parametrize(
+    ("found", "error"),
+    [
+        ({"held": {"since": NOW}}, ConnectionHeld),
+        ({"rejected_versions": ["v1"], "noticed_version": "v1"}, CredentialLatched),
+        (
+            {"suspect_at": NOW, "accepted_version": "v1", "suspect_version": "v1"},
+            CredentialRejected,
+        ),
+    ],
+    ids=["held", "latched", "suspect"],
+)
+def test_what_a_call_finds_after_a_wait_counts_as_before(
+    flow: str, variant: Variant, found: dict[str, Any], error: type[BrokerError]
+) -> None:
+    """I7, I16: no request is sent."""
+    broker = waiting(flow, 2, **found)
+    refused(error, lambda: refresher(broker).obtain(variant, Requirement()))
+    assert broker.steps == []
+
+
+@WAITS
+def test_calls_without_the_lease_wait_for_its_holder(flow: str, variant: Variant) -> None:
+    """That of the token, or of the gate of its connection: less and less often."""
+    broker = waiting(flow, 4)
     held, source = refresher(broker).obtain(variant, Requirement())
     assert (source, held.item.generation) == ("exchange", 1)
     assert broker.slept == pytest.approx([0.05, 0.1, 0.2, 0.25])

@@ -296,7 +296,7 @@ def test_a_dead_organization_token_is_replaced_once(
 ) -> None:
     """A workspace's token has the role of the newer one."""
     old, new = organization_token("org/1"), organization_token("org/2")
-    new = replace(new, context=new.context | {"role": "CLIENT_ORGANIZATION_VIEWER"})
+    new = replace(new, context={**new.context, "role": "CLIENT_ORGANIZATION_VIEWER"})
     talk = vntana.exchange(KEY, variant, NOW)
     next(talk)
     for told in before:
