@@ -125,14 +125,15 @@ def shape(request: Request) -> tuple[object, ...]:
 
 @EACH
 def test_each_field_of_a_call_is_sent_or_refused(flow: str) -> None:
-    """It makes another variant, and is a part of no address before it is encoded."""
+    """Instead of the secret's, and encoded where it is a part of an address."""
     known, whole = descriptors()[flow], body(flow)
     usual = {request.step: shape(request) for request, _ in talk(flow).log}
     for field in known.fields:
         value = with_canary(field.schema, whole.get(field.name, {}))
         if value is None:
             continue
-        found = Talk(flow, {**whole, field.name: value})
+        kept = {field.name: whole.get(field.name, "usual")} if field.name in members(flow) else {}
+        found = Talk(flow, {**whole, field.name: value}, changes=kept)
         for request, _ in found.log:
             assert shape(request) == usual.get(request.step, shape(request)), request.step
         sent = repr([(one.url, [*one.headers.items()], one.body) for one, _ in found.log])
@@ -189,6 +190,8 @@ def test_one_request_proves_the_credentials(flow: str) -> None:
     assert isinstance(refused.error, CredentialRejected)
     assert refused.log[-1][0].proves_credentials
     assert [one.proves_credentials for one, _ in refused.log].count(True) == 1
+    for key, wrong in wrong_login(flow).items():
+        assert isinstance(Talk(flow, changes={key: wrong}).error, CredentialRejected), key
 
 
 @EACH
