@@ -4,6 +4,8 @@ import ast
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -51,6 +53,7 @@ SOURCES: Mapping[str, Callable[[], Collection[str]]] = {
     "pages": lambda: stems("docs/upstreams/*.md"),
     "events of API Gateway": lambda: stems("events/*-api-token.json", "-api-token"),
     "events of invokers": lambda: stems("events/*-direct-token.json", "-direct-token"),
+    "events of a label": lambda: stems("events/*-label-updated.json", "-secret-label-updated"),
     "events of EventBridge": lambda: stems("events/*-secret-changed.json", "-secret-changed"),
     "unit tests": lambda: folders("tests/unit/flows/*/test_*.py") - {"flows"},
     "fuzz corpora": lambda: folders("fuzz/corpus/*/*") & {*FLOWS, *descriptors()},
@@ -102,6 +105,9 @@ def test_the_abilities_of_a_flow_are_its_optional_members(name: str) -> None:
     vendor = FLOWS[name].vendor
     assert vendor.abilities == {one for one in OPTIONAL if getattr(vendor, one)}
     assert vendor.token_kinds
+    written = vars(import_module(FLOWS[name].module))
+    forgotten = [one.name for one in fields(vendor) if getattr(vendor, one.name) is one.default]
+    assert not written.keys() & {*forgotten}, "the module has it, but `VENDOR` has not"
 
 
 @pytest.mark.parametrize("name", subjects.CHECKED)
