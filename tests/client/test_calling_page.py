@@ -22,7 +22,6 @@ from token_broker_client import (
     cache,
     deadline,
     errors,
-    identity,
     refusals,
 )
 from token_broker_client.cache import Cache
@@ -53,9 +52,7 @@ def _connections(system: System) -> Iterator[None]:
 
 
 @pytest.fixture
-def environment(
-    _connections: None, system: System, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
+def environment(_connections: None, system: System, bare_environment: pytest.MonkeyPatch) -> None:
     """What a caller's environment has in Lambda."""
     settings = {
         "TOKEN_BROKER_URL": system.url,
@@ -66,14 +63,8 @@ def environment(
         "AWS_DEFAULT_REGION": REGION,
     }
     for name, value in settings.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    monkeypatch.setattr(cache, "SHARED", Cache())
-    identity._botocore.cache_clear()
-    yield
-    identity._botocore.cache_clear()
+        bare_environment.setenv(name, value)
+    bare_environment.setattr(cache, "SHARED", Cache())
 
 
 def localized(text: str) -> str:

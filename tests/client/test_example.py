@@ -5,17 +5,16 @@ The tests count its requests in the log of the vendor's fake.
 
 import importlib.util
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from tests.client.systems import System
 from tests.waiting import PATIENCE_SECONDS
-from token_broker_client import cache, identity
+from token_broker_client import cache
 from token_broker_client.cache import Cache
 from token_broker_fakes import FakeVntana
 from token_broker_local.addresses import ACCESS_KEY, REGION, SECRET_KEY
@@ -33,20 +32,19 @@ def connection(system: System, fake_vntana: FakeVntana) -> str:
 
 
 @pytest.fixture
-def start(system: System, connection: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+def start(system: System, connection: str, bare_environment: pytest.MonkeyPatch) -> Start:
     """Return a function that loads the example as a cold start does, with an empty cache."""
-    monkeypatch.setenv("TOKEN_BROKER_URL", system.url)
-    monkeypatch.setenv("CONNECTION", connection)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    identity._botocore.cache_clear()
+    for name, value in {
+        "TOKEN_BROKER_URL": system.url,
+        "CONNECTION": connection,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        "AWS_DEFAULT_REGION": REGION,
+    }.items():
+        bare_environment.setenv(name, value)
 
     def started() -> Handler:
-        monkeypatch.setattr(cache, "SHARED", Cache())
+        bare_environment.setattr(cache, "SHARED", Cache())
         spec = importlib.util.spec_from_file_location("organization", EXAMPLE)
         assert spec is not None
         assert spec.loader is not None
@@ -55,8 +53,7 @@ def start(system: System, connection: str, monkeypatch: pytest.MonkeyPatch) -> I
         handler: Handler = module.handler
         return handler
 
-    yield started
-    identity._botocore.cache_clear()
+    return started
 
 
 def exchanges(fake: FakeVntana) -> int:
