@@ -11,32 +11,6 @@ from tests.subjects import FLOWS, clear_refusal, proof, renewal_step
 LOGIN_STEPS = {flow: proof(flow).step for flow in FLOWS}
 
 
-def fields(user: object, **more: Any) -> dict[str, Any]:
-    return {"parameters": {"userId": str(user), **more}}
-
-
-@pytest.fixture
-def picky(world: World) -> World:
-    """The editor's vendor says 403 to parameters without a file."""
-    world.editor.modes.file = "mandatory"
-    world.editor.modes.missing_parameter = "403"
-    return world
-
-
-def test_rejected_parameters_do_not_affect_other_callers(picky: World) -> None:
-    """I17: once the key was accepted, a 403 is attributed to the parameters."""
-    connection = picky.connect("editor", parameters={})
-    assert picky.call("editor", connection, **fields(1, file="a"))["source"] == "exchange"
-    for body in (fields(2), fields(3), fields(4), fields(5)):
-        assert_problem(picky.http("editor", connection, body), "upstream_refused", 502)
-    sent = len(picky.steps("editor"))
-    forced = fields(2) | {"force": True}
-    assert_problem(picky.http("editor", connection, forced), "upstream_refused", 502)
-    assert len(picky.steps("editor")) == sent
-    assert picky.call("editor", connection, **fields(6, file="a"))["source"] == "exchange"
-    assert picky.announced == []
-
-
 def break_login(world: World, flow: str) -> None:
     """Let the vendor reject the credentials that it accepted before.
 
@@ -73,20 +47,6 @@ def test_an_accepted_secret_version_latches_after_two_rejections(world: World, f
     assert_problem(world.http(flow, connection, {"force": True}), "credential_latched", 502)
     assert len(world.steps(flow)) == sent
     assert [what for what, _ in world.announced] == ["Connection Latched"]
-
-
-@pytest.mark.parametrize("flow", FLOWS)
-def test_a_success_resets_the_count_of_rejections(world: World, flow: str) -> None:
-    """A latch takes two rejections in a row."""
-    connection = world.connect_and_call(flow)
-    for _ in range(2):
-        world.advance(40 * 86_400)
-        break_login(world, flow)
-        assert_problem(world.http(flow, connection), "credential_rejected", 502)
-        world.fakes[flow].heal()
-        world.advance(60)
-        assert world.call(flow, connection)["source"] == "exchange"
-    assert world.announced == []
 
 
 @pytest.mark.parametrize("flow", FLOWS)

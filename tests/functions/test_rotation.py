@@ -114,31 +114,3 @@ def test_a_rotation_interrupted_by_aws_fails_so_that_lambda_retries_it(
         handle(world, one)
     world.carry_out("vntana")
     assert versions_kept(world, connection) == {version_of(world, connection)}
-
-
-@pytest.mark.parametrize(
-    ("event", "rotated"),
-    [
-        pytest.param(
-            called(requestParameters={"secretId": ARN + path("acme-ab12cd")}),
-            "acme",
-            id="an ARN that could be a partial one",
-        ),
-        pytest.param(
-            called(requestParameters={"secretId": ARN + path("acme-global")}),
-            "acme-global",
-            id="a partial ARN that could be a whole one",
-        ),
-    ],
-)
-def test_an_event_rotates_only_the_connection_that_it_names(
-    world: World, event: dict[str, Any], rotated: str
-) -> None:
-    """An ARN may be partial; whether a secret of that name exists decides."""
-    connections = {"acme", "acme-holding", "acme-global"}
-    for connection in connections:
-        world.put_secret("vntana", connection, world.secret("vntana"))
-        world.call("vntana", connection)
-        world.put_secret("vntana", connection, world.secret("vntana"))
-    handle(world, event)
-    assert {payload["connection"] for payload in world.invoked} == {rotated}
