@@ -72,21 +72,6 @@ def test_an_event_renews_each_token_of_the_connection(world: World, kind: str) -
     assert world.vntana.log.steps.count("login") == 2
 
 
-def test_repeated_and_reordered_events_cause_one_rotation(world: World) -> None:
-    """A renewed token is not renewed again, also not by a repeated invocation."""
-    connection = world.connect_and_call("vntana", **STUDIO)
-    world.put_secret("vntana", connection, world.secret("vntana") | STUDIO)
-    event = label_updated(connection, version_of(world, connection))
-    for _ in range(2):
-        handle(world, event)
-    world.carry_out("vntana")
-    steps = list(world.vntana.log.steps)
-    assert handle(world, called(requestParameters={"secretId": path(connection)})) == {"started": 0}
-    handle(world, event)
-    assert world.carry_out("vntana") == []
-    assert world.vntana.log.steps == steps
-
-
 @pytest.mark.parametrize(
     ("when", "operation"),
     [
