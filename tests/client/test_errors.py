@@ -1,6 +1,5 @@
 """Each failure has its class, the same through both entrances, and shows no secret."""
 
-import json
 import pickle
 import traceback
 from typing import Any
@@ -93,33 +92,6 @@ def test_an_unknown_error_code_raises_the_base_class(
     error = raised(make_broker(serve(failing(novel))))
     assert type(error) is BrokerError
     assert (error.code, error.status, error.retryable) == ("novel", status, False)
-
-
-def test_a_retryable_error_is_retried(serve: Serve, make_broker: MakeBroker) -> None:
-    """As long as patience lasts."""
-    calls: list[Any] = []
-
-    def handler(event: Any, context: Any) -> Any:
-        calls.append(event)
-        if len(calls) < 3:
-            return failing(brokers.RefreshInProgress("busy"))(event, context)
-        status = {"forgotten": 3}
-        return {"statusCode": 200, "body": json.dumps(status)} if events.is_http(event) else status
-
-    assert make_broker(serve(handler)).forget("vntana", "acme") == 3
-    assert len(calls) == 3
-
-
-def test_a_crash_of_the_function_is_unreachable(serve: Serve, make_broker: MakeBroker) -> None:
-    """The text of the crash is not passed on."""
-
-    def crash(_event: Any, _context: Any) -> Any:
-        raise ValueError("s3cret")
-
-    error = raised(make_broker(serve(crash), tries(2)))
-    assert type(error) is Unreachable
-    assert error.retryable
-    assert "s3cret" not in "".join(traceback.format_exception(error))
 
 
 @pytest.mark.parametrize(
