@@ -196,15 +196,6 @@ def test_the_numbers_on_the_page_equal_the_code() -> None:
         assert phrase in PAGE
 
 
-def test_each_link_of_the_page_has_a_target() -> None:
-    """Pages, and the headings in them."""
-    for page, anchor in re.findall(r"\]\(([\w./-]*\.(?:md|py|yaml))?(?:#([\w-]+))?\)", PAGE):
-        file = ROOT / "docs" / page if page else ROOT / "docs/calling.md"
-        assert file.is_file()
-        headings = re.findall(r"^#+ (.+)$", file.read_text(), re.MULTILINE)
-        assert not anchor or anchor in {head.lower().replace(" ", "-") for head in headings}
-
-
 def test_the_policy_on_the_page_allows_the_function_of_the_state_machine() -> None:
     """And the methods that the page names exist."""
     (policy,) = (block for block in map(json.loads, blocks("json")) if "Statement" in block)
