@@ -9,7 +9,7 @@ import boto3
 import pytest
 
 from tests.client.systems import MakeBroker, System, tries
-from token_broker_client import Broker, TooManyRequests
+from token_broker_client import Broker
 from token_broker_client.cache import Cache
 from token_broker_fakes import FakeEditor, FakeVntana
 
@@ -70,26 +70,6 @@ def test_status_shows_a_token_and_forget_removes_it(broker: Broker, vntana: str)
     assert broker.vntana(vntana).generation == 2
     for fingerprint in (first.fingerprint, UNKNOWN):
         assert broker.vntana(vntana, rejected=fingerprint).generation == 2
-
-
-def test_force_makes_a_new_token_and_is_rate_limited(broker: Broker, vntana: str) -> None:
-    first = broker.vntana(vntana)
-    assert broker.vntana(vntana, force=True).generation == first.generation + 1
-    with pytest.raises(TooManyRequests) as caught:
-        broker.vntana(vntana, force=True)
-    assert caught.value.retryable
-    assert 0 < (caught.value.retry_after or 0) <= 10
-
-
-def test_an_old_token_is_marked_stale_if_a_forced_exchange_fails(
-    broker: Broker, vntana: str, fake_vntana: FakeVntana
-) -> None:
-    """The vendor answers 503."""
-    first = broker.vntana(vntana)
-    fake_vntana.fail("status", times=None, status=503)
-    second = broker.vntana(vntana, force=True)
-    assert second.stale
-    assert second.fingerprint == first.fingerprint
 
 
 @pytest.fixture(autouse=True)

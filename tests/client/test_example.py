@@ -97,41 +97,6 @@ def test_the_example_reads_through_an_outage(start: Start, fake_vntana: FakeVnta
     assert [entry.status for entry in fake_vntana.log.of("current")[1:]] == [0, 503, 403, 200]
 
 
-def test_the_example_reads_with_a_stored_token_while_logins_fail(
-    start: Start, fake_vntana: FakeVntana
-) -> None:
-    handler = start()
-    assert handler({}, None) == READ
-    fake_vntana.fail("status", step="login", times=None)
-    assert [handler({}, None) for _ in range(3)] == [READ] * 3
-    assert start()({}, None) == READ
-
-
-@pytest.mark.parametrize("mode", ["401", "403"])
-def test_the_example_reads_after_a_revocation_with_one_more_exchange(
-    start: Start, fake_vntana: FakeVntana, mode: Any
-) -> None:
-    fake_vntana.modes.dead_token = mode
-    handler = start()
-    assert handler({}, None) == READ
-    fake_vntana.revoke()
-    assert [handler({}, None) for _ in range(3)] == [READ] * 3
-    assert exchanges(fake_vntana) == 2
-
-
-def test_the_example_reads_after_a_rotation_of_the_secret(
-    start: Start, fake_vntana: FakeVntana, system: System, connection: str
-) -> None:
-    """The account has a new key, the old one and its tokens are dead, and the secret says so."""
-    handler = start()
-    assert handler({}, None) == READ
-    fake_vntana.accounts[0].key = "new-key"
-    fake_vntana.revoke()
-    document = FakeVntana.demo_secret(fake_vntana.url) | {"personal_access_token": "new-key"}
-    system.rotate("vntana", connection, document)
-    assert [handler({}, None) for _ in range(3)] == [READ] * 3
-
-
 def test_fifty_concurrent_refusals_cause_one_exchange(
     start: Start, fake_vntana: FakeVntana
 ) -> None:
