@@ -33,7 +33,7 @@ class Call:
         self.go = threading.Event()
         self.times = 0
 
-    def __call__(self, _: Deadline) -> int:
+    def __call__(self) -> int:
         self.times += 1
         self.begun.set()
         assert self.go.wait(PATIENCE_SECONDS)
@@ -137,7 +137,7 @@ def test_a_call_runs_in_the_context_of_its_caller() -> None:
     """Tracing and logging use context variables."""
     name: ContextVar[str] = ContextVar("name")
     name.set("orders")
-    shared_call, _ = SingleFlight[str]().join("key", lambda _: name.get(), long())
+    shared_call, _ = SingleFlight[str]().join("key", name.get, long())
     shared_call.wait(long())
     assert shared_call.outcome() == "orders"
 
@@ -152,7 +152,7 @@ def test_a_call_runs_in_the_thread_of_the_caller_if_no_other_can_be_started(
 
     monkeypatch.setattr(threading.Thread, "start", start)
     for _ in range(2):
-        shared_call, is_mine = calls.join("key", lambda _: 1, long())
+        shared_call, is_mine = calls.join("key", lambda: 1, long())
         assert is_mine
         assert shared_call.outcome() == 1
 

@@ -309,7 +309,7 @@ DEFECTS = (
         "reports are not limited",
         "T7",
         (f"{TOKENS}::test_reports_of_rejected_tokens_are_limited_per_minute",),
-        put(refresher, "MOST_REPORTS", 100),
+        put(refresher, "MAX_REPORTS", 100),
     ),
     Defect(
         "a password that was rejected is tried again",
@@ -375,11 +375,7 @@ DEFECTS = (
         "types are not checked",
         "T18",
         (f"{REPLACED}[generation of a wrong type]",),
-        put(
-            item_codec.AttributeReader,
-            "_typed",
-            lambda self, name, kind: self._record.get(name, {}).get(kind),
-        ),
+        put(item_codec, "decoded", lambda value, kind: value.get(kind)),
     ),
     Defect(
         "addresses are not checked",

@@ -69,13 +69,11 @@ FAULTY: Mapping[Rule, Mapping[str, Edit]] = {
             access_rules.secret("token-broker/prod/vendorlink/*"),
         ),
         "another stage's": Edit("EditorPolicy.ItsSecrets", "${Stage}/editor", "*/editor"),
-        "written": grant("EditorPolicy", "secretsmanager:PutSecretValue"),
     },
     access_rules.own_items_only: {
         "all items": Edit("VntanaPolicy.ItsItems", OWN_KEYS, ""),
         "no key said": Edit("VntanaPolicy.ItsItems", '"dynamodb:LeadingKeys": "false"', ""),
         "a prefix too short": Edit("EditorPolicy.ItsItems", "editor#*", "editor*"),
-        "deleted": grant("VntanaPolicy", "dynamodb:DeleteItem"),
     },
     access_rules.own_tokens_only: {
         "any context": Edit("VntanaPolicy.ItsTokens", OWN_CONTEXT, ""),
@@ -105,7 +103,6 @@ FAULTY: Mapping[Rule, Mapping[str, Edit]] = {
     },
     access_rules.connect_is_for_this_stage: {
         "all stages": Edit("Connect.ItsSecrets", "${Stage}/*", "*"),
-        "deleted": grant("Connect", "secretsmanager:DeleteSecret"),
     },
     access_rules.roles_work_in_their_own_function_only: {
         "secrets": Edit("VntanaPolicy.ItsSecrets", OF_VNTANA, "function:*"),
@@ -120,8 +117,14 @@ FAULTY: Mapping[Rule, Mapping[str, Edit]] = {
         "not to a table": Edit("TokenKey.VntanaTokens", TABLE_CONTEXT, ""),
         "granted": Edit("TokenKey.Administration", "kms:CancelKeyDeletion", "kms:CreateGrant"),
     },
-    access_rules.no_wildcards: {
-        "an action": grant("VntanaPolicy", "dynamodb:*"),
+    access_rules.statements_have_exactly_their_actions: {
+        "a pattern": grant("VntanaPolicy", "dynamodb:*"),
+        "more": Edit(
+            "EditorPolicy.ItsItems", "dynamodb:Query,", "dynamodb:Query, dynamodb:DeleteItem,"
+        ),
+        "fewer": Edit("Connect.ItsSecrets", ", secretsmanager:PutSecretValue", ""),
+    },
+    access_rules.resources_are_named: {
         "every resource": grant("Operate", "execute-api:Invoke"),
     },
     access_rules.functions_invoke_only_themselves: {
