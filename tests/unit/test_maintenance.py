@@ -533,7 +533,7 @@ def test_a_token_is_verified_by_its_vendor() -> None:
     assert answer["valid"] is True
     assert answer["parameters"]["userId"] == "1"
     assert broker.call(action="verify", token="unknown") == {"valid": False}
-    assert broker.waited == [29.0, 29.0]
+    assert broker.waited == [5.0, 5.0]
 
 
 @pytest.mark.parametrize(

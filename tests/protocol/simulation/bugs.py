@@ -311,7 +311,7 @@ def check_unreported(record: Any, **changes: Any) -> Any:
     return replace(record, **{n: v for n, v in changes.items() if n != "rejected"})
 
 
-@BUGS.around(Check, "_credentials", "a token is checked where it was made", near=39)
+@BUGS.around(Check, "_secret", "a token is checked where it was made", near=39)
 def check_elsewhere(original: Any, self: Check, _version: str | None) -> Any:
     return original(self, self._deps.secrets.current(self._connection).version)
 

@@ -5,23 +5,38 @@ from typing import Any
 
 from token_broker import events
 from token_broker.aliases import refuse_held
-from token_broker.check import Check
+from token_broker.check import CHECK_SECONDS, Check
 from token_broker.dependencies import Dependencies
-from token_broker.errors import InvalidRequest, UnknownConnection, UpstreamError
+from token_broker.errors import InvalidRequest, UnknownConnection
 from token_broker.events import Action, Command
-from token_broker.exchange import Request, Response, run, sendable
+from token_broker.exchange import sendable
 from token_broker.holds import gate_of, hold, is_held, lift
 from token_broker.maintenance import MOST_DROPPED, Maintenance
-from token_broker.refresh.upstream_message import quoted
+from token_broker.measured import Sender, measured
 from token_broker.tokens import TokenRequest
 
 MOST_WARM = 100
 """Calls of one `warm`: about what a parameter of the template holds."""
 
 
-def act(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
-    """Carry out *command* and return its answer."""
-    return ACTIONS[command.action](deps, command, deadline)
+def act(
+    deps: Dependencies, command: Command, began: float, deadline: float, request_id: str
+) -> dict[str, Any]:
+    """Carry out *command*, which began then. Return its answer, and write its audit line."""
+
+    def emit(outcome: str, milliseconds: float) -> None:
+        deps.emit(
+            "action",
+            action=command.action,
+            connection=command.connection,
+            **command.origin._asdict(),
+            outcome=outcome,
+            milliseconds=milliseconds,
+            request_id=request_id,
+        )
+
+    with measured(deps.clock, began, emit):
+        return ACTIONS[command.action](deps, command, deadline)
 
 
 def _status(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
@@ -122,19 +137,8 @@ def _verify(deps: Dependencies, command: Command, deadline: float) -> dict[str, 
         raise command.body.wrong("token", "must be printable ASCII")
     refuse_held(deps, gate_of(deps, command.connection))
     secret = deps.secrets.current(command.connection)
-    credentials = vendor.parse(secret.content)
-    last: tuple[Request, Response] | None = None
-
-    def send(request: Request) -> Response:
-        nonlocal last
-        last = None
-        last = request, deps.send(request, deadline - deps.clock.monotonic())
-        return last[1]
-
-    try:
-        parameters = run(vendor.verify(credentials, token), send)
-    except UpstreamError as error:
-        raise quoted(error, last, secret.content) from None
+    conversation = vendor.verify(vendor.parse(secret.content), token)
+    parameters = Sender(deps, deadline, CHECK_SECONDS).run(conversation, secret.content)
     return {"valid": False} if parameters is None else {"valid": True, "parameters": parameters}
 
 

@@ -134,24 +134,7 @@ class Service:
             return token_body(command, self.deps.flow.name, answer)
         from token_broker.actions import act  # noqa: PLC0415 (off the hit path)
 
-        outcome = Internal.code
-        try:
-            done = act(self.deps, command, deadline)
-            outcome = "success"
-        except BrokerError as error:
-            outcome = error.code
-            raise
-        finally:
-            self._telemetry.emit(
-                "action",
-                action=command.action,
-                connection=command.connection,
-                **command.origin._asdict(),
-                outcome=outcome,
-                milliseconds=self.deps.clock.milliseconds_since(began),
-                request_id=request_id,
-            )
-        return done
+        return act(self.deps, command, began, deadline, request_id)
 
     def _request(self, command: Command) -> TokenRequest:
         body = command.body

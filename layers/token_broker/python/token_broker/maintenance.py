@@ -13,9 +13,9 @@ from token_broker.errors import (
     RefreshInProgress,
     StoreUnavailable,
 )
-from token_broker.exchange import run
 from token_broker.holds import gate_of, is_held
 from token_broker.item import CLAIM_SECONDS, LONGEST_CLAIM, Item, is_ahead, rfc3339
+from token_broker.measured import Sender
 from token_broker.refresh.invocation import COMMIT_SECONDS, Invocation
 from token_broker.refresh.refresher import Refresher
 from token_broker.refresh.requirement import Requirement
@@ -246,7 +246,8 @@ class Maintenance:
         try:
             token = self._deps.sealer.open_token(item)
             if token:
-                run(log_out(token), lambda request: self._deps.send(request, LOG_OUT_SECONDS))
+                sender = Sender(self._deps, self._deadline, LOG_OUT_SECONDS)
+                sender.run(log_out(token), secret=None)  # only its code is shown
         except BrokerError as error:
             self._deps.emit("log out failed", variant=item.variant, code=error.code)
 
