@@ -5,14 +5,23 @@ from typing import Any
 
 from token_broker import events
 from token_broker.aliases import refuse_held
-from token_broker.check import CHECK_SECONDS, Check
+from token_broker.check import Check
 from token_broker.dependencies import Dependencies
 from token_broker.errors import InvalidRequest, UnknownConnection
 from token_broker.events import Action, Command
 from token_broker.exchange import sendable
 from token_broker.holds import gate_of, hold, is_held, lift
-from token_broker.maintenance import MOST_DROPPED, Maintenance
+from token_broker.maintenance import (
+    MOST_DROPPED,
+    drop,
+    forget,
+    renew,
+    renew_all,
+    rotate,
+    status,
+)
 from token_broker.measured import Sender, measured
+from token_broker.refresh.invocation import Invocation
 from token_broker.tokens import TokenRequest
 
 MOST_WARM = 100
@@ -40,15 +49,13 @@ def act(
 
 
 def _status(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
-    """Return the state of each variant of a connection."""
     command.body.finish()
-    return Maintenance(deps, command.connection, deadline).status()
+    return status(Invocation(deps, command.connection, deadline))
 
 
 def _forget(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
-    """Forget the tokens of a connection."""
     command.body.finish()
-    return Maintenance(deps, command.connection, deadline).forget()
+    return forget(Invocation(deps, command.connection, deadline))
 
 
 def _hold(deps: Dependencies, command: Command, _deadline: float) -> dict[str, Any]:
@@ -68,12 +75,10 @@ def _renew(deps: Dependencies, command: Command, deadline: float) -> dict[str, A
     """Renew one variant, or start that for all that are due."""
     key, version = (events.formed(command.body, name) for name in ("variant", "version"))
     command.body.finish()
-    maintenance = Maintenance(deps, command.connection, deadline)
-    return (
-        {"renewed": maintenance.renew(key, version)}
-        if key
-        else {"started": maintenance.renew_all()}
-    )
+    invocation = Invocation(deps, command.connection, deadline, version)
+    if key is None:
+        return {"started": renew_all(invocation)}
+    return {"renewed": renew(invocation, key, version)}
 
 
 def _rotate(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
@@ -81,15 +86,15 @@ def _rotate(deps: Dependencies, command: Command, deadline: float) -> dict[str, 
     version, otherwise = (events.formed(command.body, name) for name in ("version", "otherwise"))
     dropped = events.variants(command.body, "drop", MOST_DROPPED)
     command.body.finish()
-    maintenance = Maintenance(deps, command.connection, deadline)
+    invocation = Invocation(deps, command.connection, deadline, version)
     if dropped:
-        return {"dropped": maintenance.drop(dropped, version)}
+        return {"dropped": drop(invocation, dropped)}
     try:
-        return {"started": maintenance.rotate(version)}
+        return {"started": rotate(invocation)}
     except UnknownConnection:
         if otherwise is None:
             raise
-        return {"started": Maintenance(deps, otherwise, deadline).rotate(version)}
+        return {"started": rotate(Invocation(deps, otherwise, deadline, version))}
 
 
 def _warm(deps: Dependencies, command: Command, _deadline: float) -> dict[str, Any]:
@@ -138,7 +143,7 @@ def _verify(deps: Dependencies, command: Command, deadline: float) -> dict[str, 
     refuse_held(deps, gate_of(deps, command.connection))
     secret = deps.secrets.current(command.connection)
     conversation = vendor.verify(vendor.parse(secret.content), token)
-    parameters = Sender(deps, deadline, CHECK_SECONDS).run(conversation, secret.content)
+    parameters = Sender(deps, deadline).run(conversation, secret.content)
     return {"valid": False} if parameters is None else {"valid": True, "parameters": parameters}
 
 

@@ -15,9 +15,6 @@ from token_broker.tokens import TokenRequest
 if TYPE_CHECKING:
     from token_broker.secrets_manager import Secret
 
-CHECK_SECONDS = 5.0
-"""Seconds for the vendor to answer a harmless request: of a check, and to verify a token."""
-
 
 class Check:
     """A check of one connection, until *deadline* by the monotonic clock.
@@ -29,7 +26,7 @@ class Check:
         self._deps = deps
         self._connection = connection
         self._deadline = deadline
-        self._sender = Sender(deps, deadline, CHECK_SECONDS)
+        self._sender = Sender(deps, deadline)
         vendor_check = deps.flow.vendor.check
         if vendor_check is None:
             raise InvalidRequest(f"action: connections of {deps.flow.name} cannot be checked")

@@ -12,6 +12,9 @@ from token_broker.refresh.upstream_message import quoted
 
 Result = TypeVar("Result")
 
+MOST_REQUEST_SECONDS = 5.0
+"""Seconds for the vendor to answer one request of a `Sender`."""
+
 
 @contextmanager
 def measured(clock: Clock, began: float, emit: Callable[[str, float], None]) -> Iterator[None]:
@@ -31,15 +34,11 @@ def measured(clock: Clock, began: float, emit: Callable[[str, float], None]) -> 
 
 
 class Sender:
-    """Sends the requests of conversations that make no token, until *deadline*.
+    """Sends the requests of conversations that make no token, until *deadline*."""
 
-    The vendor has *most_seconds* for each answer.
-    """
-
-    def __init__(self, deps: Dependencies, deadline: float, most_seconds: float) -> None:
+    def __init__(self, deps: Dependencies, deadline: float) -> None:
         self._deps = deps
         self._deadline = deadline
-        self._most_seconds = most_seconds
         self._secret: object = None
         """The content of the secret that the last conversation used."""
         self._last: tuple[Request, Response] | None = None
@@ -64,7 +63,7 @@ class Sender:
             raise UpstreamUnavailable(f"{request.step}: no time was left to send it")
         status = 0
         try:
-            response = self._deps.send(request, min(left, self._most_seconds))
+            response = self._deps.send(request, min(left, MOST_REQUEST_SECONDS))
             status = response.status
             self._last = request, response
         finally:
