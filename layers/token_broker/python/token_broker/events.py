@@ -1,6 +1,6 @@
 """Commands, read from an event of API Gateway or from the payload of an invocation.
 
-Whatever is wrong in one raises `InvalidRequest`, which names the field.
+An error in one raises `InvalidRequest`, which names the field.
 """
 
 import binascii

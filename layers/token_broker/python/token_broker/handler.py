@@ -110,7 +110,7 @@ class Service:
                 return self._carry_out(command, began, began + left, context.aws_request_id)
         except BrokerError:
             raise
-        except Exception as error:  # noqa: BLE001 (the only one: callers see its id, the log its stack)
+        except Exception as error:  # noqa: BLE001 (the only catch-all: callers see an id, the log the stack)
             request_id = context.aws_request_id
             self._telemetry.defect(error, request_id)
             raise Internal(f"a defect; see the log of request {request_id}") from None

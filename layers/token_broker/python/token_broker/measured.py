@@ -1,4 +1,4 @@
-"""What actions other than `token` do under measurement: their work, and requests to the vendor."""
+"""Measurement outside an exchange: the outcome of an action, and each request to the vendor."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
