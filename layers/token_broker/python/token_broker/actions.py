@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from token_broker import events
+from token_broker import events, maintenance
 from token_broker.aliases import refuse_held
 from token_broker.check import Check
 from token_broker.dependencies import Dependencies
@@ -11,15 +11,6 @@ from token_broker.errors import InvalidRequest, UnknownConnection
 from token_broker.events import Action, Command
 from token_broker.exchange import sendable
 from token_broker.holds import gate_of, hold, is_held, lift
-from token_broker.maintenance import (
-    MOST_DROPPED,
-    drop,
-    forget,
-    renew,
-    renew_all,
-    rotate,
-    status,
-)
 from token_broker.measured import Sender, measured
 from token_broker.refresh.invocation import Invocation
 from token_broker.tokens import TokenRequest
@@ -50,12 +41,12 @@ def act(
 
 def _status(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
     command.body.finish()
-    return status(Invocation(deps, command.connection, deadline))
+    return maintenance.status(Invocation(deps, command.connection, deadline))
 
 
 def _forget(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
     command.body.finish()
-    return forget(Invocation(deps, command.connection, deadline))
+    return maintenance.forget(Invocation(deps, command.connection, deadline))
 
 
 def _hold(deps: Dependencies, command: Command, _deadline: float) -> dict[str, Any]:
@@ -77,24 +68,25 @@ def _renew(deps: Dependencies, command: Command, deadline: float) -> dict[str, A
     command.body.finish()
     invocation = Invocation(deps, command.connection, deadline, version)
     if key is None:
-        return {"started": renew_all(invocation)}
-    return {"renewed": renew(invocation, key, version)}
+        return {"started": maintenance.renew_all(invocation)}
+    return {"renewed": maintenance.renew(invocation, key, version)}
 
 
 def _rotate(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
     """Renew the tokens of a connection, or drop those beyond the limit."""
     version, otherwise = (events.formed(command.body, name) for name in ("version", "otherwise"))
-    dropped = events.variants(command.body, "drop", MOST_DROPPED)
+    dropped = events.variants(command.body, "drop", maintenance.MOST_DROPPED)
     command.body.finish()
     invocation = Invocation(deps, command.connection, deadline, version)
     if dropped:
-        return {"dropped": drop(invocation, dropped)}
+        return {"dropped": maintenance.drop(invocation, dropped)}
     try:
-        return {"started": rotate(invocation)}
+        return {"started": maintenance.rotate(invocation)}
     except UnknownConnection:
         if otherwise is None:
             raise
-        return {"started": rotate(Invocation(deps, otherwise, deadline, version))}
+        invocation = Invocation(deps, otherwise, deadline, version)
+        return {"started": maintenance.rotate(invocation)}
 
 
 def _warm(deps: Dependencies, command: Command, _deadline: float) -> dict[str, Any]:
@@ -102,9 +94,8 @@ def _warm(deps: Dependencies, command: Command, _deadline: float) -> dict[str, A
     wanted, each = command.body.mappings("calls"), command.body.choice("each", "token", "check")
     command.body.finish()
     calls = [call if each == "token" else {"action": each} | call for call in wanted]
-    if len(calls) > MOST_WARM or any(
-        events.direct_command(e, command.origin).action != each for e in calls
-    ):
+    commands = (events.direct_command(call, command.origin) for call in calls)
+    if len(calls) > MOST_WARM or any(one.action != each for one in commands):
         raise command.body.wrong("calls", f"must be at most {MOST_WARM} calls for a {each}")
     held = {name for name in {call["connection"] for call in calls} if is_held(deps, name)}
     made = [call for call in calls if call["connection"] not in held]

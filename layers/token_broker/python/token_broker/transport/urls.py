@@ -23,7 +23,7 @@ _UNSAFE = re.compile(r"[^\x21-\x7e]|[\\\"<>^`|]")
 _LONGEST_NAME, _LONGEST_URL, _LAST_PORT = 253, 2048, 65535
 
 _PROTOCOLS = IPv4Network("192.0.0.0/24")
-"""No vendor has such an address. Some are a cloud's metadata. Old Pythons call some of them global."""
+"""No vendor's addresses; some are a cloud's metadata. Older Pythons call some of them global."""
 _UNICAST = IPv6Network("2000::/3")
 """All of IPv6 that is routed between networks."""
 _NAT64 = IPv6Network("64:ff9b::/96")
