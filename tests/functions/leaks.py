@@ -59,7 +59,7 @@ def attempting(failure: Callable[[Any, Exception], Exception]) -> Plant:
     """Return a leak in the error of a failed conversation."""
 
     def plant(patch: pytest.MonkeyPatch) -> None:
-        original = ExchangeAttempt._run
+        original = ExchangeAttempt._converse
 
         def run(self: ExchangeAttempt) -> Any:
             try:
@@ -67,7 +67,7 @@ def attempting(failure: Callable[[Any, Exception], Exception]) -> Plant:
             except BrokerError as error:
                 raise failure(self._invocation.credentials(), error) from error
 
-        patch.setattr(ExchangeAttempt, "_run", run)
+        patch.setattr(ExchangeAttempt, "_converse", run)
 
     return plant
 
@@ -80,7 +80,7 @@ def of_body(credentials: Any, error: Exception) -> Exception:
 def behind(patch: pytest.MonkeyPatch) -> None:
     """Raise an error without the secret to a direct invoker, with one that has it as its cause."""
     secrets: list[object] = []
-    original = ExchangeAttempt._run
+    original = ExchangeAttempt._converse
 
     def run(self: ExchangeAttempt) -> Any:
         secrets.append(self._invocation.credentials().password)
@@ -91,7 +91,7 @@ def behind(patch: pytest.MonkeyPatch) -> None:
         failure.__context__ = ValueError(*secrets)
         return failure
 
-    patch.setattr(ExchangeAttempt, "_run", run)
+    patch.setattr(ExchangeAttempt, "_converse", run)
     patch.setattr(handler, "named", named)
 
 
@@ -199,7 +199,7 @@ def defective(patch: pytest.MonkeyPatch) -> None:
         raise KeyError(self._invocation.credentials().password)
 
     patch.setattr(Telemetry, "defect", defect)
-    patch.setattr(ExchangeAttempt, "_run", run)
+    patch.setattr(ExchangeAttempt, "_converse", run)
 
 
 def unmasked(patch: pytest.MonkeyPatch) -> None:

@@ -19,8 +19,11 @@ from tests.unit.memory_broker import (
 )
 from tests.unit.test_item import kinds_of
 from token_broker.aws import clients
+from token_broker.broker import Answer
 from token_broker.errors import BrokerError, TooManyRequests, UpstreamRefused
 from token_broker.handler import http_problem, http_response
+from token_broker.records import replace
+from token_broker.tokens import TokenRequest, Variant
 
 DIRECT = "direct invocation of live"
 
@@ -75,6 +78,23 @@ def test_each_hand_out_has_an_audit_line() -> None:
         of_item | by_memory | {"milliseconds": 0.0, "token_age": 9},
     ]
     assert broker.telemetry.of("cold start") == [{}]
+
+
+@pytest.mark.parametrize("milliseconds", [99.9, 100.0])
+@pytest.mark.parametrize("source", ["memory", "table", "exchange"])
+@pytest.mark.parametrize("is_hit", [True, False])
+def test_only_a_kept_token_counts_as_slow(milliseconds: float, source: str, is_hit: bool) -> None:
+    """From 100 ms on; not a token that was waited for, nor an old one after a failed exchange."""
+    broker = with_token()
+    answer = broker.service._broker.token("acme", TokenRequest(Variant("login")), 600.0)
+
+    def slowly(*_: object) -> Answer:
+        broker.monotonic += milliseconds / 1000
+        return replace(answer, source=source, is_hit=is_hit)
+
+    object.__setattr__(broker.service._broker, "token", slowly)
+    broker.call()
+    assert broker.telemetry.of("hand-out")[-1]["slow"] is (is_hit and milliseconds >= 100)
 
 
 def test_half_a_second_is_reserved_for_the_response() -> None:

@@ -157,7 +157,7 @@ class Service:
             fingerprint=item.fingerprint,
             source=answer.source,
             stale=answer.stale,
-            slow=answer.source != "exchange" and milliseconds >= SLOW_MILLISECONDS,
+            slow=answer.is_hit and milliseconds >= SLOW_MILLISECONDS,
             **command.origin._asdict(),
             milliseconds=milliseconds,
             token_age=self.deps.clock.now() - item.issued_at,

@@ -1,9 +1,13 @@
 """The origin of a URL: a token is sent only to its vendor's scheme, host and port."""
 
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from token_broker_client.errors import WrongDestination
+
+if TYPE_CHECKING:
+    from token_broker_client.answers import Answer
 
 PORTS = {"http": 80, "https": 443}
 
@@ -44,6 +48,13 @@ def is_home(url: str, base_url: str) -> bool:
     """Say whether *url* has the origin of *base_url*."""
     home = origin(base_url)
     return home is not None and origin(url) == home
+
+
+def is_signed(url: str, headers: Mapping[str, object], answer: "Answer") -> bool:
+    """Say whether a request was sent with *answer*: a redirect may have led away and back."""
+    return is_home(url, answer.base_url) and all(
+        headers.get(name) == value for name, value in answer.headers.items()
+    )
 
 
 def check(url: str, base_url: str) -> None:

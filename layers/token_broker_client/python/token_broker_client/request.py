@@ -33,6 +33,7 @@ REFUSAL_CODES: Mapping[str, Mapping[str, bool]] = {
     "vntana": {
         "BAD_CREDENTIALS": False,
         "FORBIDDEN": True,
+        "TOKEN_NOT_FOUND": False,
         "UNAUTHORIZED": False,
     },
 }
