@@ -75,8 +75,8 @@ OF_ITEM = {
 }
 OF_FAILURE = {**_kinds_of(Failure), "login": "N"}
 OF_HOLD = _kinds_of(Hold)
-LEAST_FAILURE = {"detail": "", "since": 0, "count": 1, "retry_at": 0}
-LEAST_HOLD = {"since": 0, "by": "unknown", "reason": "unknown"}
+LEAST_FAILURE: dict[str, Any] = {"detail": "", "since": 0, "count": 1, "retry_at": 0}
+LEAST_HOLD: dict[str, Any] = {"since": 0, "by": "unknown", "reason": "unknown"}
 """The values of members that are absent or corrupt."""
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from token_broker.aws.operations import Refusal
+from token_broker.aws.operations import AwsRefusal
 from token_broker.errors import BrokerError, Internal, NotConfigured, StoreUnavailable
 
 WRONG_SETTINGS = frozenset(
@@ -87,7 +87,7 @@ RESOURCES: Mapping[str, Resource] = {
 """The resource of each operation that the broker uses, by boto3's name for it."""
 
 
-def is_expected(refusal: Refusal, operation: str) -> bool:
+def is_expected(refusal: AwsRefusal, operation: str) -> bool:
     """Say whether *refusal* is a normal answer to *operation*."""
     code, message = refusal
     if operation == "decrypt" and code == "AccessDeniedException":
@@ -95,13 +95,13 @@ def is_expected(refusal: Refusal, operation: str) -> bool:
     return code in EXPECTED.get(operation, ())
 
 
-def is_final(refusal: Refusal, operation: str) -> bool:
+def is_final(refusal: AwsRefusal, operation: str) -> bool:
     """Say whether boto3 would be refused in the same way, at its last attempt too."""
     settings = WRONG_SETTINGS - WRONG_CREDENTIALS
     return is_expected(refusal, operation) or refusal.code in {*settings, RECURSION}
 
 
-def unavailable(refusal: Refusal, operation: str) -> BrokerError:
+def unavailable(refusal: AwsRefusal, operation: str) -> BrokerError:
     """Return what *refusal* means for *operation*, without its message: it may quote a request."""
     what, setting = RESOURCES[operation]
     code = refusal.code

@@ -22,7 +22,7 @@ Parameters: TypeAlias = Mapping[str, Any]
 Members: TypeAlias = dict[str, Any]
 
 
-class Refusal(NamedTuple):
+class AwsRefusal(NamedTuple):
     """An answer that is an error: AWS's code for it and message, which may quote the request."""
 
     code: str

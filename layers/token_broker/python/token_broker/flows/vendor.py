@@ -1,4 +1,4 @@
-"""A vendor's functions: those that every flow has, and optional abilities."""
+"""A vendor's functions: those that every flow has, and optional ones."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,8 +9,6 @@ from token_broker.exchange import Conversation, Exchange
 from token_broker.tokens import Token, Variant
 
 Credentials = TypeVar("Credentials")
-OPTIONAL = frozenset({"verify", "check", "probe"})
-"""Actions of callers that a flow has only if its vendor has the member with this name."""
 
 Verified: TypeAlias = Conversation[dict[str, Any] | None]
 
@@ -72,15 +70,10 @@ class Vendor(Generic[Credentials]):
     None: the vendor documents no way.
     """
     check: Callable[[Credentials, Token], Conversation[bool]] | None = None
-    """Sends one harmless request with a token; says whether the vendor accepts that token.
+    """Sends one request without side effects; says whether the vendor accepts the token.
 
     The credentials are those that made the token. Raises an `UpstreamError` for any other answer.
-    None: there is no harmless request.
+    None: the vendor has no request without side effects.
     """
     probe: str | None = None
     """The module that has the flow's `PROBER`. None: there is nothing to probe."""
-
-    @property
-    def abilities(self) -> frozenset[str]:
-        """The optional actions that this vendor has. `make operations` makes routes from them."""
-        return frozenset(name for name in OPTIONAL if getattr(self, name) is not None)

@@ -13,15 +13,7 @@ from dataclasses import dataclass
 from token_broker.exchange import Conversation, Exchange, Response
 from token_broker.flows.vendorlink import flow
 from token_broker.flows.vendorlink.credentials import CONTENT_TYPE, Credentials
-from token_broker.probing import (
-    NOT_SENT,
-    Budget,
-    Observed,
-    Prober,
-    Question,
-    described,
-    observing,
-)
+from token_broker.probing import NOT_SENT, Budget, Observed, Prober, Question, described, observing
 from token_broker.records import replace
 from token_broker.tokens import Token, Variant
 
