@@ -273,7 +273,7 @@ def test_functions_are_named_by_a_prefix_a_template_an_arn_or_a_mapping(
 )
 def test_a_function_name_with_an_ambiguous_flow_is_refused(named: str) -> None:
     """A stage or an alias may have the name of a flow."""
-    with refused(InvalidRequest, "functions: say with {flow} where in their names the flow's is"):
+    with refused(InvalidRequest, "functions: put {flow} where the names have the flow"):
         Broker.from_function(named)
 
 

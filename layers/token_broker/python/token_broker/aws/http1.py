@@ -37,7 +37,7 @@ LARGEST_BODY = 4 << 20
 """Bytes. Larger answers are left to boto3."""
 
 _STATUS = re.compile(r"HTTP/1\.([01]) (20[02]|4\d\d)(?: |$)")
-"""Of a plain success, or an error that a service gives a reason for. All others are for boto3."""
+"""The first line of a success, or of an error with a reason. Others are left to boto3."""
 
 _ENCODINGS = {"transfer-encoding", "content-encoding"}
 

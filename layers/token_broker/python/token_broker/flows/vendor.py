@@ -29,16 +29,6 @@ def is_blank(value: object) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-def no_pins(_credentials: object) -> Mapping[str, Any]:
-    """Return no fields: this vendor has none that a secret can pin."""
-    return {}
-
-
-def unchanged(_credentials: object, variant: Variant) -> Variant:
-    """Return *variant*: the secret adds nothing to it."""
-    return variant
-
-
 @dataclass(frozen=True, slots=True)
 class Vendor(Generic[Credentials]):
     """A vendor's functions. They do no I/O. Those with a default are optional."""
@@ -49,15 +39,15 @@ class Vendor(Generic[Credentials]):
     """Makes a token of the variant, at a time, from the kept token if there is one."""
     token_kinds: tuple[str, ...]
     """Kinds of tokens that callers get. A kind stands before the kinds that are made from it."""
-    resolve: Callable[[Credentials, Variant], Variant] = unchanged
+    resolve: Callable[[Credentials, Variant], Variant] = lambda _, variant: variant
     """Returns a requested variant with the secret's defaults. Raises `InvalidRequest`.
 
     It returns a variant unchanged that an exchange needs or resolves to.
     """
-    complete: Callable[[Credentials, Variant], Variant] = unchanged
+    complete: Callable[[Credentials, Variant], Variant] = lambda _, variant: variant
     """Returns a requested variant that `resolve` accepts. Required fields without a value get a
     placeholder. For a probe, and for the test of a new secret."""
-    pins: Callable[[Credentials], Mapping[str, Any]] = no_pins
+    pins: Callable[[Credentials], Mapping[str, Any]] = lambda _: {}
     """Returns the fields that callers may not choose, with the secret's values. `resolve` refuses a
     request with another value."""
     is_shared: Callable[[Credentials], bool] | None = None

@@ -33,10 +33,10 @@ QUESTIONS = (
         "Does a token survive being verified?",
         "not said; one token for each opening is assumed by none and forbidden by none",
     ),
-    Question("expiration_time", "What is expiration_time counted in?", "seconds, by the sample"),
+    Question("expiration_time", "What is the unit of expiration_time?", "seconds, by the sample"),
     Question(
         "missing_parameter",
-        "What is a missing parameter answered with?",
+        "What is the answer to a missing parameter?",
         "not said; userId is optional (old page), mandatory (new page)",
     ),
 )

@@ -33,7 +33,7 @@ QUESTIONS = (
     ),
     Question(
         "content_type",
-        "With which content type?",
+        "Which content type extends a token?",
         "charset=utf-8 (clients), charset=utf8, or a colon before it (articles)",
     ),
     Question(
@@ -43,7 +43,7 @@ QUESTIONS = (
     ),
     Question(
         "exp",
-        "What does exp say against the clock?",
+        "How far ahead is exp?",
         "60 minutes (new article); 65 minutes after nbf (old sample)",
     ),
 )
@@ -135,7 +135,7 @@ def _find_renewal(session: _Session, renewal: str, observed: Observed) -> Conver
     form = "null" if "renewalToken" in session.answer.members() else "absent"
     if (yield from session.extend(renewal)):
         observed.options["null_renewal"] = "keep"
-        observed.note("null_renewal", f"{form}; the one before goes on", extend_renewal=form)
+        observed.note("null_renewal", f"{form}; the one before still works", extend_renewal=form)
         session.token = replace(session.token, renewal=renewal)
         return True
     if not session.is_over:
@@ -165,7 +165,7 @@ def _note_exp(token: Token, now: int, observed: Observed) -> None:
     if expiry is None:
         observed.note("exp", "it cannot be read: 60 minutes are assumed", access_token="opaque")  # noqa: S106 (a mode)
     elif expiry != token.expires_at:
-        observed.note("exp", f"{expiry - now} s ahead, which is not believed: 60 minutes are")
+        observed.note("exp", f"{expiry - now} s ahead, which is ignored: 60 minutes are assumed")
     else:
         seconds = expiry - now
         observed.note("exp", f"{seconds} s ahead", access_token="jwt", lifetime=seconds)  # noqa: S106 (a mode)
