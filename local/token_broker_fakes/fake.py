@@ -47,7 +47,8 @@ class Fake(Generic[M]):
     """The vendor's own URL."""
     steps: ClassVar[frozenset[str]]
     exchanges: ClassVar[frozenset[str]]
-    """The steps that send credentials or a renewal token. An exchange takes exactly one."""
+    """The steps that log in or renew. An exchange takes exactly one: of a login with several
+    requests, one of them."""
     secrets: ClassVar[frozenset[str]]
     """Headers, and members of a body in JSON or a form, that hold credentials: no log shows them.
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests import systems
 from tests.client.systems import Entrance, Handler, MakeBroker, Serve, System
+from tests.servers import Server, sends
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_client import Broker
 from token_broker_client.cache import Cache
@@ -69,6 +70,14 @@ def serve() -> Iterator[Serve]:
             return f"http://127.0.0.1:{stack.enter_context(serving(Gateway(functions), 0))}"
 
         yield served
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A raw server that sends nothing until a test sets its behaviour."""
+    served = Server(sends())
+    yield served
+    served.close()
 
 
 @pytest.fixture(scope="session")

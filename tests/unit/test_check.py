@@ -1,6 +1,7 @@
 """A check: one harmless request with the token of other callers, without additional logins."""
 
 import dataclasses
+import json
 from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.functions.test_tokens import assert_problem
-from tests.subjects import CHECKED, check, proof, wrong_login
+from tests.subjects import CHECKED, check, dead, proof, wrong_login
 from tests.unit.memory_aws import PREFIX
 from tests.unit.memory_broker import MemoryBroker, raising
 from token_broker.check import MOST_SECONDS, Check
@@ -94,14 +95,15 @@ def test_a_check_reports_a_vendor_that_rejects_each_token(flow: str) -> None:
     """After one new token, within the limits of reports; callers keep their tokens."""
     broker = MemoryBroker(flow)
     broker.call()
-    answer = {"status": 401, "headers": JSON, "body": '{"message": "this token is dead"}'}
+    said = json.dumps({**dead(flow).members(), "message": "this token is dead"})
+    answer = {"status": dead(flow).status, "headers": JSON, "body": said}
     broker.fake.fail("answer", step=check(flow)[1], times=None, **answer)
     for _ in range(3):
         response = checked(broker)
         assert_problem(response, "upstream_refused", 502)
         assert response["body"]["detail"] == "check: a new token was refused as well"
-        assert response["body"]["upstream_status"] == 401
-        assert response["body"]["upstream_message"] == "this token is dead"
+        assert response["body"]["upstream_status"] == dead(flow).status
+        assert response["body"]["upstream_message"].partition("; ")[0] == "this token is dead"
     sent(broker)
     assert_problem(checked(broker), "too_many_requests", 429)
     assert sent(broker) == [check(flow)[1]]

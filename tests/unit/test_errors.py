@@ -44,10 +44,14 @@ def test_each_error_has_a_unique_docstring_and_its_class_name_as_code() -> None:
     assert len({kind.__doc__ for kind in (BrokerError, *leaves())}) == len(leaves()) + 1
 
 
+@pytest.mark.parametrize("known", [{}, {"retry_after": 9}], ids=["plain", "until when"])
 @pytest.mark.parametrize("kind", [BrokerError, *leaves()], ids=lambda kind: kind.__name__)
-def test_a_problem_has_the_members_of_rfc_9457(kind: type[BrokerError]) -> None:
+def test_a_problem_has_the_members_of_rfc_9457(
+    kind: type[BrokerError], known: dict[str, Any]
+) -> None:
+    """An error is not retryable because it says when the broker asks the vendor again."""
     status, retryable, title = CONTRACT[kind.code]
-    error = kind("login: refused")
+    error = kind("login: refused", **known)
     assert error.problem() == {
         "type": f"urn:token-broker:{kind.code}",
         "title": title,
@@ -55,6 +59,7 @@ def test_a_problem_has_the_members_of_rfc_9457(kind: type[BrokerError]) -> None:
         "detail": "login: refused",
         "code": kind.code,
         "retryable": retryable,
+        **known,
     }
     assert error.problem()["retryable"] is retryable, "JSON's true or false"
     assert str(error) == "login: refused"

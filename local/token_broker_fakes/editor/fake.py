@@ -8,9 +8,7 @@ https://graebert.atlassian.net/wiki/x/U4CJRg
 https://graebert.atlassian.net/wiki/spaces/KUDOPARTNER/pages/1180008643/Editor+parameters
 """
 
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from random import Random
 from time import sleep as real_sleep
 from time import time
@@ -20,7 +18,7 @@ from token_broker_fakes.editor.modes import EditorModes
 from token_broker_fakes.editor.service import Opening, Service
 from token_broker_fakes.fake import SHOWN, Fake, Handler
 from token_broker_fakes.faults import Sleep
-from token_broker_fakes.wire import Answer, Call
+from token_broker_fakes.wire import Answer, Call, without
 
 DEMO_KEY = "demo-access-key"
 DEMO_APPLICATION = "demo-application"
@@ -102,12 +100,7 @@ class FakeEditor(Fake[EditorModes]):
 
     def without_token(self, answer: Answer) -> Answer:
         """Return *answer* without the member ``token``, if it is an object that has one."""
-        try:
-            body = json.loads(answer.content)
-        except ValueError:
-            return answer
-        body.pop("token", None)
-        return replace(answer, content=json.dumps(body).encode())
+        return without(answer, ("token",))
 
     def revoke(self, token: str | None = None) -> int:
         """Revoke *token*, or all tokens; return how many of them were live."""

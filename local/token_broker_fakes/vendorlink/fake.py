@@ -9,7 +9,6 @@ https://helpcenter.ispnext.com/hc/en-gb/articles/26245634683036
 https://helpcenter.ispnext.com/hc/en-us/articles/360009375660-VendorLink-API-Authentication
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from random import Random
@@ -24,7 +23,7 @@ from token_broker_fakes.vendorlink import endpoints
 from token_broker_fakes.vendorlink.modes import DOMAIN, VendorlinkModes, twin
 from token_broker_fakes.vendorlink.realm import Realm
 from token_broker_fakes.vendorlink.sessions import Tokens, User
-from token_broker_fakes.wire import LOOPBACK, Answer, Call, Data, host_of, in_json
+from token_broker_fakes.wire import LOOPBACK, Answer, Call, Data, host_of, in_json, without
 
 EMPTY: dict[str, Any] = {
     "totalcount": 0,
@@ -144,12 +143,7 @@ class FakeVendorlink(Fake[VendorlinkModes]):
 
     def without_token(self, answer: Answer) -> Answer:
         """Return *answer* without its access token, if it is an object that has one."""
-        try:
-            body = json.loads(answer.content)
-        except ValueError:
-            return answer
-        body.pop("accessToken", None)
-        return in_json(answer.status, body, answer.led_to)
+        return without(answer, ("accessToken",))
 
     def revoke(self, token: str | None = None) -> int:
         """End the session of an access *token*, or all sessions; return how many were live."""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,9 +19,9 @@ from tests.subjects import (
     NOW,
     Talk,
     as_fault,
+    callers_tokens,
     canaries,
     members,
-    proof,
     questions,
     renewal_step,
     talk,
@@ -28,6 +29,7 @@ from tests.subjects import (
 )
 from token_broker.document import Document
 from token_broker.errors import (
+    BrokerError,
     CredentialRejected,
     InvalidRequest,
     NotConfigured,
@@ -111,11 +113,18 @@ def test_connect_proposes_the_addresses_of_the_local_system(flow: str) -> None:
 
 @EACH
 def test_the_descriptor_describes_the_answer(flow: str) -> None:
-    """Its headers and its context. A token is called by a member of some token's context."""
-    known, token = descriptors()[flow], talk(flow).tokens[-1]
-    assert {*known.answer["properties"]["headers"]["required"]} <= token.headers.keys()
-    assert {*known.answer["properties"].get("context", {}).get("required", ())} <= {*token.context}
-    assert known.token_names.keys() <= {name for one in talk(flow).tokens for name in one.context}
+    """Headers and context of each token that callers get.
+
+    A token is called by a member of some token's context.
+    """
+    known, tokens = descriptors()[flow], callers_tokens(flow)
+    assert tokens[-1:] == talk(flow).tokens[-1:], "`token_kinds` has the kind of the demo's token"
+    answer = known.answer["properties"]
+    common = set.intersection(*({*token.headers} for token in tokens))
+    assert {*answer["headers"].get("required", ())} == common, "headers that each token has"
+    common = set.intersection(*({*token.context} for token in tokens))
+    assert {*answer.get("context", {}).get("required", ())} == common, "of each token's context"
+    assert known.token_names.keys() <= {name for one in tokens for name in one.context}
 
 
 @EACH
@@ -155,14 +164,33 @@ def test_the_tokens_of_the_fake_live_and_end(flow: str) -> None:
 
 
 @EACH
-def test_an_outage_is_not_a_rejection(flow: str) -> None:
-    """At each step: neither 429 or 5xx, nor an HTML page."""
-    for step in {request.step for request, _ in talk(flow).log}:
-        for status in (429, 500, 503):
-            error = Talk(flow, fault={"kind": "status", "step": step, "status": status}).error
-            assert isinstance(error, UpstreamUnavailable), step
-    error = Talk(flow, fault={"kind": "html", "step": proof(flow).step, "status": 403}).error
-    assert isinstance(error, UpstreamContractChanged)
+@pytest.mark.parametrize(
+    ("kind", "statuses", "expected"),
+    [
+        ("status", (429, 500, 503), UpstreamUnavailable),
+        ("html", (429, 500, 503), UpstreamUnavailable),
+        ("html", (200, 401, 403), UpstreamContractChanged),
+    ],
+)
+def test_neither_an_outage_nor_a_page_is_a_rejection(
+    flow: str, kind: str, statuses: tuple[int, ...], expected: type[BrokerError]
+) -> None:
+    """At each step, and of a check. The page of an outage is an outage."""
+    found, steps = talk(flow), {request.step for request, _ in talk(flow).log}
+    for step, status in product(steps, statuses):
+        error = Talk(flow, fault={"kind": kind, "step": step, "status": status}).error
+        assert type(error) is expected, (step, status)
+    for status in statuses if found.vendor.check else ():
+        with pytest.raises(expected):
+            checked(flow, Response(status, {}, b"<html>" if kind == "html" else b""))
+
+
+def checked(flow: str, answer: Response) -> bool:
+    """Say what a check makes of the vendor's *answer*: whether it takes the token."""
+    found = talk(flow)
+    assert found.vendor.check
+    credentials = found.vendor.parse(found.secret)
+    return run(found.vendor.check(credentials, found.tokens[-1]), lambda _: answer)
 
 
 @EACH

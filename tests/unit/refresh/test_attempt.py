@@ -422,6 +422,20 @@ def test_an_unsent_request_or_an_unavailable_table_starts_no_outage() -> None:
     assert broker.item().outage_since == 0
 
 
+def test_an_exchange_that_sends_no_request_ends_no_outage() -> None:
+    """A second name of an organization is found in the listing that is kept."""
+    broker = with_token("vntana")
+    broker.put(outage_since=NOW, outage_phase="told")
+    assert broker.call(organization="acme")["generation"] == 1
+    assert broker.telemetry.of("exchange")[-1]["kind"] == "asked"
+    assert (broker.steps[3:], broker.item().outage_phase) == ([], "told")
+    broker.call(force=True)
+    assert (broker.item().outage_phase, [what for what, _ in broker.announced]) == (
+        None,
+        ["Upstream Up"],
+    )
+
+
 @pytest.mark.parametrize("is_malformed", [True, False], ids=["malformed", "throttled"])
 def test_a_rejection_is_reported_if_the_previous_version_cannot_be_used(
     is_malformed: bool,
@@ -486,11 +500,11 @@ def lease_ends(broker: MemoryBroker, at: int | None) -> None:
 def test_the_backoff_of_another_item_is_not_extended(has_sent: bool, count: int, wait: int) -> None:
     """The exchange needed another token, whose item backs off."""
     work = Invocation(MemoryBroker().deps, "acme", 529.0)
-    work.has_sent = has_sent
+    work.has_sent_any = has_sent
     before = Failure("upstream_unavailable", "x", NOW - 9, 3, NOW, "v1")
     lease = Item("vntana#acme", "a", lease_owner="me", lease_until=NOW + 60, failure=before)
     met = UpstreamUnavailable("x", retry_after=5)
-    kept = Outcome(work, lease, lease, Variant("login")).failure(met, "v1")
+    kept = Outcome(work, Variant("login"), before=lease, item=lease).failure(met, "v1")
     assert (kept.since, kept.count, kept.retry_at) == (NOW - 9, count, NOW + wait)
 
 
@@ -595,6 +609,15 @@ def test_rejections_of_three_variants_latch_an_unaccepted_version() -> None:
     gate = record(broker)
     assert (gate["accepted_version"], gate["rejected_versions"]) == ("v2", ["v1"])
     assert gate.keys() & {"latched_version", "failure", "lease_owner"} == set()
+
+
+def test_a_recovery_is_announced_only_by_the_exchange_that_keeps_it() -> None:
+    """Another caller has taken the gate's lease meanwhile: its own exchange announces it."""
+    broker = MemoryBroker("editor")
+    broker.put(latched_version="v0")
+    around(broker.aws.store, "accept", lambda *_, **__: None)
+    assert outcome(broker, **PARAMETERS[0])["source"] == "exchange"
+    assert broker.announced == []
 
 
 def test_a_rejection_concerns_the_variant_if_the_version_was_accepted() -> None:

@@ -40,13 +40,13 @@ def _hold(deps: Dependencies, command: Command, _deadline: float) -> dict[str, A
     """Hold a connection, or say another reason why it is held."""
     reason = events.reason(command.body)
     command.body.finish()
-    return hold(deps, command.connection, command.caller, reason)
+    return hold(deps, command.connection, command.origin.caller, reason)
 
 
 def _lift(deps: Dependencies, command: Command, _deadline: float) -> dict[str, Any]:
     """End the hold of a connection."""
     command.body.finish()
-    return lift(deps, command.connection, command.caller)
+    return lift(deps, command.connection, command.origin.caller)
 
 
 def _renew(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
@@ -82,7 +82,9 @@ def _warm(deps: Dependencies, command: Command, _deadline: float) -> dict[str, A
     wanted, each = command.body.mappings("calls"), command.body.choice("each", "token", "check")
     command.body.finish()
     calls = [call if each == "token" else {"action": each} | call for call in wanted]
-    if len(calls) > MOST_WARM or any(events.direct_command(e).action != each for e in calls):
+    if len(calls) > MOST_WARM or any(
+        events.direct_command(e, command.origin).action != each for e in calls
+    ):
         raise command.body.wrong("calls", f"must be at most {MOST_WARM} calls for a {each}")
     held = {name for name in {call["connection"] for call in calls} if is_held(deps, name)}
     made = [call for call in calls if call["connection"] not in held]

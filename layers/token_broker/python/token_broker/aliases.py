@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from token_broker.decisions import held_words
 from token_broker.errors import ConnectionHeld
-from token_broker.item import CLOCKS_DIFFER, Item
+from token_broker.item import GATE, MAX_SKEW_SECONDS, Item
 from token_broker.records import Record, replace
-from token_broker.tokens import ONLY, Variant
+from token_broker.tokens import Variant
 
 if TYPE_CHECKING:
     from token_broker.dependencies import Dependencies
@@ -55,12 +55,12 @@ def look(deps: "Dependencies", partition: str, key: str) -> Look:
     now = deps.clock.now()
     known = deps.cache.recall(partition, key)
     likely = known.item.variant if known else key
-    found = deps.store.read_all(partition, *dict.fromkeys((key, likely, ONLY)))
+    found = deps.store.read_all(partition, *dict.fromkeys((key, likely, GATE)))
     items = {item.variant: item for item in found}
-    refuse_held(deps, items[ONLY])
+    refuse_held(deps, items[GATE])
     own = items[key]
     target = items.get(own.target or key) or deps.store.read(partition, own.target or key)
-    return Look(own, target, items[ONLY], now)
+    return Look(own, target, items[GATE], now)
 
 
 def refuse_held(deps: "Dependencies", gate: Item) -> None:
@@ -126,4 +126,4 @@ def expected_by(alias: Item) -> dict[str, Any]:
 
 def is_newer(alias: Item, item: Item) -> bool:
     """Say whether *alias* was certainly made after *item*, by any clock."""
-    return alias.issued_at > item.issued_at + CLOCKS_DIFFER
+    return alias.issued_at > item.issued_at + MAX_SKEW_SECONDS

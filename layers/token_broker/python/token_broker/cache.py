@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from token_broker.errors import RefreshInProgress
 from token_broker.item import Item
-from token_broker.records import Record
+from token_broker.records import Record, replace
 from token_broker.tokens import Token
 
 
@@ -44,6 +44,10 @@ class CachedToken(Record):
     is_shared: bool = True
     """Whether another caller may have it too."""
 
+    def without_handoff(self) -> "CachedToken":
+        """Return this without what only the invocation that made the token can use."""
+        return replace(self, token=replace(self.token, handoff={})) if self.token.handoff else self
+
 
 class TokenCache:
     """Tokens by connection and variant. Threads may share it."""
@@ -63,9 +67,13 @@ class TokenCache:
             return cached
 
     def get(self, connection: str, variant: str, now: int) -> CachedToken | None:
-        """Return what was read within the last seconds. A read in the future counts as old."""
+        """Return what was put last, if it is recent."""
         cached = self.recall(connection, variant)
-        return cached if cached and 0 <= now - cached.read_at < self._seconds else None
+        return cached if cached and self.is_recent(cached, now) else None
+
+    def is_recent(self, cached: CachedToken, now: int) -> bool:
+        """Say whether *cached* was read within the last seconds. A read in the future was not."""
+        return 0 <= now - cached.read_at < self._seconds
 
     def put(self, connection: str, variant: str, cached: CachedToken) -> None:
         """Keep *cached*, if callers may share it. Drop the least recently used above the limit."""

@@ -15,11 +15,11 @@ from token_broker.errors import (
 )
 from token_broker.exchange import run
 from token_broker.holds import gate_of, is_held
-from token_broker.item import CLAIM_SECONDS, Item, is_ahead, rfc3339
+from token_broker.item import CLAIM_SECONDS, Item, rfc3339
 from token_broker.refresh.invocation import COMMIT_SECONDS, Invocation
 from token_broker.refresh.refresher import Refresher
 from token_broker.refresh.requirement import Requirement
-from token_broker.tokens import ONLY, encode
+from token_broker.tokens import encode
 
 LOG_OUT_SECONDS = 3.0
 """Seconds for the vendor to end a session. Its token is dropped in any case."""
@@ -133,7 +133,7 @@ class Maintenance:
                 if may_log_out:
                     self._log_out(item)
                 forgotten += 1
-            if item.variant == ONLY and item.awaits_recovery:
+            if item.is_gate and item.awaits_recovery:
                 version = item.failure.secret_version if item.failure else None
                 version = item.latched_version or version or ""
                 self._invocation().announce("Connection Recovered", version)
@@ -283,7 +283,7 @@ def entry(item: Item, gate: Item, now: int, version: str) -> dict[str, Any]:
         if failure
         else None,
         "latched": latched_by(gate, item, version) is not None,
-        "renewing": item.is_leased(now) or is_ahead(item.nudged_until, now, CLAIM_SECONDS),
+        "renewing": item.is_leased(now) or item.is_claimed(now),
         "next": following.value,
         "because": because,
     }

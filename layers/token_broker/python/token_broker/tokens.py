@@ -10,7 +10,7 @@ from token_broker.records import Record, field
 _scalar = json.JSONEncoder(allow_nan=False).encode
 
 ONLY = "-"
-"""Key of a connection's only variant, and of its gate."""
+"""Key of a connection's only variant. The gate has the same: see `item.GATE`."""
 
 
 class Variant(Record):

@@ -14,11 +14,10 @@ event again. So an event is sent at least once.
 from enum import Enum
 
 from token_broker.errors import BrokerError
-from token_broker.item import CLAIM_SECONDS, LONGEST_CLAIM, Item, is_ahead, rfc3339
+from token_broker.item import CLAIM_SECONDS, GATE, Item, is_ahead, rfc3339
 from token_broker.item_codec import OUTAGE, SCHEMA, attribute
 from token_broker.records import replace
 from token_broker.refresh.invocation import Invocation
-from token_broker.tokens import ONLY
 
 OUTAGE_SECONDS = 60
 """Least seconds between the first failure of an outage and its event."""
@@ -38,7 +37,7 @@ class Step(Enum):
 
 def step(gate: Item, now: int, *, is_available: bool) -> Step:
     """Return what to do after an exchange has ended, with *gate* as it is."""
-    is_claimed = is_ahead(gate.outage_claim, now, LONGEST_CLAIM)
+    is_claimed = is_ahead(gate.outage_claim, now, CLAIM_SECONDS)
     if is_available:
         if not gate.outage_since:
             return Step.NOTHING
@@ -72,7 +71,7 @@ def _take_step(invocation: Invocation, *, is_available: bool) -> None:
     now = invocation.deps.clock.now()
     if step(invocation.gate, now, is_available=is_available) is Step.NOTHING:
         return  # the usual case: no read and no write
-    gate = invocation.deps.store.read(invocation.partition, ONLY)
+    gate = invocation.deps.store.read(invocation.partition, GATE)
     if "fence" not in gate.raw:
         return  # no gate is kept: see `_note`
     bare = replace(gate, outage_since=0, outage_phase=None, outage_claim=0)
