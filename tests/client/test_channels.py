@@ -384,7 +384,7 @@ def test_each_error_of_boto3_without_a_response_has_a_class_and_retryability(
     what = type(error).__name__
     details = {
         Unreachable: f"Lambda, to invoke f: {what}",
-        AccessDenied: f"the AWS credentials cannot be had ({what})",
+        AccessDenied: f"the AWS credentials cannot be obtained ({what})",
         InvalidRequest: "no region: name the function by its ARN, or set AWS_DEFAULT_REGION",
     }
     found = unsent(error, "f")
@@ -404,7 +404,7 @@ def test_missing_credentials_raise_access_denied(monkeypatch: pytest.MonkeyPatch
         "there are no AWS credentials: boto3's chain found none": Broker.from_url(
             "http://127.0.0.1:9", session=anonymous
         ),
-        "the AWS credentials cannot be had (NoCredentialsError)": Broker.from_function(
+        "the AWS credentials cannot be obtained (NoCredentialsError)": Broker.from_function(
             "token-broker", session=anonymous
         ),
     }
@@ -657,7 +657,7 @@ def test_wrong_settings_of_boto3_are_invalid_requests(monkeypatch: pytest.Monkey
     with refused(AccessDenied, "the AWS settings cannot be read (ProfileNotFound)"):
         Broker.from_url("https://tokens.example.com")
     for broker in (Broker.from_url(API), Broker.from_function("token-broker")):
-        with refused(AccessDenied, "the AWS credentials cannot be had (ProfileNotFound)"):
+        with refused(AccessDenied, "the AWS credentials cannot be obtained (ProfileNotFound)"):
             broker.vntana("acme")
     monkeypatch.delenv("AWS_PROFILE")
     identity._botocore.cache_clear()

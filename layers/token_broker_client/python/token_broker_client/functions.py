@@ -203,7 +203,7 @@ def unsent(error: BotoCoreError, name: str) -> BrokerError:
     """Return the error for a call without an answer of Lambda."""
     what = type(error).__name__
     if any(word in what for word in ("Credential", "Login", "Profile", "SSO", "Token")):
-        return AccessDenied(f"the AWS credentials cannot be had ({what})")
+        return AccessDenied(f"the AWS credentials cannot be obtained ({what})")
     if isinstance(error, NoRegionError):
         return InvalidRequest("no region: name the function by its ARN, or set AWS_DEFAULT_REGION")
     found = Unreachable(f"Lambda, to invoke {name}: {what}")

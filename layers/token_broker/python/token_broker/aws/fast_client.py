@@ -46,9 +46,7 @@ class FastClient:
         self._clock = clock
         # Here, not at the first request: while a function starts, it has a whole processor.
         self._tls = _tls(environment)
-        self._kept: dict[str, list[tuple[float, Connection]]] = {
-            service: [] for service in environment.endpoints
-        }
+        self._kept: dict[str, list[tuple[float, Connection]]] = {s: [] for s in self._endpoints}
 
     def call(self, operation: str, parameters: Parameters) -> Members | AwsRefusal | None:
         """Return the answer to *operation*, by boto3's name. None if boto3 must be asked.
