@@ -118,7 +118,7 @@ def test_the_default_min_ttl_is_30_seconds_or_a_tenth_of_the_lifetime(
 seconds = st.integers(NOW - 100, NOW + 100)
 items = st.builds(
     Item,
-    connection=st.just("vntana#acme"),
+    partition=st.just("vntana#acme"),
     variant=st.just("-"),
     token=st.none() | st.just(b"sealed"),
     target=st.none() | st.just("0" * 64),
@@ -396,7 +396,7 @@ def test_the_defaults_of_an_absent_item() -> None:
         **dict.fromkeys((*numbers, "lease_until", "forced_at", "nudged_until"), 0),
         **dict.fromkeys(("suspect_variants", "rejected_versions", "report_times", "corrupt"), ()),
         "raw": {},
-        "connection": "vntana#acme",
+        "partition": "vntana#acme",
         "variant": "-",
     }
     assert not kept(expires_at=NOW).is_live(NOW)

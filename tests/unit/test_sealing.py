@@ -53,7 +53,7 @@ def test_an_opened_token_equals_the_sealed_one_without_its_handoff() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        pytest.param({"connection": "vntana#other"}, id="another connection"),
+        pytest.param({"partition": "vntana#other"}, id="another connection"),
         pytest.param({"variant": "b" * 64}, id="another variant"),
         pytest.param({"generation": 8}, id="a later generation"),
         pytest.param({"generation": 6}, id="an earlier generation"),

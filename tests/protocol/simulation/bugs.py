@@ -247,7 +247,7 @@ BUGS.add("rotation-quiet", "an event refreshes all variants", (Maintenance, "_st
 @BUGS.instead_of(Store, "forget", "forgetting keeps the fence", near=48)
 def item_deleted(self: Store, item: Item) -> None:
     client: Any = self._client()
-    key = {"connection": {"S": item.connection}, "variant": {"S": item.variant}}
+    key = {"connection": {"S": item.partition}, "variant": {"S": item.variant}}
     client.delete_item(TableName="table", Key=key)
 
 

@@ -21,7 +21,7 @@ LIFETIME = 30 * 86_400
 
 
 class Look(Record):
-    """The result of one read of the table, which began at *read_at*."""
+    """What one read of the table shows. It began at *read_at*."""
 
     own: Item
     """The item of the variant that was read."""
@@ -33,7 +33,7 @@ class Look(Record):
 
     @property
     def item(self) -> Item:
-        """The item of the wanted token: *own*, which has none, if the alias may be out of date."""
+        """The item of the wanted token. If the alias may be outdated: *own*, which has no token."""
         is_alias = self.own.target is not None
         return self.own if is_alias and may_be_outdated(self.own, self.target) else self.target
 
@@ -69,7 +69,7 @@ def refuse_held(deps: "Dependencies", gate: Item) -> None:
     This process then forgets the tokens of the connection.
     """
     if gate.held:
-        deps.cache.drop(gate.connection)
+        deps.cache.drop(gate.partition)
         raise ConnectionHeld(held_words(gate.held))
 
 
@@ -108,8 +108,8 @@ def may_be_outdated(alias: Item, item: Item) -> bool:
 def expects_another(alias: Item, item: Item) -> bool:
     """Say whether *item* is not what *alias* expects, by a context that is newer than the alias.
 
-    Its context says another role. What an alias expects is of a token, so another alias on the way
-    to that contradicts nothing.
+    Its context says another role. An alias expects something of the token at the end only: an
+    alias in between is not compared.
     """
     expected = expected_by(alias)
     if not expected or item.target or is_newer(alias, item):

@@ -73,7 +73,7 @@ class Broker(Record):
         if token is None:
             return None
         opened = CachedToken(item, token, seen.read_at)
-        self.deps.cache.put(item.connection, seen.own.variant, opened)
+        self.deps.cache.put(item.partition, seen.own.variant, opened)
         return opened
 
     def _token_of(self, seen: Look) -> Token | None:
@@ -81,7 +81,7 @@ class Broker(Record):
         try:
             return self.deps.sealer.open_token(seen.item)
         except StoreUnavailable:
-            cached = self.deps.cache.recall(seen.own.connection, seen.own.variant)
+            cached = self.deps.cache.recall(seen.own.partition, seen.own.variant)
             if cached and cached.item.fingerprint == seen.item.fingerprint:
                 return cached.token
             raise
@@ -92,7 +92,7 @@ class Broker(Record):
         """Start a background refresh, if this caller wins the claim: one conditional write."""
         until = now + CLAIM_SECONDS
         claimed = replace(kept, item=replace(kept.item, nudged_until=until))
-        self.deps.cache.put(kept.item.connection, request.variant.key, claimed)
+        self.deps.cache.put(kept.item.partition, request.variant.key, claimed)
         try:
             if self.deps.store.claim_refresh(kept.item, until):
                 payload = {"connection": connection, "variant": kept.item.variant}

@@ -84,8 +84,8 @@ class Hold(Record):
 class Item(Record):
     """One variant: its token, its lease and its last failure. Empty if the table has none."""
 
-    connection: str
-    """``<flow>#<connection>``, the partition key."""
+    partition: str
+    """``<flow>#<connection>``, the partition key: the attribute `connection`."""
     variant: str
     kind: str | None = None
     generation: int = 0
@@ -104,7 +104,8 @@ class Item(Record):
     outage_since: int = 0
     """On the gate: the time since which the upstream is unavailable to every exchange."""
     outage_phase: str | None = None
-    """State of the outage's events: ``telling``, ``told``, or ``ending`` when it is over."""
+    """State of the outage's events: ``telling`` while `Upstream Down` is being sent, ``told`` after
+    that, ``ending`` while `Upstream Up` is being sent."""
     outage_claim: int = 0
     """End of the time in which one invocation alone sends the event."""
     noticed_version: str | None = None
@@ -148,7 +149,7 @@ class Item(Record):
     def bare(self) -> "Item":
         """Return this item as DELETE leaves it: a running lease and a hold stay."""
         return Item(
-            self.connection,
+            self.partition,
             self.variant,
             expires_at=self.expires_at,
             lease_until=self.lease_until,

@@ -96,10 +96,10 @@ def attribute(value: object) -> dict[str, Any]:
     raise TypeError(f"no attribute for {type(value).__name__}")
 
 
-def item_of(connection: str, variant: str, record: Mapping[str, Any] | None) -> Item:
+def item_of(partition: str, variant: str, record: Mapping[str, Any] | None) -> Item:
     """Return the item of *record*, empty if there is none."""
     if not record:
-        return Item(connection, variant)
+        return Item(partition, variant)
     values, corrupt = decoded_members(record, OF_ITEM)
     for name, kind in LISTS.items():
         members = [decoded(member, kind) for member in values.get(name, ())]
@@ -119,7 +119,7 @@ def item_of(connection: str, variant: str, record: Mapping[str, Any] | None) -> 
         corrupt.append("schema")
     corrupt += sorted(_whole(record) - record.keys())
     raw = {name: record[name] for name in COMPARED if name in record}
-    item = Item(**values | {"connection": connection, "variant": variant, "raw": raw})
+    item = Item(**values | {"partition": partition, "variant": variant, "raw": raw})
     return replace(item.without_token(), corrupt=tuple(corrupt)) if corrupt else item
 
 

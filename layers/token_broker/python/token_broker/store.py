@@ -38,18 +38,18 @@ class Store:
         self._table = table
         self._client = client
 
-    def read(self, connection: str, variant: str) -> Item:
+    def read(self, partition: str, variant: str) -> Item:
         """Return one item, empty if there is none."""
-        return self.read_all(connection, variant)[0]
+        return self.read_all(partition, variant)[0]
 
-    def read_all(self, connection: str, *variants: str) -> list[Item]:
+    def read_all(self, partition: str, *variants: str) -> list[Item]:
         """Return several items with one request, strongly consistent."""
-        records = self._records(connection, variants)
-        return [item_of(connection, variant, records.get(variant)) for variant in variants]
+        records = self._records(partition, variants)
+        return [item_of(partition, variant, records.get(variant)) for variant in variants]
 
-    def _records(self, connection: str, variants: Sequence[str]) -> Mapping[str, Attributes]:
+    def _records(self, partition: str, variants: Sequence[str]) -> Mapping[str, Attributes]:
         """Return the attributes of each of *variants* that is kept."""
-        keys = [_key(connection, variant) for variant in dict.fromkeys(variants)]
+        keys = [_key(partition, variant) for variant in dict.fromkeys(variants)]
         if len(keys) == 1:
             request = {"TableName": self._table, "Key": keys[0], "ConsistentRead": True}
             answer = call(self._client, "get_item", **request)
@@ -61,7 +61,7 @@ class Store:
         found = [record for records in answer["Responses"].values() for record in records]
         return {record["variant"]["S"]: record for record in found}
 
-    def list(self, connection: str) -> Iterator[Item]:
+    def list(self, partition: str) -> Iterator[Item]:
         """Yield all items of a connection. One page of them is read at a time."""
         start: dict[str, Any] = {}
         while True:
@@ -71,12 +71,12 @@ class Store:
                 TableName=self._table,
                 KeyConditionExpression="#connection = :connection",
                 ExpressionAttributeNames={"#connection": "connection"},
-                ExpressionAttributeValues={":connection": attribute(connection)},
+                ExpressionAttributeValues={":connection": attribute(partition)},
                 ConsistentRead=True,
                 **start,
             )
             for record in page["Items"]:
-                yield item_of(connection, record["variant"]["S"], record)
+                yield item_of(partition, record["variant"]["S"], record)
             if "LastEvaluatedKey" not in page:
                 return
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
@@ -310,7 +310,7 @@ class Store:
                     return written
             except BrokerError as error:
                 lost = error
-            found = self.read(item.connection, item.variant)
+            found = self.read(item.partition, item.variant)
             if is_done(found):
                 return found
             if lost:
@@ -331,11 +331,11 @@ class Store:
             self._client,
             "update_item",
             TableName=self._table,
-            Key=_key(item.connection, item.variant),
+            Key=_key(item.partition, item.variant),
             ReturnValues="ALL_NEW",
             **writes.update_parameters(changes, unchanged),
         )
-        return item_of(item.connection, item.variant, answer["Attributes"]) if answer else None
+        return item_of(item.partition, item.variant, answer["Attributes"]) if answer else None
 
 
 def _leased(lease: Item) -> AsRead:
@@ -343,5 +343,5 @@ def _leased(lease: Item) -> AsRead:
     return {"fence": attribute(lease.fence), "lease_owner": attribute(lease.lease_owner or "")}
 
 
-def _key(connection: str, variant: str) -> Attributes:
-    return {"connection": attribute(connection), "variant": attribute(variant)}
+def _key(partition: str, variant: str) -> Attributes:
+    return {"connection": attribute(partition), "variant": attribute(variant)}

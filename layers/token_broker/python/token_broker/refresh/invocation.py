@@ -16,7 +16,14 @@ from token_broker.item import GATE, Item
 from token_broker.secrets_manager import Secret
 
 COMMIT_SECONDS = 4.0
-"""Part of an invocation's time that is reserved for the commit and the answer."""
+"""Seconds at the end of an invocation that are reserved for the commit and the answer.
+
+::
+
+    begin                                                      the platform ends it
+      |---- requests: `seconds_for_requests` ----|------- COMMIT_SECONDS -------|
+      |---- waiting for a lease: `seconds_to_wait` ------------|----- half -----|
+"""
 
 LEAST_EXCHANGE_SECONDS = 2.0
 """An exchange with less time than this is not begun."""

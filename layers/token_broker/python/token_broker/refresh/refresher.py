@@ -106,7 +106,7 @@ class Refresher:
         """Obtain the token while no other thread obtains the same variant, and cache it."""
         invocation = self._invocation
         partition, key = invocation.partition, variant.key
-        with self._deps.single_flight.hold((partition, key), invocation.seconds_to_wait):
+        with self._deps.single_flight.lock((partition, key), invocation.seconds_to_wait):
             if cached := self._cached_meanwhile(key, requirement, seen):
                 return cached, "memory"
             if seen:
