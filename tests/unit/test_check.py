@@ -11,7 +11,7 @@ import pytest
 from tests.functions.test_tokens import assert_problem
 from tests.subjects import CHECKED, check, dead, proof, wrong_login
 from tests.unit.memory_aws import PREFIX
-from tests.unit.memory_broker import Context, MemoryBroker, raising
+from tests.unit.memory_broker import Context, MemoryBroker, raising, with_token
 from token_broker.check import Check
 from token_broker.document import Document
 from token_broker.errors import BrokerError, InvalidRequest, UpstreamUnavailable
@@ -89,6 +89,15 @@ def test_a_check_replaces_a_revoked_token(flow: str) -> None:
     assert checked(broker)["statusCode"] == 200
     second = broker.call()
     assert (second["source"], second["generation"]) == ("memory", first["generation"] + 1)
+
+
+def test_a_check_tells_the_context_of_the_token_that_works() -> None:
+    """Not that of the dead one: the account may have another role since."""
+    broker = with_token("vntana", after=301)
+    for organization in broker.fake.accounts[0].organizations:  # type: ignore[attr-defined]  # VNTANA's
+        organization.role = "ORGANIZATION_OWNER"
+    broker.fake.revoke()
+    assert checked(broker)["body"]["context"]["role"] == "ORGANIZATION_OWNER"
 
 
 @pytest.mark.parametrize("flow", CHECKED)

@@ -104,6 +104,7 @@ def test_a_failure_is_read_unchanged() -> None:
     for failure in (least, replace(least, **of_upstream)):
         assert read(TOKEN | {"failure": attribute(failure_of(failure))}).failure == failure
     assert read({"failure": attribute({"code": "x"})}).failure == Failure("x", "", 0, 1, 0)
+    assert read({"failure": attribute({"count": 2})}).failure is None
 
 
 def test_every_attribute_of_an_item_is_read() -> None:

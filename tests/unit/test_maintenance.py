@@ -538,7 +538,10 @@ def test_a_token_is_verified_by_its_vendor() -> None:
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        ({"kind": "status", "status": 418, "body": "no tea"}, (418, "no tea")),
+        (
+            {"kind": "status", "status": 418, "body": "no tea at c4nary.test"},
+            (418, "no tea at ***"),
+        ),
         ({"kind": "html", "status": 200}, (200, "Service Unavailable")),
         ({"kind": "answer", "status": 200, "body": '{"plpass": "of a'}, (200, None)),
         ({"kind": "drop"}, (None, None)),
@@ -547,7 +550,8 @@ def test_a_token_is_verified_by_its_vendor() -> None:
 def test_a_failed_verify_says_what_the_vendor_answered(
     fault: dict[str, Any], said: tuple[int | None, str | None]
 ) -> None:
-    broker = MemoryBroker("editor")
+    """Without what the secret holds, whether the request had it or not."""
+    broker = MemoryBroker("editor", secret={"parameters": {"host": "c4nary.test"}})
     broker.fake.fail(**fault)
     problem = raised_by(lambda: broker.call(action="verify", token="x" * 36))
     assert (problem.get("upstream_status"), problem.get("upstream_message")) == said
