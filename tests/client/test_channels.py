@@ -88,20 +88,14 @@ def test_a_custom_domain_uses_the_given_region_or_the_session_region(
 
 
 def test_a_custom_domain_uses_the_region_of_the_environment(
-    monkeypatch: pytest.MonkeyPatch,
+    bare_environment: pytest.MonkeyPatch,
 ) -> None:
     """As in Lambda; the error says if there is none."""
-    identity._botocore.cache_clear()
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
-    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
     with refused(InvalidRequest, "the URL names no region, so give it: region=…"):
         Broker.from_url("https://tokens.example.com")
     identity._botocore.cache_clear()
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-north-1")
+    bare_environment.setenv("AWS_DEFAULT_REGION", "eu-north-1")
     assert gateway("https://tokens.example.com").region == "eu-north-1"
-    identity._botocore.cache_clear()
 
 
 def test_the_default_session_of_boto3_gives_region_and_credentials(
@@ -347,11 +341,9 @@ def test_parameters_that_are_not_json_are_refused_without_a_call(value: object) 
         Broker.from_url(API).access("vntana", "acme", organization=value, workspace={"deep": value})
 
 
-def test_a_function_without_a_region_is_an_invalid_request(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("bare_environment")
+def test_a_function_without_a_region_is_an_invalid_request() -> None:
     """A missing setting is not retryable."""
-    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
-    for name in ("AWS_DEFAULT_REGION", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
     broker = Broker.from_function("token-broker", session=boto3.Session("local", "local"))
     message = "no region: name the function by its ARN, or set AWS_DEFAULT_REGION"
     with refused(InvalidRequest, message):
@@ -392,13 +384,9 @@ def test_each_error_of_boto3_without_a_response_has_a_class_and_retryability(
     assert found.retryable is is_retryable
 
 
-def test_missing_credentials_raise_access_denied(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("bare_environment")
+def test_missing_credentials_raise_access_denied() -> None:
     """Not Unreachable. The error has no cause: its text would be a library's."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_ROLE_ARN"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
-    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     anonymous = boto3.Session(region_name=REGION)
     brokers = {
         "there are no AWS credentials: boto3's chain found none": Broker.from_url(
@@ -648,20 +636,18 @@ def test_an_invalid_api_key_of_a_team_is_refused(
         Broker.from_url(API, session=session).vntana("acme")
 
 
-def test_wrong_settings_of_boto3_are_invalid_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_settings_of_boto3_are_invalid_requests(
+    bare_environment: pytest.MonkeyPatch,
+) -> None:
     """A missing profile, and an endpoint that is not a URL."""
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
-    monkeypatch.setenv("AWS_PROFILE", "not-there")
-    identity._botocore.cache_clear()
+    bare_environment.setenv("AWS_PROFILE", "not-there")
     with refused(AccessDenied, "the AWS settings cannot be read (ProfileNotFound)"):
         Broker.from_url("https://tokens.example.com")
     for broker in (Broker.from_url(API), Broker.from_function("token-broker")):
         with refused(AccessDenied, "the AWS credentials cannot be obtained (ProfileNotFound)"):
             broker.vntana("acme")
-    monkeypatch.delenv("AWS_PROFILE")
-    identity._botocore.cache_clear()
-    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", "nonsense")
+    bare_environment.delenv("AWS_PROFILE")
+    bare_environment.setenv("AWS_ENDPOINT_URL_LAMBDA", "nonsense")
     session = boto3.Session("local", "local", region_name=REGION)
     with refused(InvalidRequest, "boto3's settings: its endpoint is no address"):
         Broker.from_function("token-broker", session=session).vntana("acme")

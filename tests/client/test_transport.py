@@ -28,7 +28,7 @@ from tests.client.channels import Answering, IssuingChannel
 from tests.client.systems import MakeBroker, refused
 from tests.servers import Server, answer, drips, sends, tunnels
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS
-from token_broker_client import Broker, Unreachable, identity, transport
+from token_broker_client import Broker, Unreachable, transport
 from token_broker_client.cache import Cache
 from token_broker_client.deadline import Deadline, Patience
 from token_broker_client.functions import CLIENTS
@@ -173,7 +173,7 @@ def test_certificate_authorities_are_found_as_by_boto3(
     entrance: str,
     tls_server: tuple[Server, Path],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    bare_environment: pytest.MonkeyPatch,
 ) -> None:
     """In the environment, then in the profile; each session has its own."""
     server, pem = tls_server
@@ -182,13 +182,10 @@ def test_certificate_authorities_are_found_as_by_boto3(
     other, _ = certificate(tmp_path / "other")
     config = tmp_path / "config"
     config.write_text(f"[default]\nca_bundle = {pem}\n[profile plain]\nregion = eu-west-1\n")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
-    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", url)
+    bare_environment.setenv("AWS_CONFIG_FILE", str(config))
+    bare_environment.setenv("AWS_ENDPOINT_URL_LAMBDA", url)
     for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "DEFAULT_REGION"):
-        monkeypatch.setenv(f"AWS_{name}", "eu-west-1")
-    identity._botocore.cache_clear()
+        bare_environment.setenv(f"AWS_{name}", "eu-west-1")
 
     def channel(session: boto3.Session | None) -> Any:
         CLIENTS.reset()
@@ -206,13 +203,12 @@ def test_certificate_authorities_are_found_as_by_boto3(
         other: "SSLError, as its certificate is not trusted: see AWS_CA_BUNDLE and ca_bundle",
         Path("no"): "OSError, as AWS_CA_BUNDLE or ca_bundle names a file that cannot be read",
     }.items():
-        monkeypatch.setenv("AWS_CA_BUNDLE", str(file))
+        bare_environment.setenv("AWS_CA_BUNDLE", str(file))
         error = unreachable(channel(trusting))
         assert error.detail.endswith(f": {message}")
         assert not error.retryable
-    monkeypatch.setenv("AWS_CA_BUNDLE", str(pem))
+    bare_environment.setenv("AWS_CA_BUNDLE", str(pem))
     assert call(channel(plain)) == FORGOTTEN
-    identity._botocore.cache_clear()
 
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"

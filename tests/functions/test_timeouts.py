@@ -161,13 +161,3 @@ def prepared(world: World, case: Silence) -> tuple[str, Service]:
     if not case.is_remembered:
         service.deps.cache.clear()
     return connection, service
-
-
-def test_logout_is_skipped_when_little_time_is_left(world: World) -> None:
-    """DELETE removes the tokens nevertheless."""
-    connection = world.connect_and_call("vntana")
-    steps = len(world.steps("vntana"))
-    event = {"connection": connection, "action": "forget"}
-    hurried = LambdaContext("broker", timeout=6)
-    assert world.service("vntana")(event, hurried) == {"forgotten": 1, "complete": True}
-    assert len(world.steps("vntana")) == steps

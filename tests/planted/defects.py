@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import requests
 
-from token_broker import aliases, events, item_codec, tokens
+from token_broker import aliases, events, item_codec, maintenance, tokens
 from token_broker.aws import clients, errors, fast_client, http1
 from token_broker.cache import TokenCache
 from token_broker.document import Document
@@ -30,7 +30,6 @@ from token_broker.flows.vendorlink import flow as vendorlink
 from token_broker.flows.vntana import api
 from token_broker.flows.vntana import credentials as vntana_credentials
 from token_broker.item import Item
-from token_broker.maintenance import Maintenance
 from token_broker.records import Record
 from token_broker.refresh import attempt, refresher
 from token_broker.refresh.credential_gate import CredentialGate
@@ -277,7 +276,7 @@ DEFECTS = (
         "a rotation with pins refreshes forbidden variants",
         "T38",
         (f"{PINNED}::test_a_rotation_to_a_pinning_secret_drops_tokens_of_other_values",),
-        put(Maintenance, "_may_be_pinned_away", nothing),
+        put(maintenance, "_may_be_pinned_away", nothing),
     ),
     Defect(
         "a refused call falls back to the token from before the pin",

@@ -101,11 +101,10 @@ def made(folder: Path, target: str, fails: int = 0) -> tuple[bool, list[str]]:
     for name in ("ALayer", "BLayer", "CFunction", "DFunction"):
         (folder / f"build/{name}").mkdir(parents=True, exist_ok=True)
     ready = [word for name in READY for word in ("-o", name)]
-    outer = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     result = subprocess.run(
         ["make", "-f", ROOT / "Makefile", *ready, target, *SET],  # noqa: S607 (make is on PATH)
         cwd=folder,
-        env=outer | {"FAILS": str(fails)},
+        env={"PATH": os.environ["PATH"], "FAILS": str(fails)},
         check=False,
         capture_output=True,
     )

@@ -343,6 +343,7 @@ def test_parameters_decide_their_conditions_and_no_others() -> None:
         stack = Stack(source, parameters)
         return {name for name in source["Conditions"] if stack.holds(name)}
 
+    assert held({}) == {"AccessLogged", "MakesTheAccountRole", "Protected"}
     for parameters, conditions in DECIDED:
         assert held(parameters) ^ held({}) == conditions, parameters
     assert set().union(*(conditions for _, conditions in DECIDED)) == set(source["Conditions"])

@@ -18,7 +18,7 @@ from token_broker_fakes.editor.modes import EditorModes
 from token_broker_fakes.editor.service import Opening, Service
 from token_broker_fakes.fake import SHOWN, Fake, Handler
 from token_broker_fakes.faults import Sleep
-from token_broker_fakes.wire import Answer, Call, without
+from token_broker_fakes.wire import Answer, Call
 
 DEMO_KEY = "demo-access-key"
 DEMO_APPLICATION = "demo-application"
@@ -32,6 +32,7 @@ class FakeEditor(Fake[EditorModes]):
     steps: ClassVar[frozenset[str]] = frozenset({"generate", "verify", "edit"})
     exchanges: ClassVar[frozenset[str]] = frozenset({"generate"})
     secrets: ClassVar[frozenset[str]] = frozenset({"x-api-key"})
+    token_members: ClassVar[frozenset[str]] = frozenset({"token"})
 
     def __init__(
         self,
@@ -97,10 +98,6 @@ class FakeEditor(Fake[EditorModes]):
         """Return 405 if the path has another method, else 404."""
         is_known = any(path == call.path for _, path in self._routes)
         return Answer(405 if is_known else 404, {}, b"", "no such route")
-
-    def without_token(self, answer: Answer) -> Answer:
-        """Return *answer* without the member ``token``, if it is an object that has one."""
-        return without(answer, ("token",))
 
     def revoke(self, token: str | None = None) -> int:
         """Revoke *token*, or all tokens; return how many of them were live."""

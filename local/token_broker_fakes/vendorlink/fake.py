@@ -23,7 +23,7 @@ from token_broker_fakes.vendorlink import endpoints
 from token_broker_fakes.vendorlink.modes import DOMAIN, VendorlinkModes, twin
 from token_broker_fakes.vendorlink.realm import Realm
 from token_broker_fakes.vendorlink.sessions import Tokens, User
-from token_broker_fakes.wire import LOOPBACK, Answer, Call, Data, host_of, in_json, without
+from token_broker_fakes.wire import LOOPBACK, Answer, Call, Data, host_of, in_json
 
 EMPTY: dict[str, Any] = {
     "totalcount": 0,
@@ -55,6 +55,7 @@ class FakeVendorlink(Fake[VendorlinkModes]):
     steps: ClassVar[frozenset[str]] = frozenset({"login", "extend", "data"})
     exchanges: ClassVar[frozenset[str]] = frozenset({"login", "extend"})
     secrets: ClassVar[frozenset[str]] = frozenset({"p"})
+    token_members: ClassVar[frozenset[str]] = frozenset({"accessToken"})
 
     def __init__(
         self,
@@ -140,10 +141,6 @@ class FakeVendorlink(Fake[VendorlinkModes]):
         is_known = any(path == call.path.lower() for _, path in (*self._routes, *self.data))
         body = {"message": f"no {call.method} here"}
         return in_json(405 if is_known else 404, body, "no such route")
-
-    def without_token(self, answer: Answer) -> Answer:
-        """Return *answer* without its access token, if it is an object that has one."""
-        return without(answer, ("accessToken",))
 
     def revoke(self, token: str | None = None) -> int:
         """End the session of an access *token*, or all sessions; return how many were live."""

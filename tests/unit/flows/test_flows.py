@@ -4,6 +4,8 @@ import ast
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -50,6 +52,7 @@ SOURCES: Mapping[str, Callable[[], Collection[str]]] = {
     "pages": lambda: stems("docs/upstreams/*.md"),
     "events of API Gateway": lambda: stems("events/*-api-token.json", "-api-token"),
     "events of invokers": lambda: stems("events/*-direct-token.json", "-direct-token"),
+    "events of a label": lambda: stems("events/*-label-updated.json", "-secret-label-updated"),
     "events of EventBridge": lambda: stems("events/*-secret-changed.json", "-secret-changed"),
     "unit tests": lambda: folders("tests/unit/flows/*/test_*.py") - {"flows"},
     "fuzz corpora": lambda: folders("fuzz/corpus/*/*") & {*FLOWS, *descriptors()},
@@ -96,9 +99,13 @@ def test_package_descriptor_and_fake_have_the_name_of_the_flow(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", FLOWS)
-def test_a_flow_has_a_kind_of_token(name: str) -> None:
-    """Without one it would have no status or renewal."""
-    assert FLOWS[name].vendor.token_kinds
+def test_a_vendor_has_a_kind_of_token_and_what_its_module_defines(name: str) -> None:
+    """Without a kind it would have no status or renewal; an ability that is left out is lost."""
+    vendor = FLOWS[name].vendor
+    assert vendor.token_kinds
+    written = vars(import_module(FLOWS[name].module))
+    forgotten = [one.name for one in fields(vendor) if getattr(vendor, one.name) is one.default]
+    assert not written.keys() & {*forgotten}, "the module has it, but `VENDOR` has not"
 
 
 @pytest.mark.parametrize("name", subjects.CHECKED)

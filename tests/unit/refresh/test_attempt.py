@@ -16,6 +16,7 @@ from tests.unit.memory_broker import NOW, SKEW, MemoryBroker, around, raising, w
 from tests.unit.test_store import Record, plain
 from token_broker.errors import (
     BrokerError,
+    CredentialRejected,
     InvalidRequest,
     NotConfigured,
     StoreUnavailable,
@@ -199,19 +200,33 @@ def test_a_renewal_extends_the_session_and_its_token_is_cached() -> None:
     assert (answer["source"], answer["generation"]) == ("memory", 2)
 
 
-@pytest.mark.parametrize("is_sent", [False, True])
-def test_an_error_without_a_response_does_not_quote_an_earlier_response(is_sent: bool) -> None:
+SUSPECT = {"suspect_version": "v1", "suspect_at": NOW + 60}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "gate", "error", "reason"),
+    [
+        (0.0, {}, UpstreamUnavailable, "login: no answer (drop)"),
+        (25.2, {}, UpstreamUnavailable, "login: no time was left to send it"),
+        (0.0, SUSPECT, CredentialRejected, "this version of the secret worked before"),
+    ],
+    ids=["no answer", "no time", "not admitted"],
+)
+def test_an_error_without_a_response_does_not_quote_an_earlier_response(
+    seconds: float, gate: dict[str, Any], error: type[BrokerError], reason: str
+) -> None:
     """The vendor has answered the extension; of the login there is no response."""
     broker = with_token(after=100)
     words = '{"message": "of the extension"}'
     broker.fake.fail("answer", step="extend", status=400, body=words)
     broker.fake.fail("drop", step="login")
-    broker.vendor_seconds = 0.0 if is_sent else 25.2
-    with pytest.raises(UpstreamUnavailable) as raised:
+    broker.vendor_seconds = seconds
+    broker.put(**gate)
+    with pytest.raises(error) as raised:
         refresher(broker).obtain(LOGIN, Requirement(force=True))
-    reason = "no answer (drop)" if is_sent else "no time was left to send it"
-    assert (raised.value.detail, raised.value.upstream_message) == (f"login: {reason}", None)
-    assert broker.steps == ["login", "extend", *["login"] * is_sent]
+    assert raised.value.detail.startswith(reason)
+    assert (raised.value.upstream_status, raised.value.upstream_message) == (None, None)
+    assert broker.steps == ["login", "extend", *["login"] * ("(drop)" in reason)]
 
 
 def test_a_renewal_token_of_another_secret_version_is_not_used() -> None:
@@ -376,6 +391,7 @@ def test_the_previous_version_is_used_for_a_day_after_a_rotation(age: int, bridg
     kept = broker.item()
     assert (kept.secret_version, kept.rejected_versions) == ("v1", ("v2",))
     assert kept.latched_version == "v2"
+    assert broker.deps.versions_seen["acme"][1] == "v2", "for other calls of this process"
     assert announced(broker) == ["Connection Latched"]
     broker.now += 100
     latched = outcome(broker, force=True)
@@ -383,6 +399,17 @@ def test_the_previous_version_is_used_for_a_day_after_a_rotation(age: int, bridg
     assert f"was rejected at {rfc3339(NOW)}, and" in latched["detail"]
     broker.put(latched_at=None)  # as an older version of the broker wrote it
     assert "was rejected, and" in outcome(broker, force=True)["detail"]
+
+
+def test_a_token_of_the_previous_version_that_cannot_be_stored_is_tried_again_later() -> None:
+    """The back-off is of the version in use: or callers would hear of the latch only."""
+    broker = MemoryBroker()
+    broker.put_secret(password="wrong")
+    broker.aws.manager.created_at = NOW
+    around(broker.aws.store, "commit", busy)
+    assert outcome(broker)["source"] == "exchange"
+    broker.restart()
+    assert (outcome(broker)["code"], broker.steps) == ("store_unavailable", ["login"] * 2)
 
 
 @pytest.mark.parametrize("was_in_use", [False, True])

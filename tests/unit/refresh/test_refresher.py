@@ -28,7 +28,7 @@ from token_broker.refresh.credential_gate import CredentialGate, latched, suspec
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.refresher import Refresher
 from token_broker.refresh.requirement import Requirement
-from token_broker.refresh.resolver import Resolver
+from token_broker.refresh.resolver import Followed, Resolver
 from token_broker.tokens import Token, Variant
 
 LOGIN = Variant("login")
@@ -84,16 +84,22 @@ def test_a_forced_exchange_is_made_once_in_ten_seconds() -> None:
         (3000, {"rejected": True}, False),
         (3000, {"rejected": True, "min_ttl": 1000}, False),
         (3000, {"rejected": True, "force": True}, True),
+        (3000, {"lease": "over", "min_ttl": 1000}, False),
     ],
 )
 def test_an_exchange_is_on_demand_if_the_kept_token_would_still_do_without_the_wish(
     left: int, asked: dict[str, Any], is_on_demand: bool
 ) -> None:
-    """A longer `min_ttl` counts as `force` until the renewal is due; not for a reporter."""
+    """A longer `min_ttl` counts as `force` until the renewal is due.
+
+    Not for a reporter, nor after the death of a lease's holder.
+    """
     broker = with_token()
     broker.now = ENDS - left
-    if "rejected" in asked:
-        asked = asked | {"rejected": broker.item().fingerprint}
+    if "lease" in asked:
+        broker.put(**DEAD)
+    known = {"rejected": broker.item().fingerprint}
+    asked = {name: known.get(name, value) for name, value in asked.items() if name != "lease"}
     assert obtain(broker, **asked) == ("exchange", 2)
     assert broker.item().forced_at == (broker.now if is_on_demand else 0)
 
@@ -221,22 +227,53 @@ def test_a_rejection_by_a_step_does_not_replace_a_token_under_a_minute_old(
 # Waiting
 
 
-@pytest.mark.parametrize(
+WAITS = pytest.mark.parametrize(
     ("flow", "variant"),
     [("vendorlink", LOGIN), ("editor", Variant("asked", {"parameters": {"userId": "1"}}))],
 )
-def test_calls_without_the_lease_wait_for_its_holder(flow: str, variant: Variant) -> None:
-    """That of the token, or of the gate of its connection: less and less often."""
+
+
+def waiting(flow: str, pauses: int, **found: Any) -> MemoryBroker:
+    """Return a broker whose gate is leased, until it has changed after that many pauses."""
     broker = MemoryBroker(flow)
     broker.put(lease_owner="a", lease_until=NOW + 9)
     sleep = broker.deps.clock.sleep
 
     def wake(seconds: float) -> None:
         sleep(seconds)
-        if len(broker.slept) == 4:
-            broker.put(lease_owner=None, lease_until=None)
+        if len(broker.slept) == pauses:
+            broker.put(**{"lease_owner": None, "lease_until": None} | found)
 
     broker.deps = replace(broker.deps, clock=replace(broker.deps.clock, sleep=wake))
+    return broker
+
+
+@WAITS
+@pytest.mark.parametrize(
+    ("found", "error"),
+    [
+        ({"held": {"since": NOW}}, ConnectionHeld),
+        ({"rejected_versions": ["v1"], "noticed_version": "v1"}, CredentialLatched),
+        (
+            {"suspect_at": NOW, "accepted_version": "v1", "suspect_version": "v1"},
+            CredentialRejected,
+        ),
+    ],
+    ids=["held", "latched", "suspect"],
+)
+def test_what_a_call_finds_after_a_wait_counts_as_before(
+    flow: str, variant: Variant, found: dict[str, Any], error: type[BrokerError]
+) -> None:
+    """I7, I16: no request is sent."""
+    broker = waiting(flow, 2, **found)
+    refused(error, lambda: refresher(broker).obtain(variant, Requirement()))
+    assert broker.steps == []
+
+
+@WAITS
+def test_calls_without_the_lease_wait_for_its_holder(flow: str, variant: Variant) -> None:
+    """That of the token, or of the gate of its connection: less and less often."""
+    broker = waiting(flow, 4)
     held, source = refresher(broker).obtain(variant, Requirement())
     assert (source, held.item.generation) == ("exchange", 1)
     assert broker.slept == pytest.approx([0.05, 0.1, 0.2, 0.25])
@@ -380,6 +417,7 @@ VARIANT = Item("vntana#acme", "a" * 64, lease_owner="me", lease_until=NOW + 60)
 
 
 SUSPECT: dict[str, Any] = {"accepted_version": "v1", "suspect_version": "v1"}
+LEASED: dict[str, Any] = {"lease_owner": "a", "lease_until": NOW + 9}
 
 
 @pytest.mark.parametrize(
@@ -442,10 +480,11 @@ def test_a_rejected_version_is_not_admitted_again_in_the_same_invocation() -> No
     [
         ({"rejected_versions": ["v1"]}, CredentialLatched, None),
         (SUSPECT | {"suspect_at": NOW - 59}, CredentialRejected, 1),
-        ({"lease_owner": "a", "lease_until": NOW + 9}, RefreshInProgress, 9),
+        (LEASED, RefreshInProgress, 9),
+        (SUSPECT | LEASED | {"suspect_at": NOW - 60}, RefreshInProgress, 9),
         ({"accepted_version": "v1", "held": {"since": NOW}}, ConnectionHeld, None),
     ],
-    ids=["latched", "tried too early", "another caller tries it", "it works, but is held since"],
+    ids=["latched", "too early", "another tries it", "the second time", "works, but is held"],
 )
 def test_a_latched_suspect_leased_or_held_version_is_not_admitted(
     values: dict[str, Any], error: type[BrokerError], retry_after: int | None
@@ -456,10 +495,13 @@ def test_a_latched_suspect_leased_or_held_version_is_not_admitted(
     assert broker.item().fence == 0
 
 
+@pytest.mark.parametrize("reuse", [True, False])
 @pytest.mark.parametrize("failures", [1, 2])
-def test_a_failed_write_of_the_accepted_version_is_repeated_at_the_end(failures: int) -> None:
+def test_a_failed_write_of_the_accepted_version_is_repeated_at_the_end(
+    failures: int, reuse: bool
+) -> None:
     """Its failure fails no call."""
-    broker = MemoryBroker("editor")
+    broker = MemoryBroker("editor", secret={"options": {"reuse": reuse}})
     left = iter(range(failures))
 
     def failing(update: Any, **request: Any) -> Any:
@@ -507,6 +549,18 @@ def test_an_outdated_alias_is_followed_while_no_exchange_is_possible(
     found = Item("editor#acme", "b", issued_at=NOW, secret_version="v2", context=role)
     look = Look(replace(alias, **changes), replace(found, **target), broker.item(), NOW)
     assert Resolver(work, CredentialGate(work)).is_outdated(look) is is_outdated
+
+
+@pytest.mark.parametrize("uses_previous", [False, True])
+def test_a_role_of_the_previous_version_contradicts_no_alias(uses_previous: bool) -> None:
+    """It may be another account's."""
+    broker = MemoryBroker("editor")
+    work = Invocation(broker.deps, "acme", broker.monotonic + 29)
+    work.uses_previous = uses_previous
+    alias = Item("editor#acme", "a", target="b", issued_at=NOW, context='{"role": "ADMIN"}')
+    found = replace(alias, variant="b", target=None, **DEMOTED)
+    resolver = Resolver(work, CredentialGate(work))
+    assert resolver.is_contradicted([Followed(LOGIN, alias)], found) is not uses_previous
 
 
 def test_an_unknown_name_in_a_request_stores_no_failure() -> None:

@@ -288,7 +288,7 @@ class Refresher:
         Raises `TooManyRequests` within `FORCE_INTERVAL_SECONDS` seconds of the last such exchange.
         """
         now = self._now()
-        is_early = own.is_live(now) and now < own.refresh_at
+        is_early = own.is_good(now) and now < own.refresh_at
         is_on_demand = requirement.force or (is_early and requirement.min_ttl is not None)
         if is_on_demand and not may_force(own, now):
             field = "force" if requirement.force else "min_ttl, while the kept token is young"
