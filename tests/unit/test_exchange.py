@@ -157,8 +157,10 @@ def test_a_body_that_is_not_a_json_object_is_an_error() -> None:
         with pytest.raises(UpstreamContractChanged, match=r"^login: .* JSON object$") as error:
             Response(200, {}, content).object("login")
         assert error.value.upstream_status == 200
-    for number in (b"NaN", b"Infinity", b"-Infinity", b'{"a": [NaN]}'):
-        assert Response(200, {}, number).json() is None, "Python's parser accepts them"
+    for number in (b"NaN", b"Infinity", b"-Infinity", b"1e400", b"-1e400"):
+        for content in (number, b'{"a": [%b]}' % number):
+            assert Response(200, {}, content).json() is None, "Python writes them as no JSON"
+    assert Response(200, {}, b"[1e308, 0.5]").json() == [1e308, 0.5]
 
 
 READERS: list[Callable[[Response], Any]] = [

@@ -14,6 +14,7 @@ case, and no secret in a URL. It may draw random values, such as a signed reques
 """
 
 import json as jsonlib
+import math
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -121,7 +122,7 @@ class Response:
     def json(self) -> Any:
         """Return the decoded body. None if it is not JSON: callers test the type anyway."""
         try:
-            return jsonlib.loads(self.content, parse_constant=_no_number)
+            return jsonlib.loads(self.content, parse_constant=_finite, parse_float=_finite)
         except (ValueError, RecursionError):
             return None
 
@@ -174,9 +175,15 @@ class Response:
         return value
 
 
-def _no_number(name: str) -> float:
-    """Refuse ``NaN`` and ``Infinity``, which Python reads and JSON does not have."""
-    raise ValueError(f"{name} is not JSON")
+def _finite(text: str) -> float:
+    """Return a number. Refuse what JSON does not have: ``NaN``, and ``1e400``, which is infinite.
+
+    Python reads these, and would write them into answers to callers.
+    """
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("a number is not finite")
+    return number
 
 
 @dataclass(frozen=True, slots=True)
