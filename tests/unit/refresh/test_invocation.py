@@ -57,14 +57,17 @@ def test_the_poll_interval_doubles_up_to_its_bound() -> None:
     broker = MemoryBroker()
     work = invocation(broker)
     lease = Item("vendorlink#acme", "-", lease_owner="a", lease_until=NOW + 9)
-    assert not work.has_waited
+    work.emit_wait()
+    assert broker.telemetry.of("wait") == []
     for polls in (0, 1, 2, 3, 9, 5_000):
         work.wait_for_lease(lease, polls)
     for roll in (0.0, 1.0):
         broker.roll = roll
         work.wait_for_lease(lease, 1)
     assert broker.slept == pytest.approx([0.05, 0.1, 0.2, 0.25, 0.25, 0.25, 0.05, 0.15])
-    assert work.has_waited
+    for _ in range(2):
+        work.emit_wait()
+    assert broker.telemetry.of("wait") == [{"milliseconds": 1300}], "once"
 
 
 def test_a_call_without_time_to_wait_gets_retry_after() -> None:

@@ -60,7 +60,8 @@ class Invocation:
         """Whether any request was sent to the vendor, by any exchange of this invocation."""
         self.was_login = False
         """Whether the last request that was sent showed the credentials."""
-        self.has_waited = False
+        self._waited_seconds = 0.0
+        """The pauses for other callers' leases that `emit_wait` has not emitted yet."""
         self.gate = Item(self.partition, GATE)
         """The connection's gate, as it was read last."""
         self.pending_events: list[tuple[str, Mapping[str, Any]]] = []
@@ -195,7 +196,6 @@ class Invocation:
         *polls* is the number of pauses before this one. Raises `RefreshInProgress` if no time is
         left.
         """
-        self.has_waited = True
         left = self.seconds_to_wait
         if left <= 0:
             ends = item.lease_until - self.deps.clock.now()
@@ -203,7 +203,15 @@ class Invocation:
                 "another caller is renewing this token", retry_after=max(1, min(ends, 30))
             )
         pause = min(FIRST_POLL_SECONDS * 2 ** min(polls, 8), LAST_POLL_SECONDS)
+        began = self.deps.clock.monotonic()
         self.deps.clock.sleep(min(left, pause * (0.5 + self.deps.random())))
+        self._waited_seconds += self.deps.clock.monotonic() - began
+
+    def emit_wait(self) -> None:
+        """Emit how long this invocation has waited for other callers' leases, if it has."""
+        if self._waited_seconds:
+            self.deps.emit("wait", milliseconds=round(self._waited_seconds * 1000))
+        self._waited_seconds = 0.0
 
     def announce(self, what: str, version: str | None = None, **facts: Any) -> bool:
         """Send the event *what* of this connection; say whether the bus took it. Never a secret."""

@@ -82,6 +82,7 @@ class Refresher:
             obtained, source = self._obtain_alone(variant, requirement, seen)
             return obtained.without_handoff(), source
         finally:
+            self._invocation.emit_wait()
             send_events(self._invocation)
 
     def token_of(self, need: NeedToken) -> Token:
@@ -113,13 +114,7 @@ class Refresher:
                 invocation.take(seen)
             if requirement.rejected:
                 requirement, seen = self._report(seen or invocation.look(key), requirement)
-            began = self._deps.clock.monotonic()
-            try:
-                obtained, source = self._follow_aliases(variant, requirement, seen)
-            finally:
-                if invocation.has_waited:
-                    milliseconds = round(self._deps.clock.milliseconds_since(began))
-                    self._deps.emit("wait", milliseconds=milliseconds)
+            obtained, source = self._follow_aliases(variant, requirement, seen)
             self._deps.cache.put(partition, key, obtained.without_handoff())
             if source == "exchange":
                 requirement.check_new(obtained.item, self._now())
