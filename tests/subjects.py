@@ -142,6 +142,16 @@ def talk(flow: str) -> Talk:
     return found
 
 
+def callers_tokens(flow: str) -> list[Token]:
+    """Return the tokens of a first exchange that callers may get: the last is what they asked for.
+
+    Not a listing, from which others are made.
+    """
+    found, kinds = talk(flow), flows()[flow].vendor.token_kinds
+    made = zip(found.variants, found.tokens, strict=True)
+    return [token for variant, token in made if variant.kind in kinds]
+
+
 def keeps_gate_apart(flow: str) -> bool:
     """Say whether the credential gate is an item of its own: no token has its key."""
     return all(variant.key != ONLY for variant in talk(flow).variants)
@@ -253,6 +263,14 @@ def check(flow: str) -> tuple[Request, str]:
     route = found.fake.route(Call.of(request))
     assert route, f"the fake has no route for what a check of {flow} asks"
     return request, route[0]
+
+
+@cache
+def dead(flow: str) -> Response:
+    """Return how the vendor answers a check of a token that it has revoked."""
+    fake = Talk(flow).fake
+    fake.revoke()
+    return fake(check(flow)[0])
 
 
 def as_fault(response: Response) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from random import Random
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypedDict, TypeVar, Unpack
 
 from token_broker.errors import UpstreamUnavailable
 from token_broker.exchange import Request, Response
@@ -27,7 +27,8 @@ from token_broker_fakes.faults import (
 )
 from token_broker_fakes.log import Log
 from token_broker_fakes.modes import Modes
-from token_broker_fakes.wire import Answer, Call, Delivery, Refused
+from token_broker_fakes.opaque import uuid
+from token_broker_fakes.wire import Answer, Call, Delivery, Refused, in_json, without
 
 if TYPE_CHECKING:
     from token_broker_fakes.serving import Server
@@ -39,6 +40,14 @@ SHOWN = -50
 """The start of the slice of tokens that are shown: the last 50."""
 
 
+class Clockwork(TypedDict, total=False):
+    """What drives a fake besides its modes. A test or a simulation gives its own."""
+
+    clock: Callable[[], float]
+    rng: Random | None
+    sleep: Sleep
+
+
 class Fake(Generic[M]):
     """A vendor that enforces its rules. It is thread-safe."""
 
@@ -47,12 +56,16 @@ class Fake(Generic[M]):
     """The vendor's own URL."""
     steps: ClassVar[frozenset[str]]
     exchanges: ClassVar[frozenset[str]]
-    """The steps that send credentials or a renewal token. An exchange takes exactly one."""
+    """The steps that log in or renew. An exchange takes exactly one: of a login with several
+    requests, one of them."""
     secrets: ClassVar[frozenset[str]]
     """Headers, and members of a body in JSON or a form, that hold credentials: no log shows them.
 
     Basic credentials need not be named: they are always masked.
     """
+
+    token_members: ClassVar[frozenset[str]] = frozenset()
+    """Members of an answer in JSON that hold a token: the fault ``no_token`` removes them."""
 
     def __init__(
         self,
@@ -192,13 +205,13 @@ class Fake(Generic[M]):
     def route(self, call: Call) -> tuple[str, Handler] | None:
         """Return the step of *call* and the function that answers it; None for an unknown route."""
 
-    @abstractmethod
     def lost_way(self, call: Call) -> Answer:
-        """Answer a call without a route: 404, or 405 if the path has another method."""
+        """Answer a call without a route: 404. A vendor may answer 405 to another method."""
+        return in_json(404, {"error": f"no {call.path}"}, "no such route")
 
-    @abstractmethod
     def without_token(self, answer: Answer) -> Answer:
         """Return *answer* without the token, and with all else. Header names have any case."""
+        return without(answer, *((name,) for name in self.token_members))
 
     @abstractmethod
     def revoke(self, token: str | None = None) -> int:
@@ -207,3 +220,33 @@ class Fake(Generic[M]):
     @abstractmethod
     def describe(self) -> dict[str, Any]:
         """Return the vendor's state with the tokens that live, and without passwords and keys."""
+
+
+class TokenFake(Fake[M]):
+    """A vendor whose tokens are random texts that end at a time, unless they are revoked before."""
+
+    def __init__(self, modes: M, **clockwork: Unpack[Clockwork]) -> None:
+        super().__init__(modes, **clockwork)
+        self.expiries: dict[str, float] = {}
+        """When each token ends."""
+
+    def issue(self, lifetime: int) -> str:
+        """Return a new token that lives so many seconds."""
+        token = uuid(self.rng)
+        self.expiries[token] = int(self.now) + lifetime
+        return token
+
+    def live(self) -> list[str]:
+        """Return the tokens that live."""
+        return [token for token, ends_at in self.expiries.items() if ends_at > self.now]
+
+    def revoke(self, token: str | None = None) -> int:
+        """End *token*, or every token; return how many lived until now."""
+        with self.lock:
+            lived = [one for one in self.live() if token in (None, one)]
+            self.expiries |= dict.fromkeys(lived, self.now)
+            return len(lived)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the tokens that live."""
+        return {"tokens": self.live()[SHOWN:]}

@@ -33,7 +33,8 @@ TESTS = (
     *("tests/unit/flows/test_every_flow.py", "tests/template/test_rules.py"),
     *("tests/unit/flows/test_probes.py", "tests/unit/test_check.py"),
     *("tests/unit/fakes", "tests/functions", "tests/cli/test_leaks.py"),
-    *("tests/template/test_deploying.py", "tests/cli/test_probe.py"),
+    *("tests/template/test_deploying.py", "tests/template/test_openapi.py"),
+    *("tests/cli/test_probe.py", "tests/unit/test_probe.py", "tests/local/test_dashboard.py"),
 )
 CHOSEN = f"{NAME} or same_in_all or unique_position or template_satisfies or every_parameter"
 SIMULATED = f"""
@@ -136,6 +137,33 @@ def test_code_of_the_page_and_generated_code_pass_the_linter(copy: Path) -> None
     made = [path for path in WRITTEN if path.endswith(".py")]
     ran(copy, "-m", "ruff", "check", "--no-cache", "--quiet", *own, *made)
     ran(copy, "-m", "ruff", "format", "--no-cache", "--check", "--quiet", *own, *made)
+
+
+@pytest.mark.parametrize(
+    ("module", "why"),
+    [
+        ("time", "clock"),
+        ("datetime.datetime.now", "clock"),
+        ("logging", "logs"),
+        ("requests", "I/O"),
+    ],
+)
+def test_the_linter_refuses_a_flow_that_does_more_than_converse(module: str, why: str) -> None:
+    """It reads no clock, logs nothing and does no I/O; other modules may."""
+    package, _, name = module.rpartition(".")
+    code = f"from {package} import {name}\n" if package else f"import {name}\n"
+    command = [sys.executable, "-m", "ruff", "check", "--no-cache", "--select=TID251", "-"]
+    for folder, status in ((f"{skeleton.LAYER}/{NAME}", 1), ("local", 0)):
+        checked = subprocess.run(
+            [*command, f"--stdin-filename={folder}/flow.py"],
+            cwd=ROOT,
+            input=code,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert checked.returncode == status, checked.stdout
+        assert (why in checked.stdout) is bool(status)
 
 
 @pytest.mark.parametrize("name", ["aa", "z" * 20])

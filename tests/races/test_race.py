@@ -9,9 +9,9 @@ import pytest
 
 from tests.functions.world import World
 from tests.races.lambdas import START, Job, Result, race
-from tests.subjects import FLOWS, talk
+from tests.sharing import new_clients
+from tests.subjects import FLOWS, body, talk
 from tests.waiting import PATIENCE_SECONDS
-from token_broker.aws import clients
 
 PROCESSES, THREADS = 8, 8
 
@@ -20,9 +20,8 @@ PROCESSES, THREADS = 8, 8
 def _new_clients(engine: object) -> Iterator[None]:
     """Make clients for the engine, and none for the next test."""
     del engine
-    clients.forget()
-    yield
-    clients.forget()
+    with new_clients():
+        yield
 
 
 def race_of(jobs: Sequence[Job]) -> list[Result]:
@@ -44,13 +43,14 @@ def test_concurrent_callers_after_the_expiry_cause_one_exchange(
 ) -> None:
     """I1, I5: 64 callers in 8 processes; the vendor sees one exchange, all get its token."""
     connection = world.connect(flow)
-    first = world.call(flow, connection)
+    first = world.call(flow, connection, **body(flow))
     world.advance(90_000)
     fake = world.fakes[flow]
     before = len(fake.log)
     steps = [request.step for request, _ in talk(flow).log]
     fake.fail("delay", times=None, seconds=1.0, step=steps[-1] if len(steps) > 1 else None)
-    job = Job(flow, {"connection": connection}, dict(os.environ), world.ahead, THREADS)
+    payload = {"connection": connection, **body(flow)}
+    job = Job(flow, payload, dict(os.environ), world.ahead, THREADS)
     got = race_of([job] * PROCESSES)
     sources = Counter(result.source for result in got)
     with capsys.disabled():

@@ -1,6 +1,7 @@
 """A check: one harmless request with the token of other callers, without additional logins."""
 
 import dataclasses
+import json
 from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
@@ -8,12 +9,13 @@ from typing import Any
 import pytest
 
 from tests.functions.test_tokens import assert_problem
-from tests.subjects import CHECKED, check, proof, wrong_login
+from tests.subjects import CHECKED, check, dead, proof, wrong_login
 from tests.unit.memory_aws import PREFIX
-from tests.unit.memory_broker import MemoryBroker, raising, with_token
-from token_broker.check import MOST_SECONDS, Check
+from tests.unit.memory_broker import Context, MemoryBroker, raising, with_token
+from token_broker.check import Check
 from token_broker.document import Document
 from token_broker.errors import BrokerError, InvalidRequest, UpstreamUnavailable
+from token_broker.handler import ANSWER_SECONDS
 from token_broker.records import replace
 from token_broker.tokens import TokenRequest
 
@@ -103,14 +105,15 @@ def test_a_check_reports_a_vendor_that_rejects_each_token(flow: str) -> None:
     """After one new token, within the limits of reports; callers keep their tokens."""
     broker = MemoryBroker(flow)
     broker.call()
-    answer = {"status": 401, "headers": JSON, "body": '{"message": "this token is dead"}'}
+    said = json.dumps({**dead(flow).members(), "message": "this token is dead"})
+    answer = {"status": dead(flow).status, "headers": JSON, "body": said}
     broker.fake.fail("answer", step=check(flow)[1], times=None, **answer)
     for _ in range(3):
         response = checked(broker)
         assert_problem(response, "upstream_refused", 502)
         assert response["body"]["detail"] == "check: a new token was refused as well"
-        assert response["body"]["upstream_status"] == 401
-        assert response["body"]["upstream_message"] == "this token is dead"
+        assert response["body"]["upstream_status"] == dead(flow).status
+        assert response["body"]["upstream_message"].partition("; ")[0] == "this token is dead"
     sent(broker)
     assert_problem(checked(broker), "too_many_requests", 429)
     assert sent(broker) == [check(flow)[1]]
@@ -182,15 +185,21 @@ def test_a_check_reports_an_invalid_secret_while_the_token_lives(flow: str) -> N
     assert_problem(checked(broker), "not_configured", 500)
 
 
-@pytest.mark.parametrize(("left", "waited"), [(0.125, []), (0.25, [0.25]), (9.0, [MOST_SECONDS])])
-def test_the_timeout_of_a_check_is_the_remaining_time(left: float, waited: list[float]) -> None:
-    """Five seconds at most; with too little, nothing is sent."""
+@pytest.mark.parametrize("payload", [{"action": "check"}, {"action": "verify", "token": "x"}])
+@pytest.mark.parametrize(("left", "waited"), [(0.125, []), (0.25, [0.25]), (9.0, [5.0])])
+def test_the_timeout_of_a_check_or_a_verify_is_the_remaining_time(
+    payload: dict[str, Any], left: float, waited: list[float]
+) -> None:
+    """Five seconds at most; with too little, nothing is sent. Each request is measured."""
     broker = editor()
     broker.waited.clear()
-    no_time = pytest.raises(UpstreamUnavailable, match=r"^verify: no time was left to send it$")
+    broker.telemetry.events.clear()
+    context = Context(milliseconds=round(1000 * (left + ANSWER_SECONDS)))
+    no_time = pytest.raises(Exception, match='"verify: no time was left to send it"')
     with nullcontext() if waited else no_time:
-        run(broker, left)
+        broker.service({"connection": "acme"} | payload, context)
     assert broker.waited == pytest.approx(waited)
+    assert [line["step"] for line in broker.telemetry.of("upstream")] == ["verify"] * len(waited)
 
 
 @pytest.mark.parametrize("is_sent", [True, False])

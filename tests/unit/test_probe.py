@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.subjects import FLOWS, body
+from tests.subjects import PROBED, body
 from tests.unit.memory_broker import MemoryBroker
 from token_broker.document import Document
 from token_broker.errors import InvalidRequest, RefreshInProgress
@@ -31,7 +31,7 @@ def test_a_probe_that_runs_out_of_time_keeps_its_token(
     assert len(broker.steps) == requests
 
 
-@pytest.mark.parametrize("flow", FLOWS)
+@pytest.mark.parametrize("flow", PROBED)
 def test_a_probe_overtaken_by_another_exchange_has_a_retry_after(flow: str) -> None:
     """A forced call would accept the other's token, but the probe has no findings."""
     broker = MemoryBroker(flow)

@@ -121,8 +121,11 @@ def choice(description: str) -> Mapping[str, Any]:
 def answer(
     header: str | Sequence[str], context: Mapping[str, Any], **besides: Mapping[str, Any]
 ) -> Mapping[str, Any]:
-    """Return the schema of an answer: the vendor's headers, its context, and what else it has."""
+    """Return the schema of an answer: the vendor's headers, its context, and what else it has.
+
+    *header* has those that every token of a caller has: none, if there is no such header.
+    """
     required = [header] if isinstance(header, str) else [*header]
-    headers = {"type": "object", "required": required}
+    headers = {"type": "object", **({"required": required} if required else {})}
     properties = {"headers": headers, **({"context": context} if context else {}), **besides}
     return {**({"required": list(besides)} if besides else {}), "properties": properties}

@@ -29,6 +29,9 @@ FILES: Mapping[str, str] = {
 }
 """The written files, and the file of `skeletons` for each."""
 
+WIRING = ("functions/{name}/app.py", "local/token_broker_fakes/{name}/__init__.py")
+"""Those that need no change."""
+
 EVENTS = ("api-token", "direct-token", "secret-changed", "secret-label-updated")
 MODEL = "vendorlink"
 """The flow whose events are copied: its calls have no fields of their own."""
@@ -40,7 +43,7 @@ CORPUS = 't200\ncontent-type: application/json\n\n{"token": "abc", "expires_in":
 NEXT = """\
 They work for a vendor that gives a token for a key. Fill in, as docs/adding-a-flow.md shows:
 {files}
-Then: make operations test"""
+Then: make format operations test"""
 
 
 class Refused(ValueError):
@@ -98,8 +101,8 @@ def main(name: str, root: Path | None = None) -> None:
         path.write_text(text)
         print(f"wrote {path}")
     tidy([path for path in made if path.suffix == ".py"])
-    own = [path for path in made if path.suffix == ".py" and path.name != "app.py"]
-    print(NEXT.format(files="\n".join(f"  {path}" for path in own)))
+    own = [f"  {path.format(name=name)}" for path in FILES if path not in WIRING]
+    print(NEXT.format(files="\n".join(own)))
 
 
 if __name__ == "__main__":

@@ -8,9 +8,7 @@ https://graebert.atlassian.net/wiki/x/U4CJRg
 https://graebert.atlassian.net/wiki/spaces/KUDOPARTNER/pages/1180008643/Editor+parameters
 """
 
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from random import Random
 from time import sleep as real_sleep
 from time import time
@@ -34,6 +32,7 @@ class FakeEditor(Fake[EditorModes]):
     steps: ClassVar[frozenset[str]] = frozenset({"generate", "verify", "edit"})
     exchanges: ClassVar[frozenset[str]] = frozenset({"generate"})
     secrets: ClassVar[frozenset[str]] = frozenset({"x-api-key"})
+    token_members: ClassVar[frozenset[str]] = frozenset({"token"})
 
     def __init__(
         self,
@@ -99,15 +98,6 @@ class FakeEditor(Fake[EditorModes]):
         """Return 405 if the path has another method, else 404."""
         is_known = any(path == call.path for _, path in self._routes)
         return Answer(405 if is_known else 404, {}, b"", "no such route")
-
-    def without_token(self, answer: Answer) -> Answer:
-        """Return *answer* without the member ``token``, if it is an object that has one."""
-        try:
-            body = json.loads(answer.content)
-        except ValueError:
-            return answer
-        body.pop("token", None)
-        return replace(answer, content=json.dumps(body).encode())
 
     def revoke(self, token: str | None = None) -> int:
         """Revoke *token*, or all tokens; return how many of them were live."""

@@ -9,7 +9,6 @@ https://helpcenter.ispnext.com/hc/en-gb/articles/26245634683036
 https://helpcenter.ispnext.com/hc/en-us/articles/360009375660-VendorLink-API-Authentication
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from random import Random
@@ -56,6 +55,7 @@ class FakeVendorlink(Fake[VendorlinkModes]):
     steps: ClassVar[frozenset[str]] = frozenset({"login", "extend", "data"})
     exchanges: ClassVar[frozenset[str]] = frozenset({"login", "extend"})
     secrets: ClassVar[frozenset[str]] = frozenset({"p"})
+    token_members: ClassVar[frozenset[str]] = frozenset({"accessToken"})
 
     def __init__(
         self,
@@ -141,15 +141,6 @@ class FakeVendorlink(Fake[VendorlinkModes]):
         is_known = any(path == call.path.lower() for _, path in (*self._routes, *self.data))
         body = {"message": f"no {call.method} here"}
         return in_json(405 if is_known else 404, body, "no such route")
-
-    def without_token(self, answer: Answer) -> Answer:
-        """Return *answer* without its access token, if it is an object that has one."""
-        try:
-            body = json.loads(answer.content)
-        except ValueError:
-            return answer
-        body.pop("accessToken", None)
-        return in_json(answer.status, body, answer.led_to)
 
     def revoke(self, token: str | None = None) -> int:
         """End the session of an access *token*, or all sessions; return how many were live."""

@@ -87,7 +87,7 @@ class Judge(History):
     def processed(self, invocation: Invocation, sent: Sent, response: Response) -> None:
         """Record the vendor's effect, and check that the sender still holds the lease."""
         self._check_lease(invocation, sent, "is processed")
-        if response.status in (401, 403):
+        if response.status in (401, 403) or (sent.bearer and self._is_dead(sent.bearer)):
             self.reported.add(fingerprint(sent.bearer or ""))
         if sent.credential is not None:
             self._logged_in(invocation, sent, response)
@@ -106,6 +106,10 @@ class Judge(History):
                 self.reissued_at[name] = self.now
             self.made.add(made)
             self.note_step(invocation, f"  makes {name[:6]} of {sent.key[:8]}")
+
+    def _is_dead(self, token: str) -> bool:
+        """Return whether the vendor refuses *token*: some refuse it with 200."""
+        return self.vendor.is_ended(token) or self.vendor.ends_at(token) <= self.now
 
     def _logged_in(self, invocation: Invocation, sent: Sent, response: Response) -> None:
         credential = self.credentials[sent.credential or ""]

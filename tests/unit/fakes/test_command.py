@@ -62,7 +62,7 @@ def test_commands_of_the_banner_can_be_pasted(running: tuple[subprocess.Popen[st
     assert results[2]["faults"][0]["kind"] == "drop"
     assert results[3]["clock_offset"] == 3600
 
-    secrets = [json.loads(line.split("secret ")[1]) for line in lines if "secret" in line]
+    secrets = [json.loads(text) for text in re.findall(r"(?m)^ +secret +(.*)$", running[1])]
     assert [one.keys() for one in secrets] == [
         registry.kind(flow).demo_secret("http://127.0.0.1:1").keys() for flow in FLOWS
     ]

@@ -1,10 +1,13 @@
 """Requirements for every flow, tested with the fake of its vendor. A new flow adds no line."""
 
 import json
+import os
+import random
+import re
 from collections.abc import Mapping
 from itertools import product
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from hypothesis import given, settings
@@ -13,12 +16,16 @@ from openapi_schema_validator import OAS30Validator
 
 from tests.conversations import SECRETS, any_answers, nearly, repeated, survives
 from tests.functions.canaries import traces
+from tests.protocol.simulation.generic_user import LIFETIME, GenericUser
+from tests.protocol.simulation.vendors import VENDORS
 from tests.subjects import (
     FLOWS,
     LOOPBACK,
     NOW,
     Talk,
     as_fault,
+    body,
+    callers_tokens,
     canaries,
     members,
     questions,
@@ -43,6 +50,8 @@ from token_broker_descriptors import asked
 from token_broker_descriptors import every as descriptors
 from token_broker_fakes import registry
 
+SECRET = re.compile(r"secret|pass|private|(^|_)(key|pin|token)$")
+CANARY = 'Zk/..?&#%"é canary'
 EACH = pytest.mark.parametrize("flow", FLOWS)
 
 
@@ -90,13 +99,58 @@ def test_the_fields_of_the_descriptor_are_those_that_a_call_has(flow: str) -> No
     """The client, the command and the OpenAPI document offer these, in these types."""
     known = descriptors()[flow]
     schemas = {field.name: field.schema for field in known.fields}
-    for body in ({field.name: field.example for field in known.fields}, known.demo):
-        read = Read(body)
+    for call in ({field.name: field.example for field in known.fields}, known.demo):
+        read = Read(call)
         every()[flow].requested(read)
         read.finish()
         assert read.names == schemas.keys()
-        assert all(OAS30Validator(schemas[name]).is_valid(value) for name, value in body.items())
+        assert all(OAS30Validator(schemas[name]).is_valid(value) for name, value in call.items())
     assert schemas.keys().isdisjoint({"connection", "action", "min_ttl", "rejected", "force"})
+
+
+def with_canary(schema: Mapping[str, Any], example: Any) -> Any:
+    """Return a value that no vendor knows and no address has as it is; None if there is none."""
+    match schema["type"]:
+        case "string" if "enum" not in schema:
+            return CANARY
+        case "object":
+            return {**example, "canary": CANARY}
+        case "array":
+            return [CANARY]
+    return None
+
+
+def shape(request: Request) -> tuple[object, ...]:
+    """Return the parts of a request's address that a call's fields must not change."""
+    url = urlsplit(request.url)
+    return url.netloc, url.path.count("/"), [*parse_qs(url.query)], url.fragment
+
+
+@EACH
+def test_each_field_of_a_call_is_sent_or_refused(flow: str) -> None:
+    """Instead of the secret's, and encoded where it is a part of an address."""
+    known, whole = descriptors()[flow], body(flow)
+    usual = {request.step: shape(request) for request, _ in talk(flow).log}
+    for field in known.fields:
+        value = with_canary(field.schema, whole.get(field.name, {}))
+        if value is None:
+            continue
+        kept = {field.name: whole.get(field.name, "usual")} if field.name in members(flow) else {}
+        found = Talk(flow, {**whole, field.name: value}, changes=kept)
+        for request, _ in found.log:
+            assert shape(request) == usual.get(request.step, shape(request)), request.step
+        sent = repr([(one.url, [*one.headers.items()], one.body) for one, _ in found.log])
+        assert found.error or traces([CANARY], sent.encode()), f"{field.name} changes nothing"
+
+
+@EACH
+def test_the_demo_names_another_variant_than_an_empty_body(flow: str) -> None:
+    """If a call has fields: the simulation and `make run` would have one variant only.
+
+    A vendor with a simulated user of its own has other bodies there.
+    """
+    if descriptors()[flow].fields and issubclass(VENDORS[flow], GenericUser):
+        assert len(VENDORS[flow].bodies) > 1, "give `demo` another value than the secret's"
 
 
 @EACH
@@ -112,11 +166,18 @@ def test_connect_proposes_the_addresses_of_the_local_system(flow: str) -> None:
 
 @EACH
 def test_the_descriptor_describes_the_answer(flow: str) -> None:
-    """Its headers and its context. A token is called by a member of some token's context."""
-    known, token = descriptors()[flow], talk(flow).tokens[-1]
-    assert {*known.answer["properties"]["headers"]["required"]} <= token.headers.keys()
-    assert {*known.answer["properties"].get("context", {}).get("required", ())} <= {*token.context}
-    assert known.token_names.keys() <= {name for one in talk(flow).tokens for name in one.context}
+    """Headers and context of each token that callers get.
+
+    A token is called by a member of some token's context.
+    """
+    known, tokens = descriptors()[flow], callers_tokens(flow)
+    assert tokens[-1:] == talk(flow).tokens[-1:], "`token_kinds` has the kind of the demo's token"
+    answer = known.answer["properties"]
+    common = set.intersection(*({*token.headers} for token in tokens))
+    assert {*answer["headers"].get("required", ())} == common, "headers that each token has"
+    common = set.intersection(*({*token.context} for token in tokens))
+    assert {*answer.get("context", {}).get("required", ())} == common, "of each token's context"
+    assert known.token_names.keys() <= {name for one in tokens for name in one.context}
 
 
 @EACH
@@ -132,6 +193,8 @@ def test_one_request_proves_the_credentials(flow: str) -> None:
     assert isinstance(refused.error, CredentialRejected)
     assert refused.log[-1][0].proves_credentials
     assert [one.proves_credentials for one, _ in refused.log].count(True) == 1
+    for key, wrong in wrong_login(flow).items():
+        assert isinstance(Talk(flow, changes={key: wrong}).error, CredentialRejected), key
 
 
 @EACH
@@ -148,10 +211,17 @@ def test_each_request_with_the_secret_proves_the_credentials(flow: str) -> None:
 
 
 @EACH
-def test_the_tokens_of_the_fake_live_and_end(flow: str) -> None:
-    found, later = Talk(flow), Talk(flow)
+@pytest.mark.parametrize("modes", [{}, {LIFETIME: 1800}])
+def test_tokens_end_at_the_vendor_when_the_flow_says(flow: str, modes: dict[str, Any]) -> None:
+    """Not before: the one that is handed out is listed until then. If answers tell the lifetime."""
+    found, later = Talk(flow, modes=modes), Talk(flow, modes=modes)
+    token = found.tokens[-1]
+    if not modes or [answer for _, answer in found.log] != [answer for _, answer in talk(flow).log]:
+        found.fake.advance(token.expires_at - NOW - 1)
+    assert token.value in json.dumps(found.fake.describe()), "`describe` lists what lives"
+    assert found.fake.revoke(token.value)
+    assert token.value not in json.dumps(found.fake.describe())
     later.fake.advance(2 * max(token.expires_at - NOW for token in later.tokens))
-    assert found.fake.revoke(found.tokens[-1].value)
     assert not any(later.fake.revoke(token.value) for token in later.tokens)
 
 
@@ -253,13 +323,28 @@ def test_no_secret_is_in_a_url_a_repr_or_an_error(flow: str) -> None:
 
 
 @EACH
-def test_the_log_of_the_fake_shows_no_secret(flow: str) -> None:
-    """In headers, JSON, forms and Basic credentials."""
+def test_the_log_of_the_fake_is_the_same_for_any_secret(
+    flow: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So it shows neither a secret nor what is made from one: Basic credentials, a signature.
+
+    In headers, JSON and forms. What a flow draws is the same for both secrets.
+    """
     canary = canaries(flow)
-    secret = [canary[one.key] for one in questions(flow) if one.is_secret]
-    fake = Talk(flow, known=canary, changes=canary).fake
-    assert traces(secret, json.dumps([one.describe() for one in fake.log]).encode()) == []
-    assert traces(secret, (repr([*fake.log]) + json.dumps(fake.describe())).encode()) == []
+    secret = {one.key for one in questions(flow) if one.is_secret}
+    for module in (os, random):
+        monkeypatch.setattr(module, "urandom" if module is os else "_urandom", bytes)
+
+    def shown(ending: str) -> list[Any]:
+        random.seed(0)
+        login = {key: value + ending * (key in secret) for key, value in canary.items()}
+        fake = Talk(flow, known=login, changes=login).fake
+        assert traces([login[key] for key in secret], repr([*fake.log]).encode()) == []
+        return [*(one.describe() for one in fake.log), fake.describe()]
+
+    for one, other in zip(shown("1"), shown("2"), strict=True):
+        different = {name for name in one if one[name] != other[name]}
+        assert different == set(), f"{one.get('step')} shows a secret, or what is made from one"
 
 
 @EACH
@@ -284,6 +369,13 @@ def test_each_key_of_a_secret_is_validated(flow: str) -> None:
     for key in members(flow):
         with pytest.raises(NotConfigured, match=f"^{key}: (?!is not known)"):
             parse(demo | {key: 1})
+
+
+@EACH
+def test_keys_that_are_called_secret_are_typed_unseen(flow: str) -> None:
+    """`connect`, and each test that looks for secrets, goes by `is_secret`."""
+    shown = [one.key for one in asked(descriptors()[flow].questions) if not one.is_secret]
+    assert [key for key in shown if SECRET.search(key)] == []
 
 
 @EACH

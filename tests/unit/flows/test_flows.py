@@ -4,6 +4,8 @@ import ast
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,7 +16,6 @@ from tests import subjects
 from token_broker.errors import UpstreamError
 from token_broker.exchange import Request, Response, run
 from token_broker.flows import every
-from token_broker.flows.vendor import OPTIONAL
 from token_broker.flows.vntana.api import DEAD_TOKEN, SHUT_OUT, WAIT, WRONG_CREDENTIALS
 from token_broker_cli import settings
 from token_broker_client import request
@@ -29,7 +30,9 @@ LAYER = "layers/token_broker/python/token_broker/flows"
 FOR_A_HIT = {f"token_broker.{name}" for name in ("document", "errors", "flows", "tokens")}
 """All that a flow's package may import: a hit loads it."""
 KNOWN_CODES = DEAD_TOKEN | SHUT_OUT | WAIT | WRONG_CREDENTIALS
-"""Of VNTANA: the other vendors' refusals have none that a check reads."""
+"""Of VNTANA, whose answers have several that a check reads."""
+
+OTHER = "ANOTHER"
 
 
 def stems(pattern: str, ending: str = "") -> set[str]:
@@ -49,6 +52,7 @@ SOURCES: Mapping[str, Callable[[], Collection[str]]] = {
     "pages": lambda: stems("docs/upstreams/*.md"),
     "events of API Gateway": lambda: stems("events/*-api-token.json", "-api-token"),
     "events of invokers": lambda: stems("events/*-direct-token.json", "-direct-token"),
+    "events of a label": lambda: stems("events/*-label-updated.json", "-secret-label-updated"),
     "events of EventBridge": lambda: stems("events/*-secret-changed.json", "-secret-changed"),
     "unit tests": lambda: folders("tests/unit/flows/*/test_*.py") - {"flows"},
     "fuzz corpora": lambda: folders("fuzz/corpus/*/*") & {*FLOWS, *descriptors()},
@@ -89,16 +93,19 @@ def test_package_descriptor_and_fake_have_the_name_of_the_flow(name: str) -> Non
     app, package = (ROOT / "functions" / name / "app.py", ROOT / LAYER / name / "__init__.py")
     assert f"token_broker.flows.{name}" in imports(app)
     assert imports(package) <= FOR_A_HIT
-    making = {subjects.proof(name).step, subjects.renewal_step(name)} - {None}
-    assert making <= fake.exchanges <= fake.steps
+    login = [one.step for one, _ in subjects.talk(name).log if one.proves_credentials]
+    assert len([*fake.exchanges.intersection(login)]) == 1, f"one of {login} counts the logins"
+    assert {subjects.renewal_step(name)} - {None} <= fake.exchanges <= fake.steps
 
 
 @pytest.mark.parametrize("name", FLOWS)
-def test_the_abilities_of_a_flow_are_its_optional_members(name: str) -> None:
-    """Routes are made from them. A flow without a kind of token would have no status or renewal."""
+def test_a_vendor_has_a_kind_of_token_and_what_its_module_defines(name: str) -> None:
+    """Without a kind it would have no status or renewal; an ability that is left out is lost."""
     vendor = FLOWS[name].vendor
-    assert vendor.abilities == {one for one in OPTIONAL if getattr(vendor, one)}
     assert vendor.token_kinds
+    written = vars(import_module(FLOWS[name].module))
+    forgotten = [one.name for one in fields(vendor) if getattr(vendor, one.name) is one.default]
+    assert not written.keys() & {*forgotten}, "the module has it, but `VENDOR` has not"
 
 
 @pytest.mark.parametrize("name", subjects.CHECKED)
@@ -107,10 +114,12 @@ def test_the_vendors_page_lists_the_check_request_and_dead_token_responses(
 ) -> None:
     """No other error status or code of the flow means a dead token.
 
-    The fake has a route for the request.
+    The fake has a route for the request, and answers as listed.
     """
     page = (ROOT / f"docs/upstreams/{name}.md").read_text()
-    [(asked, dead)] = re.findall(r"(?m)^\| `([A-Z]+ /.*?)` \| (.*) \|$", page)
+    rows = re.findall(r"(?m)^\| `([A-Z]+ /.*?)` \| (.*) \|$", page)
+    assert len(rows) == 1, "one row: | `GET /path` | the statuses and `CODES` of a dead token |"
+    [(asked, dead)] = rows
     flow, talk = FLOWS[name], subjects.talk(name)
     credentials, check = flow.vendor.parse(talk.secret), flow.vendor.check
     token, sent = talk.tokens[-1], list[Request]()
@@ -127,11 +136,20 @@ def test_the_vendors_page_lists_the_check_request_and_dead_token_responses(
             return False
 
     statuses = [status for status in range(400, 600) if means_dead(Response(status, {}, b"{}"))]
-    assert sorted(map(str, statuses)) == sorted({*re.findall(r"\b\d{3}\b", dead)})
-    codes = [*sorted(KNOWN_CODES), "ANOTHER"] if name == "vntana" else []
-    refusals = {code: json.dumps({"errors": [code]}).encode() for code in codes}
-    dead_codes = [code for code, body in refusals.items() if means_dead(Response(400, {}, body))]
-    assert dead_codes == sorted(re.findall(r"`([A-Z_]+)`", dead))
+    assert sorted(map(str, statuses)) == sorted({*re.findall(r"\b[45]\d\d\b", dead)})
+    listed = re.findall(r"`([A-Z_]+)`", dead)
+    if name == "vntana":
+        refused = {code: json.dumps({"errors": [code]}).encode() for code in (*KNOWN_CODES, OTHER)}
+        dead_codes = [code for code, body in refused.items() if means_dead(Response(400, {}, body))]
+        assert sorted(dead_codes) == sorted(listed)
+    elif (answer := subjects.dead(name)).status not in statuses:
+        codes = [code for code in listed if code.encode() in answer.content]
+        assert len(codes) == 1, f"no code of the fake's {answer.status} {answer.content!r} is there"
+        texts = {
+            to: answer.content.replace(codes[0].encode(), to.encode()) for to in (*listed, OTHER)
+        }
+        alike = {to: Response(answer.status, answer.headers, text) for to, text in texts.items()}
+        assert [to for to, response in alike.items() if means_dead(response)] == listed
     assert {f"{one.method} {urlsplit(one.url).path}" for one in sent} == {asked}
     assert subjects.check(name)[0] in sent
     assert {one.step for one in sent} <= {"check", "verify"}

@@ -527,11 +527,11 @@ def lease_ends(broker: MemoryBroker, at: int | None) -> None:
 def test_the_backoff_of_another_item_is_not_extended(has_sent: bool, count: int, wait: int) -> None:
     """The exchange needed another token, whose item backs off."""
     work = Invocation(MemoryBroker().deps, "acme", 529.0)
-    work.has_sent = has_sent
+    work.has_sent_any = has_sent
     before = Failure("upstream_unavailable", "x", NOW - 9, 3, NOW, "v1")
     lease = Item("vntana#acme", "a", lease_owner="me", lease_until=NOW + 60, failure=before)
     met = UpstreamUnavailable("x", retry_after=5)
-    kept = Outcome(work, lease, lease, Variant("login")).failure(met, "v1")
+    kept = Outcome(work, Variant("login"), before=lease, item=lease).failure(met, "v1")
     assert (kept.since, kept.count, kept.retry_at) == (NOW - 9, count, NOW + wait)
 
 
@@ -636,6 +636,15 @@ def test_rejections_of_three_variants_latch_an_unaccepted_version() -> None:
     gate = record(broker)
     assert (gate["accepted_version"], gate["rejected_versions"]) == ("v2", ["v1"])
     assert gate.keys() & {"latched_version", "failure", "lease_owner"} == set()
+
+
+def test_a_recovery_is_announced_only_by_the_exchange_that_keeps_it() -> None:
+    """Another caller has taken the gate's lease meanwhile: its own exchange announces it."""
+    broker = MemoryBroker("editor")
+    broker.put(latched_version="v0")
+    around(broker.aws.store, "accept", lambda *_, **__: None)
+    assert outcome(broker, **PARAMETERS[0])["source"] == "exchange"
+    assert broker.announced == []
 
 
 def test_a_rejection_concerns_the_variant_if_the_version_was_accepted() -> None:

@@ -8,6 +8,7 @@ import pytest
 from tests.unit.memory_aws import timeout
 from tests.unit.memory_broker import NOW, MemoryBroker, around, with_token
 from token_broker.aliases import Look
+from token_broker.cache import CachedToken
 from token_broker.errors import (
     BrokerError,
     ConnectionHeld,
@@ -28,7 +29,7 @@ from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.refresher import Refresher
 from token_broker.refresh.requirement import Requirement
 from token_broker.refresh.resolver import Followed, Resolver
-from token_broker.tokens import Variant
+from token_broker.tokens import Token, Variant
 
 LOGIN = Variant("login")
 REFRESH, ENDS = NOW + 3030, NOW + 3600
@@ -103,6 +104,13 @@ def test_an_exchange_is_on_demand_if_the_kept_token_would_still_do_without_the_w
     assert broker.item().forced_at == (broker.now if is_on_demand else 0)
 
 
+def test_the_error_of_a_second_exchange_on_demand_names_the_field_that_demands_it() -> None:
+    broker = with_token(after=100)
+    broker.put(forced_at=NOW + 99)
+    told = refused(TooManyRequests, lambda: obtain(broker, min_ttl=3570))
+    assert told == ("min_ttl, while the kept token is young: at most once in 10 seconds", 9)
+
+
 def test_a_forced_call_accepts_a_token_made_meanwhile() -> None:
     broker = with_token(after=100)
     work, done = refresher(broker), list[tuple[str, int]]()
@@ -115,6 +123,19 @@ def test_a_forced_call_accepts_a_token_made_meanwhile() -> None:
     around(broker.aws.store, "acquire", beaten)
     held, source = work.obtain(LOGIN, Requirement(force=True))
     assert (done, source, held.item.generation) == ([("exchange", 2)], "table", 2)
+
+
+def test_a_token_that_another_thread_has_cached_meanwhile_is_from_memory() -> None:
+    """It had the lock first; this caller read the table before that."""
+    broker = with_token()
+    broker.put(lease_owner="dead", lease_until=NOW)
+    work = Invocation(broker.deps, "acme", broker.monotonic + 29)
+    seen = work.look("-")
+    broker.put(lease_owner=None, generation=2)
+    item, token = broker.item(), Token("x", {}, "https://x", NOW, ENDS)
+    broker.deps.cache.put("vendorlink#acme", "-", CachedToken(item, token, NOW))
+    held, source = Refresher(work).obtain(LOGIN, Requirement(), seen)
+    assert (held.token.value, source, broker.steps) == ("x", "memory", ["login"])
 
 
 # Reports
