@@ -90,7 +90,7 @@ def fill(aws: Aws, sealer: Sealer, first: int, last: int, prefix: str = "") -> N
         item = Item("editor#demo", variant.key)
         token = Token(f"token-{user}" * 8, {"x-api-token": "t"}, "https://e", now, now + 3600)
         values = {
-            "schema": SCHEMA, "connection": item.connection, "variant": item.variant,
+            "schema": SCHEMA, "connection": item.partition, "variant": item.variant,
             "kind": "parameters", "generation": 1, "fence": 1, "fingerprint": token.fingerprint,
             "issued_at": now, "expires_at": now + 3600, "refresh_at": now + 3000,
             "secret_version": "1", "context": context,

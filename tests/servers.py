@@ -92,6 +92,12 @@ def sends(*parts: bytes, pause: float = 0.0, end: bool = False) -> Behaviour:
     return behave
 
 
+def in_turn(*answers: bytes) -> Behaviour:
+    """Answer the first request with the first of *answers*, and so on."""
+    left = list(answers)
+    return lambda taken: taken.sendall(left.pop(0))
+
+
 def drips(head: bytes, drop: bytes, pause: float = 0.05) -> Behaviour:
     """Answer with *head*, then with one *drop* after another until nobody listens any more."""
     return sends(head, *[drop] * round(DRIPPING_SECONDS / pause), pause=pause)

@@ -28,7 +28,7 @@ def handler(event: Any, context: Any) -> dict[str, list[float]]:
     [item] = [held.item for held in tools.cache._tokens.values()]
     key = {
         "TableName": event["table"],
-        "Key": {"connection": {"S": item.connection}, "variant": {"S": item.variant}},
+        "Key": {"connection": {"S": item.partition}, "variant": {"S": item.variant}},
         "ConsistentRead": True,
     }
     place = {name: str(getattr(item, name)) for name in ("connection", "variant", "generation")}

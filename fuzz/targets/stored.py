@@ -10,7 +10,7 @@ from fuzz.targets.properties import expect
 from token_broker import maintenance
 from token_broker.aliases import may_be_outdated
 from token_broker.decisions import may_force, recent_reports, state
-from token_broker.item_codec import LARGEST, item_of
+from token_broker.item_codec import MOST_DIGITS, item_of
 from token_broker.sealing import Sealer
 from token_broker.tokens import Token
 
@@ -26,7 +26,7 @@ def items(data: bytes) -> None:
     item = item_of("flow#connection", "-", attributes)
     if item.corrupt:
         expect(item.token is None and item.target is None, "a corrupt token is absent")
-    expect(0 <= item.expires_at <= LARGEST, "numbers are bounded")
+    expect(0 <= item.expires_at < 10**MOST_DIGITS, "numbers are bounded")
     state(item, NOW)
     may_force(item, NOW)
     recent_reports(item, NOW)

@@ -14,7 +14,7 @@ from token_broker import flows
 from token_broker.app import Environment
 from token_broker.aws import clients
 from token_broker_client import Broker, Unreachable, refusals
-from token_broker_client.cache import shared
+from token_broker_client.cache import SHARED
 from token_broker_client.deadline import Deadline
 from token_broker_client.functions import Functions
 from token_broker_client.gateway import Gateway, decoded
@@ -136,6 +136,6 @@ def over(secrets: Secrets, patch: pytest.MonkeyPatch) -> tuple[Broker, Handlers]
         patch.setattr(
             channel, "call", lambda _, command, deadline: handlers.call(command, deadline)
         )
-    shared().clear()
-    refusals.shared().reset()
+    SHARED.clear()
+    refusals.SHARED.reset()
     return Broker(handlers), handlers

@@ -4,12 +4,10 @@ A fake is called with a `Request` and returns a `Response`, or is served over HT
 use `Fake.deliver`, so they cannot differ.
 """
 
-import json
 import threading
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypedDict, TypeVar, Unpack
 
@@ -30,7 +28,7 @@ from token_broker_fakes.faults import (
 from token_broker_fakes.log import Log
 from token_broker_fakes.modes import Modes
 from token_broker_fakes.opaque import uuid
-from token_broker_fakes.wire import Answer, Call, Delivery, Refused, in_json
+from token_broker_fakes.wire import Answer, Call, Delivery, Refused, in_json, without
 
 if TYPE_CHECKING:
     from token_broker_fakes.serving import Server
@@ -213,14 +211,7 @@ class Fake(Generic[M]):
 
     def without_token(self, answer: Answer) -> Answer:
         """Return *answer* without the token, and with all else. Header names have any case."""
-        try:
-            body = json.loads(answer.content)
-        except ValueError:
-            return answer
-        if not isinstance(body, dict):
-            return answer
-        left = {name: value for name, value in body.items() if name not in self.token_members}
-        return replace(answer, content=json.dumps(left).encode())
+        return without(answer, *((name,) for name in self.token_members))
 
     @abstractmethod
     def revoke(self, token: str | None = None) -> int:

@@ -13,7 +13,7 @@ KEPT = 10_000
 """Entries that a log keeps: a fake may be served for days."""
 
 
-BASIC = re.compile(r"(?i)(basic )\S+")
+BASIC = re.compile(r"(?i)(basic\s+)\S+")
 MASK = "…"
 
 

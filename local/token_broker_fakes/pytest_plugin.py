@@ -62,10 +62,10 @@ def fake_broker(fake_secrets: "Secrets", monkeypatch: pytest.MonkeyPatch) -> "It
 
     During the test, every other `Broker`, for example by ``from_url``, calls it, too.
     """
-    from token_broker_client.cache import shared  # noqa: PLC0415 (see the module)
+    from token_broker_client.cache import SHARED  # noqa: PLC0415 (see the module)
     from token_broker_fakes.broker import over  # noqa: PLC0415 (see the module)
 
     broker, handlers = over(fake_secrets, monkeypatch)
     yield broker
     handlers.close()
-    shared().clear()
+    SHARED.clear()

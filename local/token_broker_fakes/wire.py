@@ -3,7 +3,7 @@
 import json as jsonlib
 from base64 import b64decode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -125,6 +125,24 @@ def in_json(
     """Return an answer that holds *value* as JSON."""
     content = jsonlib.dumps(value, ensure_ascii=False).encode()
     return Answer(status, {"Content-Type": JSON, **(headers or {})}, content, led_to)
+
+
+def without(answer: Answer, *places: tuple[str, ...]) -> Answer:
+    """Return *answer* without the members at *places* in its JSON; as it is if it has none."""
+    try:
+        body = jsonlib.loads(answer.content)
+    except (ValueError, RecursionError):
+        return answer
+    taken = [took_out(body, place) for place in places]
+    return replace(answer, content=jsonlib.dumps(body).encode()) if any(taken) else answer
+
+
+def took_out(node: Any, place: tuple[str, ...]) -> bool:
+    """Take the member at *place* out of *node*; say whether there was one."""
+    *way, name = place
+    for member in way:
+        node = node.get(member) if isinstance(node, dict) else None
+    return isinstance(node, dict) and node.pop(name, None) is not None
 
 
 def host_of(netloc: str) -> str:

@@ -101,7 +101,7 @@ def moment(date: str) -> datetime:
         pass
     try:
         return parsedate_to_datetime(date).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise messages.incomplete(
             "Date must be in ISO-8601 'basic format'. Got "
             f"'{date}'. See http://en.wikipedia.org/wiki/ISO_8601"

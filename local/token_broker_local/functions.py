@@ -137,7 +137,7 @@ class Function:
     def invoke_later(self, payload: bytes) -> None:
         """Call the handler without waiting for it, as an asynchronous invocation does.
 
-        As the template has it, a call that fails is not tried again.
+        Unlike Lambda, it does not try again a call that fails.
         """
         threading.Thread(target=self.invoke, args=(payload,), daemon=True).start()
 

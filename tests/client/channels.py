@@ -10,7 +10,7 @@ from tests.client.systems import tries
 from token_broker_client import Access, Answer, Broker, BrokerError
 from token_broker_client.cache import Cache
 from token_broker_client.deadline import Deadline, Patience
-from token_broker_client.request import Command
+from token_broker_client.request import Command, Flow
 
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
 
@@ -98,6 +98,21 @@ class RecordingChannel:
             raise self.error
         named = {"flow": command.flow, "connection": command.connection}
         return document(len(self.calls), **named | self.members)
+
+    def access(self, flow: Flow) -> Access:
+        """Return access through this channel, with a cache of its own whose clock stands."""
+        return Broker(self, cache=Cache(clock=NOW.timestamp)).access(flow, "acme")
+
+
+class Answering:
+    """A channel that answers by a function."""
+
+    def __init__(self, call: Callable[[Command, Deadline], Any]) -> None:
+        self._call = call
+
+    def call(self, command: Command, deadline: Deadline) -> Any:
+        """Answer."""
+        return self._call(command, deadline)
 
 
 class UnusedChannel:

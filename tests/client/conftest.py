@@ -1,5 +1,6 @@
 """Fixtures for the two entrances to a broker, API and functions, on this machine."""
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -8,8 +9,9 @@ import pytest
 
 from tests import systems
 from tests.client.systems import Entrance, Handler, MakeBroker, Serve, System
+from tests.servers import Server, sends
 from tests.waiting import PATIENCE_SECONDS
-from token_broker_client import Broker
+from token_broker_client import Broker, identity
 from token_broker_client.cache import Cache
 from token_broker_client.deadline import Patience
 from token_broker_client.functions import CLIENTS
@@ -31,6 +33,20 @@ def session() -> boto3.Session:
 def _new_clients() -> None:
     """Drop the clients of boto3, which know the URL of another test."""
     CLIENTS.reset()
+
+
+@pytest.fixture
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """Take all settings of AWS away, and return what sets those of a test."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    identity._botocore.cache_clear()
+    yield monkeypatch
+    identity._botocore.cache_clear()
 
 
 @pytest.fixture(params=["url", "function"])
@@ -69,6 +85,14 @@ def serve() -> Iterator[Serve]:
             return f"http://127.0.0.1:{stack.enter_context(serving(Gateway(functions), 0))}"
 
         yield served
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A raw server that sends nothing until a test sets its behaviour."""
+    served = Server(sends())
+    yield served
+    served.close()
 
 
 @pytest.fixture(scope="session")

@@ -59,12 +59,6 @@ class System:
         self.secrets.create_secret(Name=secret_name(flow, name), SecretString=json.dumps(document))
         return name
 
-    def rotate(self, flow: str, name: str, document: Mapping[str, Any]) -> None:
-        """Change the secret of a connection."""
-        self.secrets.put_secret_value(
-            SecretId=secret_name(flow, name), SecretString=json.dumps(document)
-        )
-
     @property
     def secrets(self) -> "SecretsManagerClient":
         """Secrets Manager."""

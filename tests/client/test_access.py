@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.client.channels import NOW, RecordingChannel, answer, document
+from tests.client.channels import NOW, Answering, RecordingChannel, answer, document
 from tests.client.systems import refused
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS, wait_until
 from token_broker_client import Broker, Unreachable
@@ -106,17 +106,16 @@ def test_access_url_joins_base_url_and_path_with_one_slash() -> None:
     assert access.url("/XX") == access.url("XX") == "https://vendor.example/XX/XX"
 
 
-def test_max_age_limits_how_long_a_token_is_cached() -> None:
+@pytest.mark.parametrize(("options", "seconds"), [({}, 300), ({"max_age": 60}, 60)])
+def test_max_age_limits_how_long_a_token_is_cached(options: Any, seconds: int) -> None:
     """The default is five minutes."""
-    now = [NOW.timestamp()]
-    for seconds, options in ((300, {}), (60, {"max_age": 60})):
-        channel = RecordingChannel()
-        access = Broker(channel, Patience(20), Cache(clock=lambda: now[0]), **options)
-        generations = []
-        for ahead in (0, seconds - 1, 1):
-            now[0] += ahead
-            generations.append(access.vntana("acme").generation)
-        assert generations == [1, 1, 2]
+    now = [0.0]
+    cache = Cache(clock=lambda: NOW.timestamp() + now[0])
+    asks = Broker(RecordingChannel(), Patience(20), cache, **options)
+    generations = []
+    for now[0] in (0, seconds - 1, seconds):
+        generations.append(asks.vntana("acme").generation)
+    assert generations == [1, 1, 2]
 
 
 def test_an_early_refresh_takes_no_longer_than_patience() -> None:
@@ -141,18 +140,17 @@ ASKS: dict[str, Callable[[Broker], Any]] = {
 def test_each_attempt_gets_the_remaining_time(ask: Callable[[Broker], Any]) -> None:
     now, left = [0.0], []
 
-    class Failing:
-        def call(self, _: Command, deadline: Deadline) -> dict[str, Any]:
-            left.append(deadline.left)
-            now[0] += 1
-            raise Unreachable("gone", retry_after=2)
+    def fail(_: Command, deadline: Deadline) -> None:
+        left.append(deadline.left)
+        now[0] += 1
+        raise Unreachable("gone", retry_after=2)
 
     def sleep(seconds: float) -> None:
         now[0] += seconds
 
     patience = Patience(10, lambda: now[0], sleep, lambda: 0.0)
     with pytest.raises(Unreachable):
-        ask(Broker(Failing(), patience, Cache()))
+        ask(Broker(Answering(fail), patience, Cache()))
     wait_until(lambda: now[0] == 10)
     assert left == [10, 7, 4, 1]
 
@@ -161,16 +159,16 @@ def test_repeated_forget_calls_end_with_patience() -> None:
     """Also if the second call hangs."""
     now, hanging = [0.0], HangingChannel()
 
-    class Slow:
-        def call(self, command: Command, deadline: Deadline) -> dict[str, Any]:
-            if now[0]:
-                return hanging.call(command, deadline)
-            now[0] = PATIENCE_SECONDS - 0.05
-            return {"forgotten": 1, "complete": False}
+    def slow(command: Command, deadline: Deadline) -> dict[str, Any]:
+        if now[0]:
+            return hanging.call(command, deadline)
+        now[0] = PATIENCE_SECONDS - 0.05
+        return {"forgotten": 1, "complete": False}
 
+    patience = Patience(PATIENCE_SECONDS, lambda: now[0])
     began = time.monotonic()
     with refused(Unreachable, "the broker did not answer in time"):
-        Broker(Slow(), Patience(PATIENCE_SECONDS, lambda: now[0]), Cache()).forget("vntana", "a")
+        Broker(Answering(slow), patience, Cache()).forget("vntana", "a")
     assert time.monotonic() - began < SOON_SECONDS
     hanging.go.set()
 
@@ -204,12 +202,7 @@ class HangingChannel:
 )
 def test_an_invalid_answer_to_forget_or_verify_is_unreachable(response: dict[str, Any]) -> None:
     """Not an exception of Python's, such as KeyError."""
-
-    class Saying:
-        def call(self, *_: object) -> dict[str, Any]:
-            return response
-
-    broker = Broker(Saying(), Patience(20), Cache())
+    broker = Broker(Answering(lambda *_: response), Patience(20), Cache())
     with refused(Unreachable, "what answered is not the broker, or has another version") as caught:
         broker.verify("acme", "token") if "valid" in response else broker.forget("vntana", "acme")
     assert caught.value.retryable is False
@@ -233,12 +226,11 @@ def test_verify_status_and_forget_send_their_commands(valid: Any) -> None:
     """Verify returns parameters only for a valid token."""
     commands: list[Command] = []
 
-    class Saying:
-        def call(self, command: Command, _: Deadline) -> dict[str, Any]:
-            commands.append(command)
-            return {"valid": valid, "parameters": {"a": 1}, "forgotten": 3}
+    def call(command: Command, _: Deadline) -> dict[str, Any]:
+        commands.append(command)
+        return {"valid": valid, "parameters": {"a": 1}, "forgotten": 3}
 
-    asks = Broker(Saying(), Patience(20), Cache())
+    asks = Broker(Answering(call), Patience(20), Cache())
     parameters = {"a": 1} if valid is True else None
     assert asks.verify("acme", "token") == asks.verify("zero", "other", "vntana") == parameters
     assert asks.status("vendorlink", "zero")["forgotten"] == asks.forget("vntana", "acme") == 3
@@ -254,12 +246,11 @@ def test_concurrent_verify_calls_of_two_tokens_get_their_own_answers() -> None:
     """Both calls are in flight at the same time."""
     together = threading.Barrier(2)
 
-    class Saying:
-        def call(self, command: Command, _: Deadline) -> dict[str, Any]:
-            together.wait(PATIENCE_SECONDS)
-            return {"valid": True, "parameters": dict(command.body)}
+    def call(command: Command, _: Deadline) -> dict[str, Any]:
+        together.wait(PATIENCE_SECONDS)
+        return {"valid": True, "parameters": dict(command.body)}
 
-    asks = Broker(Saying(), Patience(PATIENCE_SECONDS), Cache())
+    asks = Broker(Answering(call), Patience(PATIENCE_SECONDS), Cache())
     with ThreadPoolExecutor(2) as pool:
         results = list(pool.map(lambda token: asks.verify("acme", token), ("a", "b")))
     assert results == [{"token": "a"}, {"token": "b"}]
@@ -268,16 +259,15 @@ def test_concurrent_verify_calls_of_two_tokens_get_their_own_answers() -> None:
 @pytest.mark.parametrize("response", [{"forgotten": 1}, {}], ids=["done", "unknown"])
 def test_forget_clears_the_local_cache(response: dict[str, Any]) -> None:
     """Also of a token that was fetched meanwhile, and if the answer of the broker is invalid."""
+    channel = RecordingChannel()
 
-    class Busy(RecordingChannel):
-        def call(self, command: Command, deadline: Deadline) -> dict[str, Any]:
-            if command.action == "forget":
-                asks.vntana("acme")  # by another caller
-                return response
-            return super().call(command, deadline)
+    def call(command: Command, deadline: Deadline) -> dict[str, Any]:
+        if command.action == "forget":
+            asks.vntana("acme")  # by another caller
+            return response
+        return channel.call(command, deadline)
 
-    channel = Busy()
-    asks = broker(channel)
+    asks = broker(Answering(call))
     asks.vntana("acme")
     with nullcontext() if response else pytest.raises(Unreachable):
         asks.forget("vntana", "acme")

@@ -22,7 +22,6 @@ from token_broker_client import (
     cache,
     deadline,
     errors,
-    identity,
     refusals,
 )
 from token_broker_client.cache import Cache
@@ -53,9 +52,7 @@ def _connections(system: System) -> Iterator[None]:
 
 
 @pytest.fixture
-def environment(
-    _connections: None, system: System, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
+def environment(_connections: None, system: System, bare_environment: pytest.MonkeyPatch) -> None:
     """What a caller's environment has in Lambda."""
     settings = {
         "TOKEN_BROKER_URL": system.url,
@@ -66,14 +63,8 @@ def environment(
         "AWS_DEFAULT_REGION": REGION,
     }
     for name, value in settings.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    monkeypatch.setattr(cache, "SHARED", Cache())
-    identity._botocore.cache_clear()
-    yield
-    identity._botocore.cache_clear()
+        bare_environment.setenv(name, value)
+    bare_environment.setattr(cache, "SHARED", Cache())
 
 
 def localized(text: str) -> str:
@@ -203,15 +194,6 @@ def test_the_numbers_on_the_page_equal_the_code() -> None:
     assert (cache.MAX_AGE_SECONDS, refusals.FORBIDDEN_SECONDS) == (300, 30)
     for phrase in ("was got five minutes ago (`max_age=`)", "for half a minute this process"):
         assert phrase in PAGE
-
-
-def test_each_link_of_the_page_has_a_target() -> None:
-    """Pages, and the headings in them."""
-    for page, anchor in re.findall(r"\]\(([\w./-]*\.(?:md|py|yaml))?(?:#([\w-]+))?\)", PAGE):
-        file = ROOT / "docs" / page if page else ROOT / "docs/calling.md"
-        assert file.is_file()
-        headings = re.findall(r"^#+ (.+)$", file.read_text(), re.MULTILINE)
-        assert not anchor or anchor in {head.lower().replace(" ", "-") for head in headings}
 
 
 def test_the_policy_on_the_page_allows_the_function_of_the_state_machine() -> None:

@@ -1,48 +1,25 @@
-"""The contract, through both entrances of the whole system: equal answers, equal errors."""
+"""The contract, through both entrances of the whole system: equal answers.
 
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
-from typing import Any, TypeVar
+Which error is which class, test_errors.py says; when the broker raises it, tests/functions.
+"""
+
+from collections.abc import Iterator
 
 import boto3
 import pytest
 
-from tests.client.systems import MakeBroker, System
-from tests.waiting import PATIENCE_SECONDS
-from token_broker_client import (
-    Answer,
-    Broker,
-    BrokerError,
-    CredentialLatched,
-    CredentialRejected,
-    InvalidRequest,
-    NotConfigured,
-    TooManyRequests,
-    UnknownConnection,
-)
+from tests.client.systems import MakeBroker, System, tries
+from token_broker_client import Broker
 from token_broker_client.cache import Cache
-from token_broker_client.deadline import Deadline, Patience
-from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
+from token_broker_fakes import FakeEditor, FakeVntana
 
 UNKNOWN = "0" * 16
-
-T = TypeVar("T")
-
-
-class SingleAttempt(Patience):
-    """Makes one attempt, so that each failure is seen."""
-
-    def retry(self, call: Callable[[Deadline], T], deadline: Deadline) -> T:
-        """Return what *call* does."""
-        return call(deadline)
 
 
 @pytest.fixture
 def broker(system: System, make_broker: MakeBroker) -> Broker:
-    """The system's broker, without a cache in this process."""
-    made = make_broker(system.url)
-    return Broker(made._channel, SingleAttempt(PATIENCE_SECONDS), Cache(entries=0))
+    """The system's broker: one attempt a call, and no cache in this process."""
+    return Broker(make_broker(system.url)._channel, tries(1), Cache(entries=0))
 
 
 @pytest.fixture
@@ -51,42 +28,8 @@ def vntana(system: System, fake_vntana: FakeVntana) -> str:
 
 
 @pytest.fixture
-def vendorlink(system: System, fake_vendorlink: FakeVendorlink) -> str:
-    return system.connect("vendorlink", FakeVendorlink.demo_secret(fake_vendorlink.url))
-
-
-@pytest.fixture
 def editor(system: System, fake_editor: FakeEditor) -> str:
     return system.connect("editor", FakeEditor.demo_secret(fake_editor.url))
-
-
-def test_a_vntana_token_has_a_session_at_the_vendor(
-    broker: Broker, vntana: str, fake_vntana: FakeVntana
-) -> None:
-    answer = broker.vntana(vntana)
-    assert (answer.flow, answer.connection, answer.generation) == ("vntana", vntana, 1)
-    assert answer.base_url == fake_vntana.url
-    assert answer.expires_at > answer.refresh_after > datetime.now(UTC)
-    assert answer.context["role"] == "ORGANIZATION_ADMIN"
-    assert fake_vntana.session(answer.headers["X-AUTH-TOKEN"].removeprefix("Bearer "))
-    assert (answer.source, answer.stale, answer.url) == ("exchange", False, None)
-
-
-def test_each_workspace_of_vntana_has_its_own_token(broker: Broker, vntana: str) -> None:
-    """Workspaces are named by slug."""
-    chairs = broker.vntana(vntana, organization="studio", workspace="chairs")
-    tables = broker.vntana(vntana, organization="studio", workspace="tables")
-    assert chairs.fingerprint != tables.fingerprint
-    assert chairs.context["workspace"] != tables.context["workspace"]
-
-
-def test_an_answer_of_vendorlink_has_header_base_url_and_user(
-    broker: Broker, vendorlink: str, fake_vendorlink: FakeVendorlink
-) -> None:
-    answer = broker.vendorlink(vendorlink)
-    assert answer.headers["Authorization"].startswith("Bearer ")
-    assert answer.base_url == f"http://{fake_vendorlink.address}/API"
-    assert "user_id" in answer.context
 
 
 def test_a_token_of_the_editor_can_be_verified(broker: Broker, editor: str) -> None:
@@ -120,98 +63,13 @@ def test_api_and_function_return_equal_answers(
 
 
 def test_status_shows_a_token_and_forget_removes_it(broker: Broker, vntana: str) -> None:
+    """A report replaces only the current token."""
     first = broker.vntana(vntana)
     assert first.fingerprint in str(broker.status("vntana", vntana))
     assert broker.forget("vntana", vntana) >= 1
     assert broker.vntana(vntana).generation == 2
-
-
-def test_rejected_replaces_only_the_current_token(broker: Broker, vntana: str) -> None:
-    first = broker.vntana(vntana)
-    second = broker.vntana(vntana, rejected=first.fingerprint)
-    assert second.generation == 2
     for fingerprint in (first.fingerprint, UNKNOWN):
         assert broker.vntana(vntana, rejected=fingerprint).generation == 2
-
-
-def test_force_makes_a_new_token_and_is_rate_limited(broker: Broker, vntana: str) -> None:
-    first = broker.vntana(vntana)
-    assert broker.vntana(vntana, force=True).generation == first.generation + 1
-    error = raised(TooManyRequests, lambda: broker.vntana(vntana, force=True))
-    assert error.retryable
-    assert error.retry_after
-    assert 0 < error.retry_after <= 10
-
-
-def raised(kind: type[BrokerError], call: Any) -> BrokerError:
-    with pytest.raises(BrokerError) as caught:
-        call()
-    assert type(caught.value) is kind
-    return caught.value
-
-
-@pytest.mark.parametrize(
-    ("options", "field"),
-    [
-        ({"min_ttl": -1}, "min_ttl"),
-        ({"min_ttl": 10**9}, "min_ttl"),
-        ({"rejected": "nonsense"}, "rejected"),
-        ({"workspace": 5}, "workspace"),
-    ],
-)
-def test_the_error_invalid_request_names_the_field(
-    broker: Broker, vntana: str, options: Mapping[str, Any], field: str
-) -> None:
-    assert field in raised(InvalidRequest, lambda: broker.vntana(vntana, **options)).detail
-
-
-def test_an_unknown_connection_has_status_404(broker: Broker) -> None:
-    assert raised(UnknownConnection, lambda: broker.vntana("nobody")).status == 404
-
-
-def test_a_secret_with_an_unknown_key_is_not_configured(broker: Broker, system: System) -> None:
-    name = system.connect("vntana", {"personal_access_token": "s3cret", "colour": "s3cret"})
-    error = raised(NotConfigured, lambda: broker.vntana(name))
-    assert "colour" in error.detail
-    assert "s3cret" not in error.detail
-
-
-def test_a_rejected_login_is_sent_once_and_then_latched(
-    broker: Broker, system: System, fake_vntana: FakeVntana
-) -> None:
-    """However many calls follow, also with force."""
-    document = {"email": "a@b.c", "password": "s3cret", "base_url": fake_vntana.url}
-    name = system.connect("vntana", document)
-    raised(CredentialRejected, lambda: broker.vntana(name))
-    raised(CredentialLatched, lambda: broker.vntana(name))
-    raised(CredentialLatched, lambda: broker.vntana(name, force=True))
-    assert fake_vntana.log.counts["login"] == 1
-
-
-def test_an_old_token_is_marked_stale_if_a_forced_exchange_fails(
-    broker: Broker, vntana: str, fake_vntana: FakeVntana
-) -> None:
-    """The vendor answers 503."""
-    first = broker.vntana(vntana)
-    fake_vntana.fail("status", times=None, status=503)
-    second = broker.vntana(vntana, force=True)
-    assert second.stale
-    assert second.fingerprint == first.fingerprint
-
-
-def test_fifty_threads_of_a_process_cause_one_login(
-    system: System, make_broker: MakeBroker, vntana: str, fake_vntana: FakeVntana
-) -> None:
-    """All threads get the same token."""
-    broker = make_broker(system.url)
-
-    def ask(_: int) -> Answer:
-        return broker.vntana(vntana)
-
-    with ThreadPoolExecutor(50) as pool:
-        answers = list(pool.map(ask, range(50)))
-    assert {answer.fingerprint for answer in answers} == {answers[0].fingerprint}
-    assert fake_vntana.log.counts["login"] == 1
 
 
 @pytest.fixture(autouse=True)

@@ -5,17 +5,16 @@ The tests count its requests in the log of the vendor's fake.
 
 import importlib.util
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from tests.client.systems import System
 from tests.waiting import PATIENCE_SECONDS
-from token_broker_client import cache, identity
+from token_broker_client import cache
 from token_broker_client.cache import Cache
 from token_broker_fakes import FakeVntana
 from token_broker_local.addresses import ACCESS_KEY, REGION, SECRET_KEY
@@ -33,20 +32,19 @@ def connection(system: System, fake_vntana: FakeVntana) -> str:
 
 
 @pytest.fixture
-def start(system: System, connection: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+def start(system: System, connection: str, bare_environment: pytest.MonkeyPatch) -> Start:
     """Return a function that loads the example as a cold start does, with an empty cache."""
-    monkeypatch.setenv("TOKEN_BROKER_URL", system.url)
-    monkeypatch.setenv("CONNECTION", connection)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    identity._botocore.cache_clear()
+    for name, value in {
+        "TOKEN_BROKER_URL": system.url,
+        "CONNECTION": connection,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        "AWS_DEFAULT_REGION": REGION,
+    }.items():
+        bare_environment.setenv(name, value)
 
     def started() -> Handler:
-        monkeypatch.setattr(cache, "SHARED", Cache())
+        bare_environment.setattr(cache, "SHARED", Cache())
         spec = importlib.util.spec_from_file_location("organization", EXAMPLE)
         assert spec is not None
         assert spec.loader is not None
@@ -55,8 +53,7 @@ def start(system: System, connection: str, monkeypatch: pytest.MonkeyPatch) -> I
         handler: Handler = module.handler
         return handler
 
-    yield started
-    identity._botocore.cache_clear()
+    return started
 
 
 def exchanges(fake: FakeVntana) -> int:
@@ -98,41 +95,6 @@ def test_the_example_reads_through_an_outage(start: Start, fake_vntana: FakeVnta
     assert handler({}, None) == READ
     assert [entry.status for entry in fake_vntana.log.of("login")] == [200, 503, 200]
     assert [entry.status for entry in fake_vntana.log.of("current")[1:]] == [0, 503, 403, 200]
-
-
-def test_the_example_reads_with_a_stored_token_while_logins_fail(
-    start: Start, fake_vntana: FakeVntana
-) -> None:
-    handler = start()
-    assert handler({}, None) == READ
-    fake_vntana.fail("status", step="login", times=None)
-    assert [handler({}, None) for _ in range(3)] == [READ] * 3
-    assert start()({}, None) == READ
-
-
-@pytest.mark.parametrize("mode", ["401", "403"])
-def test_the_example_reads_after_a_revocation_with_one_more_exchange(
-    start: Start, fake_vntana: FakeVntana, mode: Any
-) -> None:
-    fake_vntana.modes.dead_token = mode
-    handler = start()
-    assert handler({}, None) == READ
-    fake_vntana.revoke()
-    assert [handler({}, None) for _ in range(3)] == [READ] * 3
-    assert exchanges(fake_vntana) == 2
-
-
-def test_the_example_reads_after_a_rotation_of_the_secret(
-    start: Start, fake_vntana: FakeVntana, system: System, connection: str
-) -> None:
-    """The account has a new key, the old one and its tokens are dead, and the secret says so."""
-    handler = start()
-    assert handler({}, None) == READ
-    fake_vntana.accounts[0].key = "new-key"
-    fake_vntana.revoke()
-    document = FakeVntana.demo_secret(fake_vntana.url) | {"personal_access_token": "new-key"}
-    system.rotate("vntana", connection, document)
-    assert [handler({}, None) for _ in range(3)] == [READ] * 3
 
 
 def test_fifty_concurrent_refusals_cause_one_exchange(

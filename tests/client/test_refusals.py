@@ -3,24 +3,23 @@
 import pytest
 
 from token_broker_client import refusals
-from token_broker_client.refusals import (
-    FORBIDDEN_ENTRIES,
-    Forbidden,
-    Place,
-    Refusal,
-    place_of,
-)
+from token_broker_client.refusals import FORBIDDEN_ENTRIES, Forbidden, Refusal, place_of
 
 AMBIGUOUS = b'{"errors": ["FORBIDDEN"]}'
 CLEAR = b'{"errors": [{"message": "BAD_CREDENTIALS"}]}'
-KEY, OTHER = "acme", "studio"
-FINGERPRINT = "0" * 16
+MODELS = "https://vendor/models"
 
 
 def refusal(
-    key: str, place: Place, content: bytes, fingerprint: str, flow: str = "vntana"
+    content: bytes,
+    url: str = MODELS,
+    *,
+    method: str = "GET",
+    key: str = "acme",
+    fingerprint: str = "0" * 16,
+    flow: str = "vntana",
 ) -> Refusal:
-    return Refusal(flow, key, fingerprint, place, content)
+    return Refusal(flow, key, fingerprint, place_of(method, url), content)
 
 
 class Clock:
@@ -36,50 +35,38 @@ def test_a_refused_place_is_remembered_for_thirty_seconds() -> None:
     """Whatever the query and the token: a new token does not help."""
     clock = Clock()
     forbidden = Forbidden(clock)
-    forbidden.add(refusal(KEY, place_of("GET", "https://vendor/models?page=1"), CLEAR, FINGERPRINT))
-    same = place_of("GET", "https://vendor/models?page=2#top")
-    assert forbidden.has(refusal(KEY, same, CLEAR, "another"))
-    assert forbidden.has(
-        refusal(KEY, place_of("GET", "https://vendor/models#top"), CLEAR, "another")
-    )
-    assert not forbidden.has(
-        refusal(KEY, place_of("POST", "https://vendor/models"), CLEAR, FINGERPRINT)
-    )
-    assert not forbidden.has(
-        refusal(KEY, place_of("GET", "https://vendor/model"), CLEAR, FINGERPRINT)
-    )
-    assert not forbidden.has(refusal(OTHER, same, CLEAR, FINGERPRINT))
-    clock.now = 29
-    assert forbidden.has(refusal(KEY, same, CLEAR, "another"))
-    clock.now = 30
-    assert not forbidden.has(refusal(KEY, same, CLEAR, "another"))
-    forbidden.add(refusal(KEY, same, CLEAR, FINGERPRINT))  # once more, for as long
+    forbidden.add(refusal(CLEAR, f"{MODELS}?page=1"))
+    for url in (f"{MODELS}?page=2#top", f"{MODELS}#top", MODELS):
+        assert forbidden.has(refusal(CLEAR, url, fingerprint="another"))
+    assert not forbidden.has(refusal(CLEAR, method="POST"))
+    assert not forbidden.has(refusal(CLEAR, "https://vendor/model"))
+    assert not forbidden.has(refusal(CLEAR, key="studio"))
+    for clock.now, is_known in ((29, True), (30, False)):
+        assert forbidden.has(refusal(CLEAR)) is is_known
+    forbidden.add(refusal(CLEAR))  # once more, for as long
     for clock.now, is_known in ((59, True), (60, False)):
-        assert forbidden.has(refusal(KEY, same, CLEAR, "another")) is is_known
+        assert forbidden.has(refusal(CLEAR)) is is_known
 
 
 def test_an_ambiguous_refusal_of_a_new_token_counts_for_other_places() -> None:
     """Only missing rights explain such a refusal. Each path with an id is a place."""
-    clock = Clock()
+    clock, other = Clock(), f"{MODELS}/2"
     forbidden = Forbidden(clock)
-    one, other = (place_of("GET", f"https://vendor/models/{number}") for number in (1, 2))
-    forbidden.add(refusal(KEY, one, AMBIGUOUS, FINGERPRINT))
-    assert forbidden.has(refusal(KEY, other, AMBIGUOUS, FINGERPRINT))
-    assert not forbidden.has(refusal(KEY, other, AMBIGUOUS, "another"))  # it may be dead
+    forbidden.add(refusal(AMBIGUOUS, f"{MODELS}/1"))
+    assert forbidden.has(refusal(AMBIGUOUS, other))
+    assert not forbidden.has(refusal(AMBIGUOUS, other, fingerprint="another"))  # it may be dead
     for clear in (CLEAR, b'{"errors": ["FORBIDDEN", "BAD_CREDENTIALS"]}'):
-        assert not forbidden.has(refusal(KEY, other, clear, FINGERPRINT))  # it is dead
-    assert not forbidden.has(refusal(OTHER, other, AMBIGUOUS, FINGERPRINT))
-    assert not forbidden.has(refusal(KEY, other, AMBIGUOUS, FINGERPRINT, "vendorlink"))
+        assert not forbidden.has(refusal(clear, other))  # it is dead
+    assert not forbidden.has(refusal(AMBIGUOUS, other, key="studio"))
+    assert not forbidden.has(refusal(AMBIGUOUS, other, flow="vendorlink"))
     clock.now = 30
-    assert not forbidden.has(refusal(KEY, other, AMBIGUOUS, FINGERPRINT))
+    assert not forbidden.has(refusal(AMBIGUOUS, other))
 
 
 def test_a_clear_refusal_does_not_count_for_other_places() -> None:
     forbidden = Forbidden(Clock())
-    forbidden.add(refusal(KEY, place_of("GET", "https://vendor/models"), CLEAR, FINGERPRINT))
-    assert not forbidden.has(
-        refusal(KEY, place_of("GET", "https://vendor/x"), AMBIGUOUS, FINGERPRINT)
-    )
+    forbidden.add(refusal(CLEAR))
+    assert not forbidden.has(refusal(AMBIGUOUS, "https://vendor/x"))
 
 
 def test_a_thousand_refusals_are_remembered() -> None:
@@ -87,10 +74,9 @@ def test_a_thousand_refusals_are_remembered() -> None:
     assert FORBIDDEN_ENTRIES == 1000
     forbidden = Forbidden(Clock())
     for number in (*range(FORBIDDEN_ENTRIES), 0, FORBIDDEN_ENTRIES):
-        forbidden.add(refusal(KEY, ("GET", str(number)), CLEAR, FINGERPRINT))
-    assert forbidden.has(refusal(KEY, ("GET", "0"), CLEAR, FINGERPRINT))
-    assert not forbidden.has(refusal(KEY, ("GET", "1"), CLEAR, FINGERPRINT))
-    assert forbidden.has(refusal(KEY, ("GET", "2"), CLEAR, FINGERPRINT))
+        forbidden.add(refusal(CLEAR, str(number)))
+    known = [forbidden.has(refusal(CLEAR, str(number))) for number in range(3)]
+    assert known == [True, False, True]
 
 
 INVALID_BODIES = (b"", b"null", b"[]", b'{"errors": null}', b'{"errors": 5}', b"<html>")

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeAlias
 
 import anyio
 import anyio.lowlevel
@@ -33,13 +33,21 @@ class Call:
         self.go = threading.Event()
         self.times = 0
 
-    def __call__(self, _: Deadline) -> int:
+    def __call__(self) -> int:
         self.times += 1
         self.begun.set()
         assert self.go.wait(PATIENCE_SECONDS)
         if isinstance(self.outcome, BaseException):
             raise self.outcome
         return self.outcome
+
+
+Calls: TypeAlias = SingleFlight[int]
+
+
+@pytest.fixture
+def calls() -> Calls:
+    return SingleFlight()
 
 
 def long() -> Deadline:
@@ -53,8 +61,7 @@ def result_of(shared_call: SharedCall[int]) -> SharedCall[int]:
     return shared_call
 
 
-def test_concurrent_callers_share_one_call() -> None:
-    calls: SingleFlight[int] = SingleFlight()
+def test_concurrent_callers_share_one_call(calls: Calls) -> None:
     call = Call(7)
     with ThreadPoolExecutor(8) as pool:
         joined = list(pool.map(lambda _: calls.join("key", call, long()), range(8)))
@@ -72,9 +79,10 @@ def test_concurrent_callers_share_one_call() -> None:
         (SystemExit(), "unreachable: the thread that asked the broker was ended"),
     ],
 )
-def test_all_callers_of_a_shared_call_get_its_error(raised: BaseException, result: str) -> None:
+def test_all_callers_of_a_shared_call_get_its_error(
+    calls: Calls, raised: BaseException, result: str
+) -> None:
     """SystemExit in the thread of the call is an Unreachable for its callers."""
-    calls: SingleFlight[int] = SingleFlight()
     call = Call(raised)
     shared_call, _ = calls.join("key", call, long())
     call.go.set()
@@ -84,9 +92,8 @@ def test_all_callers_of_a_shared_call_get_its_error(raised: BaseException, resul
         assert str(caught.value) == result
 
 
-def test_an_outcome_is_not_cached() -> None:
+def test_an_outcome_is_not_cached(calls: Calls) -> None:
     """Neither an error nor a result: that is the task of the cache."""
-    calls: SingleFlight[int] = SingleFlight()
     for outcome in (InvalidRequest("no"), 1):
         call = Call(outcome)
         call.go.set()
@@ -97,8 +104,7 @@ def test_an_outcome_is_not_cached() -> None:
     wait_until(lambda: not calls._pending)
 
 
-def test_a_caller_waits_until_its_own_deadline() -> None:
-    calls: SingleFlight[int] = SingleFlight()
+def test_a_caller_waits_until_its_own_deadline(calls: Calls) -> None:
     call = Call(7)
     shared_call, _ = calls.join("key", call, long())
     began = time.monotonic()
@@ -112,9 +118,8 @@ def test_a_caller_waits_until_its_own_deadline() -> None:
     assert result_of(shared_call).outcome() == 7
 
 
-def test_a_call_past_its_deadline_is_not_joined() -> None:
+def test_a_call_past_its_deadline_is_not_joined(calls: Calls) -> None:
     """It may hang. Its late end does not remove the next call."""
-    calls: SingleFlight[int] = SingleFlight()
     stuck, fresh, threads = Call(1), Call(2), threading.active_count() + 1
     old, _ = calls.join("key", stuck, Deadline.after(0))
     new, is_mine = calls.join("key", fresh, long())
@@ -132,14 +137,13 @@ def test_a_call_runs_in_the_context_of_its_caller() -> None:
     """Tracing and logging use context variables."""
     name: ContextVar[str] = ContextVar("name")
     name.set("orders")
-    calls: SingleFlight[str] = SingleFlight()
-    shared_call, _ = calls.join("key", lambda _: name.get(), long())
+    shared_call, _ = SingleFlight[str]().join("key", name.get, long())
     shared_call.wait(long())
     assert shared_call.outcome() == "orders"
 
 
 def test_a_call_runs_in_the_thread_of_the_caller_if_no_other_can_be_started(
-    monkeypatch: pytest.MonkeyPatch,
+    calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At the shutdown of the interpreter, or at a limit of the system."""
 
@@ -147,17 +151,15 @@ def test_a_call_runs_in_the_thread_of_the_caller_if_no_other_can_be_started(
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", start)
-    calls: SingleFlight[int] = SingleFlight()
     for _ in range(2):
-        shared_call, is_mine = calls.join("key", lambda _: 1, long())
+        shared_call, is_mine = calls.join("key", lambda: 1, long())
         assert is_mine
         assert shared_call.outcome() == 1
 
 
 @pytest.mark.parametrize("loop", RUNS)
-def test_a_hundred_tasks_share_one_call_and_one_thread(loop: str) -> None:
+def test_a_hundred_tasks_share_one_call_and_one_thread(calls: Calls, loop: str) -> None:
     """Each task gets the outcome."""
-    calls: SingleFlight[int] = SingleFlight()
     call = Call(7)
     outcomes: list[int] = []
 
@@ -187,9 +189,8 @@ def test_a_hundred_tasks_share_one_call_and_one_thread(loop: str) -> None:
 
 
 @pytest.mark.parametrize("loop", RUNS)
-def test_a_task_waits_until_its_deadline_and_is_cancelled_at_once(loop: str) -> None:
+def test_a_task_waits_until_its_deadline_and_is_cancelled_at_once(calls: Calls, loop: str) -> None:
     """With the exception of the framework; the call continues for other callers."""
-    calls: SingleFlight[int] = SingleFlight()
     call = Call(7)
 
     async def main() -> None:
@@ -208,10 +209,9 @@ def test_a_task_waits_until_its_deadline_and_is_cancelled_at_once(loop: str) -> 
 
 
 def test_a_call_continues_after_the_event_loop_of_a_caller_has_ended(
-    caplog: pytest.LogCaptureFixture,
+    calls: Calls, caplog: pytest.LogCaptureFixture
 ) -> None:
     """No task is woken, and nothing is logged."""
-    calls: SingleFlight[int] = SingleFlight()
     call = Call(7)
 
     async def leave() -> SharedCall[int]:

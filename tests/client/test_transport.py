@@ -24,11 +24,11 @@ import trio
 
 from tests.certificates import certificate
 from tests.client.callers import NO_TLS
-from tests.client.channels import IssuingChannel
-from tests.client.systems import refused
+from tests.client.channels import Answering, IssuingChannel
+from tests.client.systems import MakeBroker, refused
 from tests.servers import Server, answer, drips, sends, tunnels
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS
-from token_broker_client import Broker, Unreachable, identity, transport
+from token_broker_client import Broker, Unreachable, transport
 from token_broker_client.cache import Cache
 from token_broker_client.deadline import Deadline, Patience
 from token_broker_client.functions import CLIENTS
@@ -38,31 +38,29 @@ from token_broker_fakes import FakeVntana
 LARGEST_BYTES = 8 << 20
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
 COMMAND = Command("vntana", "acme", "forget", {})
+FORGOTTEN = {"forgotten": 7}
+OK = sends(answer(b'{"forgotten": 7}'))
 Reach = Callable[[str], Any]
 
 
-@pytest.fixture(params=["url", "function"])
-def reach(
-    request: pytest.FixtureRequest, session: boto3.Session, monkeypatch: pytest.MonkeyPatch
-) -> Reach:
-    """Return a function that makes the channel to a URL: the API's, then the functions'."""
-
-    def reached(url: str) -> Any:
-        if request.param == "url":
-            return Broker.from_url(url, session=session)._channel
-        monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", url)
-        CLIENTS.reset()
-        return Broker.from_function("token-broker", session=session)._channel
-
-    return reached
-
-
 @pytest.fixture
-def server() -> Iterator[Server]:
-    """A server that sends nothing until a test sets its behaviour."""
-    served = Server(sends())
-    yield served
-    served.close()
+def reach(make_broker: MakeBroker) -> Reach:
+    """Return a function that makes the channel to a URL: the API's, then the functions'."""
+    return lambda url: make_broker(url)._channel
+
+
+def call(channel: Any, seconds: float = PATIENCE_SECONDS) -> Any:
+    """Return the channel's answer, which it must give before its deadline in *seconds*."""
+    return channel.call(COMMAND, Deadline.after(seconds))
+
+
+def unreachable(channel: Any, seconds: float = PATIENCE_SECONDS, match: str = ".") -> Unreachable:
+    """Return the error of a call, which must end soon."""
+    began = time.monotonic()
+    with pytest.raises(Unreachable, match=match) as caught:
+        call(channel, seconds)
+    assert time.monotonic() - began < SOON_SECONDS
+    return caught.value
 
 
 HANGS = {
@@ -79,36 +77,22 @@ HANGS = {
 def test_a_call_ends_at_its_deadline(reach: Reach, server: Server, behaviour: Any) -> None:
     """The call itself, not only the wait for it: no thread is left behind."""
     server.behaviour = behaviour
-    channel = reach(server.url)
-    began = time.monotonic()
-    with pytest.raises(Unreachable) as caught:
-        channel.call(COMMAND, Deadline.after(0.3))
-    assert time.monotonic() - began < SOON_SECONDS
-    assert caught.value.retryable
+    assert unreachable(reach(server.url), 0.3).retryable
 
 
 def test_a_call_after_the_deadline_sends_nothing(reach: Reach, server: Server) -> None:
-    channel = reach(server.url)
-    with pytest.raises(Unreachable):
-        channel.call(COMMAND, Deadline.after(0))
+    unreachable(reach(server.url), 0)
     assert server.requests == []
 
 
 @pytest.mark.parametrize("behaviour", [sends(), drips(b"", b"\x16\x03\x03")], ids=["hang", "drip"])
 def test_a_tls_handshake_ends_at_the_deadline(
-    behaviour: Any, session: boto3.Session, monkeypatch: pytest.MonkeyPatch
+    behaviour: Any, session: boto3.Session, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server accepts the connection and never completes the handshake."""
-    server = Server(behaviour)
     monkeypatch.setattr(Server, "_read", lambda _, taken: behaviour(taken) or taken.recv(1))
-    channel = Broker.from_url(
-        f"https://127.0.0.1:{server.port}", region="eu-west-1", session=session
-    )._channel
-    began = time.monotonic()
-    with pytest.raises(Unreachable):
-        channel.call(COMMAND, Deadline.after(0.3))
-    assert time.monotonic() - began < SOON_SECONDS
-    server.close()
+    url = f"https://127.0.0.1:{server.port}"
+    unreachable(Broker.from_url(url, region="eu-west-1", session=session)._channel, 0.3)
 
 
 OPERATIONS = [
@@ -139,34 +123,42 @@ def test_each_socket_operation_gets_the_remaining_time(
     assert timeouts == []
 
 
-@pytest.mark.parametrize("has_proxy", [False, True], ids=["direct", "through a proxy"])
-def test_a_call_over_tls_ends_at_its_deadline(
-    tmp_path: Path, session: boto3.Session, monkeypatch: pytest.MonkeyPatch, *, has_proxy: bool
-) -> None:
-    """The certificate authorities are those of AWS_CA_BUNDLE."""
+@pytest.fixture
+def tls_server(tmp_path: Path) -> Iterator[tuple[Server, Path]]:
+    """A server over TLS that answers each call, and the file of its certificate."""
     pem, private = certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem, private)
-    server = Server(drips(HEAD, b" "), tls=context)
+    server = Server(OK, tls=context)
+    yield server, pem
+    server.close()
+
+
+@pytest.mark.parametrize("has_proxy", [False, True], ids=["direct", "through a proxy"])
+def test_a_call_over_tls_ends_at_its_deadline(
+    tls_server: tuple[Server, Path],
+    session: boto3.Session,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    has_proxy: bool,
+) -> None:
+    """The certificate authorities are those of AWS_CA_BUNDLE."""
+    server, pem = tls_server
+    server.behaviour = drips(HEAD, b" ")
     proxy = Server(tunnels(server.port))
     if has_proxy:
         use_proxy(monkeypatch, proxy)
     url = f"https://127.0.0.1:{server.port}"
     channel = Broker.from_url(url, region="eu-west-1", session=session)._channel
-    with pytest.raises(Unreachable, match="SSLError"):
-        channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS))
+    unreachable(channel, match="SSLError")
     assert server.requests == []
     monkeypatch.setenv("AWS_CA_BUNDLE", str(pem))
-    began = time.monotonic()
-    with pytest.raises(Unreachable):
-        channel.call(COMMAND, Deadline.after(3))
-    assert time.monotonic() - began < SOON_SECONDS
+    unreachable(channel, 3)
     assert server.requests
-    server.behaviour = sends(answer(b'{"forgotten": 7}'))
-    assert channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS)) == {"forgotten": 7}
+    server.behaviour = OK
+    assert call(channel) == FORGOTTEN
     assert bool(proxy.requests) is has_proxy
     proxy.close()
-    server.close()
 
 
 def use_proxy(monkeypatch: pytest.MonkeyPatch, proxy: Server) -> None:
@@ -178,56 +170,45 @@ def use_proxy(monkeypatch: pytest.MonkeyPatch, proxy: Server) -> None:
 
 @pytest.mark.parametrize("entrance", ["url", "function"])
 def test_certificate_authorities_are_found_as_by_boto3(
-    entrance: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    entrance: str,
+    tls_server: tuple[Server, Path],
+    tmp_path: Path,
+    bare_environment: pytest.MonkeyPatch,
 ) -> None:
     """In the environment, then in the profile; each session has its own."""
+    server, pem = tls_server
+    url = f"https://127.0.0.1:{server.port}"
     (tmp_path / "other").mkdir()
-    pem, private = certificate(tmp_path)
     other, _ = certificate(tmp_path / "other")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem, private)
-    server = Server(sends(answer(b'{"forgotten": 7}')), tls=context)
     config = tmp_path / "config"
     config.write_text(f"[default]\nca_bundle = {pem}\n[profile plain]\nregion = eu-west-1\n")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
-    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", f"https://127.0.0.1:{server.port}")
+    bare_environment.setenv("AWS_CONFIG_FILE", str(config))
+    bare_environment.setenv("AWS_ENDPOINT_URL_LAMBDA", url)
     for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "DEFAULT_REGION"):
-        monkeypatch.setenv(f"AWS_{name}", "eu-west-1")
-    identity._botocore.cache_clear()
+        bare_environment.setenv(f"AWS_{name}", "eu-west-1")
 
-    def forgotten(session: boto3.Session | None) -> Any:
+    def channel(session: boto3.Session | None) -> Any:
         CLIENTS.reset()
         if entrance == "url":
-            broker = Broker.from_url(f"https://127.0.0.1:{server.port}", session=session)
-        else:
-            broker = Broker.from_function("token-broker", session=session)
-        return broker._channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS))
+            return Broker.from_url(url, session=session)._channel
+        return Broker.from_function("token-broker", session=session)._channel
 
     trusting = boto3.Session()
     plain = boto3.Session("local", "local", profile_name="plain")
     for _ in range(2):
-        assert forgotten(trusting) == forgotten(None) == {"forgotten": 7}
-        with pytest.raises(Unreachable, match="SSLError, as its certificate is not") as caught:
-            forgotten(plain)
-        assert not caught.value.retryable  # it will be the same at the next try
-    for file, message in (
-        (other, "SSLError, as its certificate is not trusted: see AWS_CA_BUNDLE and ca_bundle"),
-        (
-            tmp_path / "no",
-            "OSError, as AWS_CA_BUNDLE or ca_bundle names a file that cannot be read",
-        ),
-    ):
-        monkeypatch.setenv("AWS_CA_BUNDLE", str(file))
-        with pytest.raises(Unreachable) as caught:
-            forgotten(trusting)
-        assert caught.value.detail.endswith(f": {message}")
-        assert not caught.value.retryable
-    monkeypatch.setenv("AWS_CA_BUNDLE", str(pem))
-    assert forgotten(plain) == {"forgotten": 7}
-    identity._botocore.cache_clear()
-    server.close()
+        assert call(channel(trusting)) == call(channel(None)) == FORGOTTEN
+        error = unreachable(channel(plain), match="SSLError, as its certificate is not")
+        assert not error.retryable  # it will be the same at the next try
+    for file, message in {
+        other: "SSLError, as its certificate is not trusted: see AWS_CA_BUNDLE and ca_bundle",
+        Path("no"): "OSError, as AWS_CA_BUNDLE or ca_bundle names a file that cannot be read",
+    }.items():
+        bare_environment.setenv("AWS_CA_BUNDLE", str(file))
+        error = unreachable(channel(trusting))
+        assert error.detail.endswith(f": {message}")
+        assert not error.retryable
+    bare_environment.setenv("AWS_CA_BUNDLE", str(pem))
+    assert call(channel(plain)) == FORGOTTEN
 
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
@@ -239,14 +220,12 @@ def test_a_truncated_answer_is_retryable(reach: Reach, server: Server, whole: by
     for sent in (whole, whole.replace(b"200 OK", b"403 No")):
         for end in range(sent.index(b"}") + 1):
             server.behaviour = sends(sent[:end], end=True)
-            with pytest.raises(Unreachable) as caught:
-                channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS))
-            assert caught.value.retryable, sent[:end]
+            assert unreachable(channel).retryable, sent[:end]
     for complete in (whole, b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n{}"):
         # The end is announced: a connection that closes unannounced may be used again just before.
         last = complete.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
         server.behaviour = sends(last, end=True)
-        assert channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS)) == {}
+        assert call(channel) == {}
 
 
 def test_an_answer_above_the_largest_size_is_refused(reach: Reach, server: Server) -> None:
@@ -261,26 +240,22 @@ def test_an_answer_above_the_largest_size_is_refused(reach: Reach, server: Serve
         ((endless, b" " * (LARGEST_BYTES + (1 << 20))), False),
     ):
         server.behaviour = sends(*parts, end=is_over)
-        with pytest.raises(Unreachable) as caught:
-            channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS))
-        assert not caught.value.retryable
+        assert not unreachable(channel).retryable
     server.behaviour = sends(answer(b'{"forgotten": 7}'.ljust(LARGEST_BYTES)))
-    assert channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS)) == {"forgotten": 7}
+    assert call(channel) == FORGOTTEN
 
 
 def test_a_compressed_answer_is_not_decompressed(reach: Reach, server: Server) -> None:
     """A few bytes may expand to any number; so no compression is requested."""
     server.behaviour = sends(answer(b'{"forgotten": 7}', "Content-Encoding: gzip"))
-    assert reach(server.url).call(COMMAND, Deadline.after(PATIENCE_SECONDS)) == {"forgotten": 7}
+    assert call(reach(server.url)) == FORGOTTEN
     assert b"accept-encoding: identity" in server.requests[0].lower()
 
 
 def test_a_request_has_the_user_agent_of_the_client(session: boto3.Session, server: Server) -> None:
     """And only the headers of content and signature."""
-    server.behaviour = sends(answer(b"{}"))
-    Broker.from_url(server.url, region="eu-west-1", session=session)._channel.call(
-        COMMAND, Deadline.after(PATIENCE_SECONDS)
-    )
+    server.behaviour = OK
+    call(Broker.from_url(server.url, region="eu-west-1", session=session)._channel)
     _, *lines = server.requests[0].decode().partition("\r\n\r\n")[0].lower().split("\r\n")
     sent = dict(line.split(": ", 1) for line in lines)
     assert sent.pop("user-agent") == "token-broker-client"
@@ -293,7 +268,7 @@ def test_cookies_are_not_kept(reach: Reach, server: Server) -> None:
     server.behaviour = sends(answer(b"{}", "Set-Cookie: a=b; Path=/"))
     channel = reach(server.url)
     for _ in range(2):
-        channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS))
+        call(channel)
     assert b"cookie" not in server.requests[1].lower()
 
 
@@ -305,11 +280,11 @@ def test_a_connection_idle_for_three_seconds_is_not_reused(
     channel, now = reach(server.url), [time.monotonic()]
     monkeypatch.setattr(transport, "monotonic", lambda: now[0])
     now[0] += 100
-    channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS))
+    call(channel)
     before = server.connections
     for ahead, more in ((2.9, 0), (2.9, 0), (3.1, 1)):
         now[0] += ahead
-        channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS))
+        call(channel)
         assert server.connections == before + more
 
 
@@ -336,10 +311,7 @@ def test_a_call_through_a_slow_proxy_ends_at_its_deadline(
     proxy = Server(drips(b"HTTP/1.1 200 OK\r\nX: ", b"x"))
     use_proxy(monkeypatch, proxy)
     channel = Broker.from_url("https://api.example", region="eu-west-1", session=session)._channel
-    began = time.monotonic()
-    with pytest.raises(Unreachable):
-        channel.call(COMMAND, Deadline.after(1))
-    assert time.monotonic() - began < SOON_SECONDS
+    unreachable(channel, 1)
     assert proxy.requests[0].startswith(b"CONNECT api.example:443 ")
     proxy.close()
 
@@ -371,16 +343,15 @@ def test_a_hanging_call_does_not_keep_the_process_alive() -> None:
     assert ended.stdout == "gave up\n"
 
 
-def test_an_invalid_proxy_address_is_not_retried(session: boto3.Session) -> None:
+def test_an_invalid_proxy_address_is_not_retried(
+    session: boto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Only temporary errors are retried."""
     channel = Broker.from_url("http://127.0.0.1:9", session=session)._channel
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HTTP_PROXY", "http://a..b:1")
-        patch.delenv("NO_PROXY", raising=False)
-        patch.delenv("no_proxy", raising=False)
-        with pytest.raises(Unreachable) as caught:
-            channel.call(COMMAND, Deadline.after(PATIENCE_SECONDS))
-    assert not caught.value.retryable
+    monkeypatch.setenv("HTTP_PROXY", "http://a..b:1")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    assert not unreachable(channel).retryable
 
 
 FORK = """
@@ -415,7 +386,7 @@ channel.begun.wait()
 def is_ours(one):
     return str(type(one).__module__).startswith("token_broker_client")
 locking = [one for one in gc.get_objects() if is_ours(one) and hasattr(one, "_lock")]
-assert {broker._calls, broker._cache, functions.CLIENTS, refusals.SHARED} <= {*locking}
+assert {broker._cache, broker._cache._calls, functions.CLIENTS, refusals.SHARED} <= {*locking}
 for one in locking:
     one._lock.acquire()
 child = os.fork()
@@ -519,31 +490,24 @@ def test_a_waiting_task_is_cancelled_at_once(run: Any, fake_vntana: FakeVntana) 
     channel.go.set()
 
 
-class ForgettingChannel:
-    """A channel that forgets some tokens with each call, and tells when all are forgotten."""
-
-    def __init__(self, *answers: dict[str, Any]) -> None:
-        self.answers = list(answers)
-        self.now = 0.0
-        self.left: list[float] = []
-
-    def call(self, command: Command, deadline: Deadline) -> dict[str, Any]:
-        """Answer as the broker does, after a second."""
-        assert command.action == "forget"
-        self.left.append(deadline.left)
-        self.now += 1
-        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-
-
 def test_forget_repeats_until_all_tokens_are_forgotten() -> None:
     """DELETE of many tokens may end before all are forgotten; its answer says so."""
     some, all_ = {"forgotten": 500, "complete": False}, {"forgotten": 20, "complete": True}
-    assert Broker(ForgettingChannel(some, some, all_)).forget("vntana", "acme") == 1020
-    assert Broker(ForgettingChannel({"forgotten": 3})).forget("vntana", "acme") == 3
+    answers = iter([some, some, all_, {"forgotten": 3}])
+    broker = Broker(Answering(lambda *_: next(answers)))
+    assert [broker.forget("vntana", "acme") for _ in range(2)] == [1020, 3]
 
 
 def test_forget_is_unreachable_if_time_ends_before_all_tokens_are_forgotten() -> None:
-    channel = ForgettingChannel({"forgotten": 1, "complete": False})
+    times_left: list[float] = []
+
+    def some(command: Command, deadline: Deadline) -> dict[str, Any]:
+        """Forget one of many tokens in a second."""
+        assert command.action == "forget"
+        times_left.append(deadline.left)
+        return {"forgotten": 1, "complete": False}
+
+    patience = Patience(2.0, lambda: float(len(times_left)))
     with refused(Unreachable, "not all tokens were forgotten in time") as raised:
-        Broker(channel, Patience(2.0, lambda: channel.now)).forget("vntana", "acme")
-    assert (raised.value.retryable, channel.left) == (True, [2.0, 1.0])
+        Broker(Answering(some), patience).forget("vntana", "acme")
+    assert (raised.value.retryable, times_left) == (True, [2.0, 1.0])

@@ -13,6 +13,7 @@ from token_broker import handler, telemetry
 from token_broker.aws.fast_client import FastClient
 from token_broker.cache import CachedToken
 from token_broker.errors import BrokerError, NotConfigured, UpstreamUnavailable
+from token_broker.events import origin_of
 from token_broker.exchange import Request, Response
 from token_broker.item import Item
 from token_broker.refresh import upstream_message
@@ -58,7 +59,7 @@ def attempting(failure: Callable[[Any, Exception], Exception]) -> Plant:
     """Return a leak in the error of a failed conversation."""
 
     def plant(patch: pytest.MonkeyPatch) -> None:
-        original = ExchangeAttempt._run
+        original = ExchangeAttempt._converse
 
         def run(self: ExchangeAttempt) -> Any:
             try:
@@ -66,7 +67,7 @@ def attempting(failure: Callable[[Any, Exception], Exception]) -> Plant:
             except BrokerError as error:
                 raise failure(self._invocation.credentials(), error) from error
 
-        patch.setattr(ExchangeAttempt, "_run", run)
+        patch.setattr(ExchangeAttempt, "_converse", run)
 
     return plant
 
@@ -79,7 +80,7 @@ def of_body(credentials: Any, error: Exception) -> Exception:
 def behind(patch: pytest.MonkeyPatch) -> None:
     """Raise an error without the secret to a direct invoker, with one that has it as its cause."""
     secrets: list[object] = []
-    original = ExchangeAttempt._run
+    original = ExchangeAttempt._converse
 
     def run(self: ExchangeAttempt) -> Any:
         secrets.append(self._invocation.credentials().password)
@@ -90,7 +91,7 @@ def behind(patch: pytest.MonkeyPatch) -> None:
         failure.__context__ = ValueError(*secrets)
         return failure
 
-    patch.setattr(ExchangeAttempt, "_run", run)
+    patch.setattr(ExchangeAttempt, "_converse", run)
     patch.setattr(handler, "named", named)
 
 
@@ -101,7 +102,7 @@ def in_frames(patch: pytest.MonkeyPatch) -> None:
     def call(self: handler.Service, event: Any, context: Any) -> Any:
         if "requestContext" in event:
             return original(self, event, context)
-        return self._guarded(event, context, is_http=False)
+        return self._guarded(event, origin_of(event, context.invoked_function_arn), context)
 
     patch.setattr(handler.Service, "__call__", call)
 
@@ -198,7 +199,7 @@ def defective(patch: pytest.MonkeyPatch) -> None:
         raise KeyError(self._invocation.credentials().password)
 
     patch.setattr(Telemetry, "defect", defect)
-    patch.setattr(ExchangeAttempt, "_run", run)
+    patch.setattr(ExchangeAttempt, "_converse", run)
 
 
 def unmasked(patch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,6 @@ import pytest
 from tests.functions.world import CALLER, World
 from tests.subjects import CHECKED, FLOWS
 from tests.waiting import CALL_SECONDS
-from token_broker.exchange import Request, Response
 from token_broker_local.functions import LambdaContext
 
 REASON = "laptop stolen"
@@ -95,70 +94,3 @@ def test_a_hold_applies_in_other_processes_after_their_next_table_read(
             service(event(connection), LambdaContext("f", CALL_SECONDS))
     with pytest.raises(Exception, match=REASON):
         world.cold(flow)(event(connection), LambdaContext("f", CALL_SECONDS))
-
-
-@pytest.mark.parametrize("flow", FLOWS)
-def test_a_hold_during_an_exchange_stays(world: World, flow: str) -> None:
-    """The new token is stored, and cached as of the second when the gate was read."""
-    connection = world.connect(flow)
-    service = world.service(flow)
-    send, is_first = service.deps.send, True
-
-    def sending(request: Request, seconds: float) -> Response:
-        nonlocal is_first
-        if is_first:
-            is_first = False
-            hold(world, flow, connection)
-            world.advance(50)
-        return send(request, seconds)
-
-    object.__setattr__(service.deps, "send", sending)
-    if flow == "vntana":  # it asks for more than one token, and each looks at the gate
-        with pytest.raises(Exception, match=REASON):
-            world.call(flow, connection)
-    else:
-        assert world.call(flow, connection)["source"] == "exchange"
-    steps = world.steps(flow)
-    world.advance(10)
-    assert world.http(flow, connection)["body"]["code"] == "connection_held"
-    assert world.steps(flow) == steps
-    gate = world.item(flow, connection)
-    assert gate["held"]["M"]["reason"]["S"] == REASON
-    assert "ttl" not in gate
-    assert "lease_owner" not in gate
-    lift(world, flow, connection)
-    assert world.http(flow, connection)["statusCode"] == 200
-
-
-@pytest.mark.parametrize("flow", FLOWS)
-def test_a_hold_survives_delete_and_rotation_and_a_lift_starts_the_rotation(
-    world: World, flow: str
-) -> None:
-    """The rotation's renewals start when the hold is lifted."""
-    connection = world.connect_and_call(flow)
-    hold(world, flow, connection)
-    world.put_secret(flow, connection, world.secret(flow))
-    world.call(flow, connection, action="rotate")
-    world.call(flow, connection, action="forget")
-    gate = world.item(flow, connection)
-    assert "held" in gate
-    assert "ttl" not in gate
-    assert lift(world, flow, connection)["body"]["held"] is None
-    assert {"action": "rotate", "connection": connection} in world.invoked
-    version = world.call(flow, connection, action="status")["secret_version"]
-    world.call(flow, connection)
-    kept = world.call(flow, connection, action="status")
-    assert kept["held"] is None
-    assert version == kept["secret_version"]
-    assert [what for what, _ in world.announced if "Held" in what or "Lifted" in what] == [
-        "Connection Held",
-        "Connection Lifted",
-    ]
-
-
-@pytest.mark.parametrize("reason", [None, " ", "two\nlines", 5])
-def test_a_hold_without_a_valid_reason_is_refused(world: World, reason: object) -> None:
-    """The error names the field."""
-    response = hold(world, "editor", world.connect("editor"), reason)
-    assert response["body"]["code"] == "invalid_request"
-    assert response["body"]["detail"].startswith("reason:")

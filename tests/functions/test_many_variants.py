@@ -17,16 +17,6 @@ def test_status_lists_every_variant(world: World) -> None:
     assert (len(status["variants"]), status["complete"]) == (MANY + 1, True)
 
 
-def test_delete_removes_every_variant(world: World) -> None:
-    """The next call makes an exchange."""
-    connection = world.connect_and_call("editor")
-    copy_items(connection, 40)
-    gone = world.http("editor", connection, method="DELETE")["body"]
-    assert gone == {"forgotten": 41, "complete": True}
-    assert live_items(connection) == []
-    assert world.call("editor", connection)["source"] == "exchange"
-
-
 def copy_items(connection: str, number: int) -> None:
     """Put copies of the connection's token beside it, under other keys."""
     [item] = live_items(connection)

@@ -11,16 +11,6 @@ from token_broker.records import replace
 from token_broker_local.functions import LambdaContext
 
 
-def test_parameters_too_large_to_be_opened_again_are_refused(world: World) -> None:
-    """However well they compress: a token that does not open would cost an exchange each call."""
-    connection = world.connect("editor")
-    body = {"parameters": {"userId": "1", "note": "a" * 70_000}}
-    response = world.http("editor", connection, body)
-    assert_problem(response, "invalid_request", 400)
-    assert response["body"]["detail"].startswith("parameters: ")
-    assert world.steps("editor") == []
-
-
 @pytest.mark.parametrize("length", [100, 1_300, 1_600, 2_400, 2_900])
 def test_parameters_beside_a_long_editor_url_are_stored_or_refused(
     world: World, length: int

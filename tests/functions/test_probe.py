@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pytest
 
 from tests.functions.world import World
-from tests.subjects import PROBED, wrong_login
+from tests.subjects import PROBED
 from token_broker.dependencies import Clock
 from token_broker.exchange import Request, Response
 from token_broker.records import replace
@@ -50,20 +50,6 @@ def test_the_token_of_a_probe_is_stored_and_handed_out(world: World, flow: str) 
     assert after["headers"] != before["headers"]
 
 
-@pytest.mark.parametrize("flow", PROBED)
-def test_the_response_of_a_probe_has_the_budget_and_no_secret(world: World, flow: str) -> None:
-    """The vendor saw as many requests as reported, within the budget; no token is in the report."""
-    connection = connect(world, flow)
-    report = world.call(flow, connection, action="probe")
-    sent, budget = report["sent"], report["budget"]
-    assert len(world.fakes[flow].log) == sent["requests"] <= budget["requests"]
-    assert world.fakes[flow].log.breaches == []
-    value = next(iter(works(world, flow, connection)["headers"].values()))
-    shown = json.dumps(report)
-    assert value.removeprefix("Bearer ") not in shown
-    assert not any(world.secret(flow)[key] in shown for key in wrong_login(flow))
-
-
 def test_a_renewal_uses_the_renewal_token_of_a_probe(world: World) -> None:
     """The probe leaves an unused renewal token."""
     connection = connect(world, "vendorlink")
@@ -73,13 +59,6 @@ def test_a_renewal_uses_the_renewal_token_of_a_probe(world: World) -> None:
         works(world, "vendorlink", connection)
     assert world.logins("vendorlink") == 1
     assert world.vendorlink.reused == []
-
-
-def refused(world: World, flow: str, connection: str, **payload: Any) -> str:
-    """Return the code of the error that a probe ends in."""
-    with pytest.raises(Exception, match="code") as error:
-        world.call(flow, connection, action="probe", **payload)
-    return str(json.loads(str(error.value))["code"])
 
 
 @pytest.mark.parametrize("flow", PROBED)
@@ -107,25 +86,6 @@ def test_a_probe_sends_nothing_while_another_process_has_the_lease(world: World,
     first = works(world, flow, connection)
     assert requests == [("refresh_in_progress", 0)]
     assert works(world, flow, connection)["fingerprint"] == first["fingerprint"]
-
-
-@pytest.mark.parametrize("flow", PROBED)
-def test_a_probe_sends_no_second_login_after_a_rejection(world: World, flow: str) -> None:
-    """One login with the wrong credentials, even after the back-off."""
-    connection = connect(world, flow, **wrong_login(flow))
-    assert refused(world, flow, connection) == "credential_rejected"
-    assert world.logins(flow) == 1
-    world.advance(120)
-    assert refused(world, flow, connection) in ("credential_latched", "credential_rejected")
-    assert world.logins(flow) == 1
-
-
-@pytest.mark.parametrize("flow", PROBED)
-def test_a_probe_refuses_an_unknown_connection_and_a_wrong_field(world: World, flow: str) -> None:
-    """Before any request to the vendor."""
-    assert refused(world, flow, "nobody") == "unknown_connection"
-    assert refused(world, flow, connect(world, flow), min_ttl=5) == "invalid_request"
-    assert len(world.fakes[flow].log) == 0
 
 
 @pytest.mark.parametrize("kind", ["status", "drop"])

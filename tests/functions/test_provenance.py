@@ -1,4 +1,4 @@
-"""Each token is made from one secret version, and from the role that the vendor reports now."""
+"""Each token is made from one secret version."""
 
 from typing import Any
 
@@ -7,26 +7,21 @@ import pytest
 from tests.functions.test_failures import WRONG_LOGIN
 from tests.functions.test_tokens import context
 from tests.functions.world import World
-from token_broker.flows.vntana.organizations import LISTING_MAX_AGE_SECONDS
 from token_broker.item import Item
 from token_broker.store import Store
 from token_broker_fakes import FakeVntana
 from token_broker_fakes.vntana import Account, Organization, Workspace
 
 MEMBER = "ORGANIZATION_CLIENT_MEMBER"
-OWNER = "ORGANIZATION_OWNER"
 STUDIO = {"organization": "studio", "workspace": "chairs"}
 SECOND = {"personal_access_token": "second-key/with+signs=="}
 
 
-def with_second_user(world: World, **roles: str) -> Account:
-    """Let another user be a member of the same organizations, but for the *roles* given."""
-    first = world.vntana.accounts[0]
+def with_second_user(world: World) -> Account:
+    """Let another user be a member of the same organizations."""
     organizations = [
-        Organization(
-            one.slug, roles.get(one.slug, MEMBER), list(one.workspaces), "ACTIVE", "", one.uuid
-        )
-        for one in first.organizations
+        Organization(one.slug, MEMBER, list(one.workspaces), "ACTIVE", "", one.uuid)
+        for one in world.vntana.accounts[0].organizations
     ]
     second = Account("second@example.com", "p", SECOND["personal_access_token"], organizations)
     world.vntana.accounts.append(second)
@@ -132,51 +127,6 @@ def test_no_token_is_sent_to_the_host_of_another_secret_version(world: World, ho
     assert not before & {(entry.header("x-auth-token") or "")[7:] for entry in other.log}
 
 
-@pytest.mark.parametrize("how", ["force", "rejected"])
-def test_a_demotion_is_noticed_by_the_next_exchange(world: World, how: str) -> None:
-    """The exchange logs in and lists the organizations with the same login."""
-    acme = world.vntana.accounts[0].organizations[0]
-    acme.workspaces.append(Workspace("parts", uuid=PARTS))
-    connection = world.connect("vntana")
-    first = world.call("vntana", connection)
-    acme.role = MEMBER
-    world.advance(LISTING_MAX_AGE_SECONDS + 1)
-    world.vntana.log.clear()
-
-    report: dict[str, Any] = {"rejected": first["fingerprint"]} if how == "rejected" else {}
-    answer = world.call("vntana", connection, force=how == "force", **report)
-    assert (answer["context"]["role"], answer["context"]["workspace"]) == (MEMBER, PARTS)
-    assert world.vntana.log.steps.count("login") == 1
-    world.service("vntana").deps.cache.clear()
-    world.vntana.log.clear()
-    assert world.call("vntana", connection)["fingerprint"] == answer["fingerprint"]
-    assert world.vntana.log.steps == []
-
-
-def test_a_promotion_uses_the_organization_token_that_was_just_obtained(world: World) -> None:
-    """Another caller has it: a second one would revoke it."""
-    connection = world.connect("vntana", **STUDIO)
-    for _ in range(3):  # so that its generation is ahead of the organization's
-        world.call("vntana", connection, force=True)
-        world.advance(10)
-    world.advance(86_400 - 600)
-    payloads = {
-        item.kind: {"action": "renew", "connection": connection, "variant": item.variant}
-        for item in world.service("vntana").deps.store.list(f"vntana#{connection}")
-    }
-    world.call("vntana", **payloads["organization"])
-    before = world.vntana.sessions.latest
-    world.vntana.accounts[0].organizations[1].role = OWNER
-    world.advance(LISTING_MAX_AGE_SECONDS + 1)
-    world.vntana.log.clear()
-
-    world.call("vntana", **payloads["workspace"])
-    steps = ["enter workspace", "current", "login", "list organizations"]
-    assert world.vntana.log.steps == steps
-    assert owner_of(world, world.call("vntana", connection)) == "demo@example.com"
-    assert not before.is_dead(world.vntana.now)
-
-
 def test_delete_removes_a_token_from_the_table_before_its_logout(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,22 +167,3 @@ def test_after_a_lost_commit_the_token_of_the_winner_is_used(
     answer = world.call("vntana", connection)
     assert owner_of(world, answer) == "demo@example.com"
     assert {entry.status for entry in world.vntana.log} == {200}
-
-
-@pytest.mark.parametrize("dead_token", ["403", "401", "403_bad_credentials"])
-def test_a_report_of_a_workspace_token_replaces_the_organization_token_too(
-    world: World, dead_token: str
-) -> None:
-    """With one login, for each response to a dead token, and none for the next workspace."""
-    world.vntana.modes.update({"dead_token": dead_token})
-    connection = world.connect("vntana", **STUDIO)
-    answer = world.call("vntana", connection)
-    world.vntana.revoke()
-    world.advance(LISTING_MAX_AGE_SECONDS + 1)
-    world.vntana.log.clear()
-    world.call("vntana", connection, rejected=answer["fingerprint"])
-    steps = ["enter workspace", "current", "login", "list organizations"]
-    steps += ["enter organization", "enter workspace"]
-    assert world.vntana.log.steps == steps
-    world.call("vntana", connection, workspace="tables")
-    assert world.vntana.log.steps == [*steps, "list workspaces", "enter workspace"]

@@ -141,27 +141,6 @@ def test_an_event_has_the_members_of_its_example(
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_an_outage_is_announced_once(world: World, flow: str) -> None:
-    """For all callers and variants; the first new token announces its end."""
-    connection = go_down(world, flow)
-    more: list[dict[str, Any]] = [{"force": True}]
-    if flow == "editor":
-        more += [{"parameters": {"userId": str(user)}} for user in range(3)]
-    for body in more:
-        world.advance(PERIOD)
-        world.http(flow, connection, body)
-    assert [what for what, _ in world.announced] == ["Upstream Down"]
-    world.fakes[flow].heal()
-    world.advance(PERIOD)
-    world.call(flow, connection, **more[-1])
-    assert [what for what, _ in world.announced] == ["Upstream Down", "Upstream Up"]
-    assert world.announced[0][1] == world.announced[1][1]
-    world.advance(PERIOD)
-    world.call(flow, connection, force=True)
-    assert len(world.announced) == len(["Down", "Up"])
-
-
-@pytest.mark.parametrize("flow", FLOWS)
 def test_an_exchange_announces_the_new_token(world: World, flow: str) -> None:
     """By fingerprint and generation, with the replaced one; without another write."""
     connection = world.connect(flow)

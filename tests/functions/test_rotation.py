@@ -72,21 +72,6 @@ def test_an_event_renews_each_token_of_the_connection(world: World, kind: str) -
     assert world.vntana.log.steps.count("login") == 2
 
 
-def test_repeated_and_reordered_events_cause_one_rotation(world: World) -> None:
-    """A renewed token is not renewed again, also not by a repeated invocation."""
-    connection = world.connect_and_call("vntana", **STUDIO)
-    world.put_secret("vntana", connection, world.secret("vntana") | STUDIO)
-    event = label_updated(connection, version_of(world, connection))
-    for _ in range(2):
-        handle(world, event)
-    world.carry_out("vntana")
-    steps = list(world.vntana.log.steps)
-    assert handle(world, called(requestParameters={"secretId": path(connection)})) == {"started": 0}
-    handle(world, event)
-    assert world.carry_out("vntana") == []
-    assert world.vntana.log.steps == steps
-
-
 @pytest.mark.parametrize(
     ("when", "operation"),
     [
@@ -114,31 +99,3 @@ def test_a_rotation_interrupted_by_aws_fails_so_that_lambda_retries_it(
         handle(world, one)
     world.carry_out("vntana")
     assert versions_kept(world, connection) == {version_of(world, connection)}
-
-
-@pytest.mark.parametrize(
-    ("event", "rotated"),
-    [
-        pytest.param(
-            called(requestParameters={"secretId": ARN + path("acme-ab12cd")}),
-            "acme",
-            id="an ARN that could be a partial one",
-        ),
-        pytest.param(
-            called(requestParameters={"secretId": ARN + path("acme-global")}),
-            "acme-global",
-            id="a partial ARN that could be a whole one",
-        ),
-    ],
-)
-def test_an_event_rotates_only_the_connection_that_it_names(
-    world: World, event: dict[str, Any], rotated: str
-) -> None:
-    """An ARN may be partial; whether a secret of that name exists decides."""
-    connections = {"acme", "acme-holding", "acme-global"}
-    for connection in connections:
-        world.put_secret("vntana", connection, world.secret("vntana"))
-        world.call("vntana", connection)
-        world.put_secret("vntana", connection, world.secret("vntana"))
-    handle(world, event)
-    assert {payload["connection"] for payload in world.invoked} == {rotated}

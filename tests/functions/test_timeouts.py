@@ -14,6 +14,7 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from tests.functions.world import World, proxy_event
+from tests.sharing import new_clients
 from tests.waiting import wait_for_aws_as_ever
 from token_broker.aws import clients, fast_client, http1
 from token_broker.dependencies import Clock
@@ -96,7 +97,7 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Iterator[Time]:
     time = Time()
 
     class Connection(http1.Connection):
-        def post(self, path: str, headers: Mapping[str, str], body: bytes) -> http1.Answer:
+        def post(self, path: str, headers: Mapping[str, str], body: bytes) -> http1.AwsAnswer:
             if time.is_spent(headers["x-amz-target"], body, self._socket.gettimeout() or 0):
                 raise TimeoutError
             return super().post(path, headers, body)
@@ -119,9 +120,8 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Iterator[Time]:
     monkeypatch.setattr(clients, "monotonic", time.now)
     monkeypatch.setattr(fast_client, "Connection", Connection)
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=time.sleep))
-    clients.forget()
-    yield time
-    clients.forget()
+    with new_clients():
+        yield time
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,13 +161,3 @@ def prepared(world: World, case: Silence) -> tuple[str, Service]:
     if not case.is_remembered:
         service.deps.cache.clear()
     return connection, service
-
-
-def test_logout_is_skipped_when_little_time_is_left(world: World) -> None:
-    """DELETE removes the tokens nevertheless."""
-    connection = world.connect_and_call("vntana")
-    steps = len(world.steps("vntana"))
-    event = {"connection": connection, "action": "forget"}
-    hurried = LambdaContext("broker", timeout=6)
-    assert world.service("vntana")(event, hurried) == {"forgotten": 1, "complete": True}
-    assert len(world.steps("vntana")) == steps

@@ -22,16 +22,6 @@ def test_the_first_call_makes_an_exchange_and_the_second_hits_the_cache(
     assert first | {"source": ""} == again | {"source": ""} == other | {"source": ""}
 
 
-@pytest.mark.parametrize("flow", FLOWS)
-def test_http_and_direct_invocation_return_the_same_response(world: World, flow: str) -> None:
-    """The HTTP body is what a direct invocation returns."""
-    connection = world.connect_and_call(flow)
-    response = world.http(flow, connection)
-    assert response["statusCode"] == 200
-    assert response["headers"] == {"content-type": "application/json", "cache-control": "no-store"}
-    assert response["body"] == world.call(flow, connection)
-
-
 LOGIN, ENTER = "/v1/auth/login/token", "/v1/auth/refresh-token"
 
 
@@ -52,28 +42,6 @@ def test_an_exchange_sends_only_the_requests_it_needs(
     world.advance(10)
     world.call(flow, connection, force=True)
     assert world.steps(flow) == first + renewal
-
-
-def test_a_token_lives_min_ttl_or_the_call_is_refused(world: World) -> None:
-    """A `min_ttl` longer than the vendor's lifetime is `invalid_request`."""
-    connection, stands_at = world.connect("vendorlink"), float(world.now)
-    world.vendorlink.clock.source = lambda: stands_at  # a busy machine makes no token live longer
-    first = world.call("vendorlink", connection)
-    world.advance(1800)
-    longer = world.call("vendorlink", connection, min_ttl=3000)
-    assert longer["generation"] == first["generation"] + 1
-    assert_problem(world.http("vendorlink", connection, {"min_ttl": 3601}), "invalid_request", 400)
-    assert len(world.steps("vendorlink")) == 2
-
-
-def test_a_rejected_token_is_replaced_once(world: World) -> None:
-    """A report counts only while it is about the current token."""
-    connection = world.connect("vendorlink")
-    first = world.call("vendorlink", connection)
-    second = world.call("vendorlink", connection, rejected=first["fingerprint"])
-    late = world.call("vendorlink", connection, rejected=first["fingerprint"])
-    assert (second["generation"], late["generation"]) == (2, 2)
-    assert len(world.steps("vendorlink")) == 2
 
 
 def test_reports_of_rejected_tokens_are_limited_per_minute(world: World) -> None:
@@ -97,21 +65,6 @@ def test_a_forced_exchange_is_made_once_in_ten_seconds(world: World) -> None:
     assert world.call("editor", connection, force=True)["generation"] == 3
 
 
-def test_an_aging_token_is_handed_out_and_one_renewal_is_started(world: World) -> None:
-    """One caller starts the renewal, and no caller waits for it."""
-    connection = world.connect("vendorlink")
-    first = world.call("vendorlink", connection)
-    world.advance(3300)
-    for _ in range(3):
-        assert world.call("vendorlink", connection)["generation"] == first["generation"]
-        world.service("vendorlink").deps.cache.clear()
-    [payload] = world.invoked
-    assert payload == {"action": "renew", "connection": connection, "variant": "-"}
-    assert world.service("vendorlink")(payload, context("vendorlink")) == {"renewed": 1}
-    assert world.call("vendorlink", connection)["generation"] == 2
-    assert world.service("vendorlink")(payload, context("vendorlink")) == {"renewed": 0}
-
-
 def test_only_equal_parameters_share_a_token(world: World) -> None:
     """In any order, defaults included."""
     connection = world.connect("editor", parameters={"userId": "1"}, options={})
@@ -120,15 +73,6 @@ def test_only_equal_parameters_share_a_token(world: World) -> None:
     assert answers[0] == answers[1]
     assert answers[3] == answers[4]
     assert len(set(answers)) == 3
-
-
-def test_without_reuse_no_token_is_shared_or_stored(world: World) -> None:
-    """With `reuse: false`, each call gets a new token."""
-    connection = world.connect("editor", options={"reuse": False})
-    answers = [world.call("editor", connection) for _ in range(3)]
-    assert len({a["fingerprint"] for a in answers}) == 3
-    assert {a["source"] for a in answers} == {"exchange"}
-    assert_problem(world.http("editor", connection, {"min_ttl": 7200}), "invalid_request", 400)
 
 
 def context(flow: str) -> Any:

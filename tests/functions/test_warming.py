@@ -20,13 +20,6 @@ class Invocation(LambdaContext):
         return f"arn:aws:lambda:eu-west-1:123456789012:function:{self.function_name}:{self.alias}"
 
 
-def test_a_schedule_checks_each_connection_by_a_separate_invocation(world: World) -> None:
-    """`"each": "check"` makes a schedule of warm tokens one of checks."""
-    event = {"action": "warm", "each": "check", "calls": {"connection": "acme"}}
-    assert world.service("vntana")(event, LambdaContext("token-broker")) == {"invoked": 1}
-    assert world.invoked == [{"action": "check", "connection": "acme"}]
-
-
 @pytest.mark.parametrize("alias", ["live", "team-orders"])
 def test_the_audit_line_names_the_alias_of_a_direct_invocation(
     world: World, capsys: pytest.CaptureFixture[str], alias: str

@@ -143,7 +143,10 @@ def test_only_post_changes_something(fake: Fake[Any], path: str, method: str) ->
         (CALL, {"flow": FLOW, "connection": "demo", "action": "rotate"}),
         (CALL, {"flow": FLOW, "connection": "demo", "action": []}),
         (CALL, {"flow": "nobody", "connection": "demo", "action": "token"}),
-        (CALL, {"flow": FLOW, "connection": "../demo", "action": "token"}),
+        *(
+            (CALL, {"flow": FLOW, "connection": name, "action": "token"})
+            for name in ("../demo", "demo/../other", "demo?x", "demo\n", "Demo", "")
+        ),
         (CALL, {"flow": FLOW, "action": "token"}),
     ],
 )

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from botocore.credentials import Credentials
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.local.callers import HOST, signed
@@ -122,9 +122,10 @@ def test_requests_signed_by_botocore_are_accepted(target: str) -> None:
 
 
 def test_reordered_and_additional_headers_are_accepted() -> None:
-    """A proxy may reorder headers, and add some of its own."""
+    """A proxy may reorder headers, and add some of its own, also another date than the signed."""
     request = signed(headers={"Content-Type": "application/json", "X-One": "1"})
-    shuffled = [("Via", "1.1 proxy"), *reversed([*request.headers])]
+    added = [("Via", "1.1 proxy"), ("Date", "Mon, 01 Jan 2001 00:00:00 GMT")]
+    shuffled = [*added, *reversed([*request.headers])]
     verify(replace(request, headers=shuffled), "execute-api", now())
 
 
@@ -325,11 +326,18 @@ def test_a_malformed_authorization_header_is_not_quoted() -> None:
     assert "s3cret" not in refusal_of(with_header(signed(), "Authorization", header)).message
 
 
-@given(header=st.text(max_size=80), date=st.text(max_size=20))
-def test_any_authorization_header_causes_a_refusal_and_no_exception(header: str, date: str) -> None:
-    """With any date."""
-    request = with_header(with_header(signed(), "Authorization", header), "X-Amz-Date", date)
-    refusal_of(request)
+@given(
+    header=st.text(max_size=80) | st.none(),
+    date=st.text(max_size=20)
+    | st.builds("{:%d %b %Y %H:%M:%S} {:+05}".format, st.datetimes(), st.integers(-9999, 9999)),
+)
+@example(header=None, date="31 Dec 9999 23:59:59 -2300")
+def test_any_authorization_header_and_date_cause_a_refusal_and_no_exception(
+    header: str | None, date: str
+) -> None:
+    """Also another date with a complete header."""
+    request = with_header(signed(), "X-Amz-Date", date)
+    refusal_of(with_header(request, "Authorization", header) if header is not None else request)
 
 
 @given(parts=st.lists(st.text(max_size=10), min_size=3, max_size=3))

@@ -12,13 +12,13 @@ import pytest
 
 from tests.planted.defects import DEFECTS, Defect
 from tests.sharing import once
-from tests.template.test_rules import FAULTY
+from tests.template.faults import FAULTY
 from tests.waiting import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/threat-model.md").read_text()
 THREATS = dict(re.findall(r"^\| (T\d+) \|(.*)\|$", PAGE, re.MULTILINE))
-RULES = {rule.__name__ for rule, _, _ in FAULTY}
+RULES = {rule.__name__ for rule in FAULTY}
 FOUND = {"noticed": True, "sound": True}
 TABLES = {"test_a_planted_leak_is_found", "test_each_planted_bug_is_found"}
 """Tests that plant defects themselves: leaks, and bugs in the protocol."""

@@ -94,8 +94,8 @@ def uncertain_after(*, has_sent: bool, lease_until: int) -> bool:
     leased = store.acquire(found, "a", 99)
     assert leased
     deps = SimpleNamespace(store=store, clock=SimpleNamespace(now=lambda: 50))
-    invocation = cast("Any", SimpleNamespace(deps=deps, has_sent=has_sent, was_login=False))
-    outcome = Outcome(invocation, found, leased, Variant("login", {}))
+    invocation = cast("Any", SimpleNamespace(deps=deps, has_sent_any=has_sent, was_login=False))
+    outcome = Outcome(invocation, Variant("login", {}), before=found, item=leased)
     outcome.failed(StoreUnavailable("no answer"), "v1", has_sent=has_sent)
     after = store.read(*PLACE)
 

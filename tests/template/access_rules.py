@@ -1,5 +1,6 @@
 """Rules about permissions. Each returns its findings in a stack."""
 
+import re
 from collections.abc import Iterator
 
 from tests.template.documents import Template
@@ -11,13 +12,14 @@ from tests.template.subjects import (
     KEY_ARN,
     TABLE,
     TABLE_ARN,
+    Subject,
     by_code,
     encrypted,
+    function,
     function_arn,
-    granted,
+    holder,
     identity_statements,
     key_policy,
-    may,
     of_type,
     opinions,
     others,
@@ -28,7 +30,6 @@ from tests.template.translation import REGION
 API = f"arn:aws:execute-api:{REGION}:{ACCOUNT}:<TokenBrokerApi>/prod"
 STACK_ARN = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/token-broker-prod/id"
 ITEM_ACTIONS = ("GetItem", "BatchGetItem", "Query", "UpdateItem")
-FORBIDDEN_ITEM_ACTIONS = ("PutItem", "DeleteItem", "Scan", "BatchWriteItem", "DeleteTable")
 SECRET_ACTIONS = ("GetSecretValue", "DescribeSecret")
 CHANGES = {"PutSecretValue", "UpdateSecret", "DeleteSecret"}
 SERVICES = (f"logs.{REGION}.amazonaws.com", "dynamodb.amazonaws.com")
@@ -36,6 +37,42 @@ SERVICES = (f"logs.{REGION}.amazonaws.com", "dynamodb.amazonaws.com")
 
 ACTIONS_FOR_CALLERS = ("Encrypt", "Decrypt", "ReEncryptFrom", "ReEncryptTo", "GenerateDataKey")
 """The actions of DynamoDB on the key on behalf of the table's users."""
+
+INTERFACES = (
+    "ec2:AssignPrivateIpAddresses ec2:CreateNetworkInterface ec2:DeleteNetworkInterface "
+    "ec2:DescribeNetworkInterfaces ec2:DescribeSubnets ec2:UnassignPrivateIpAddresses"
+)
+INVOKE, INVOKE_FUNCTION = "execute-api:Invoke", "lambda:InvokeFunction"
+LOOK_UP = "cloudformation:DescribeStacks"
+ACTIONS = {
+    "FlowPolicy ItsItems": " ".join(f"dynamodb:{action}" for action in ITEM_ACTIONS),
+    "FlowPolicy ItsTokens": "kms:Decrypt kms:Encrypt",
+    "FlowPolicy TheTableAtRest": "kms:Decrypt",
+    "FlowPolicy ItsSecrets": " ".join(f"secretsmanager:{action}" for action in SECRET_ACTIONS),
+    "FlowPolicy Itself": INVOKE_FUNCTION,
+    "FlowPolicy ItsLogs": "logs:CreateLogStream logs:PutLogEvents",
+    "FunctionPolicy Announce": "events:PutEvents",
+    "FunctionPolicy TheSecretsKey": "kms:Decrypt",
+    "FunctionPolicy Traces": "xray:PutTelemetryRecords xray:PutTraceSegments",
+    "FunctionPolicy NetworkInterfaces": INTERFACES,
+    "FunctionPolicy NoInterfacesByTheCode": INTERFACES,
+    "CallFlow": INVOKE,
+    "CallFlowConnection": INVOKE,
+    "InvokeFlow": INVOKE_FUNCTION,
+    "Operate StateAndForget": INVOKE,
+    "Operate Names": "secretsmanager:ListSecrets",
+    "Operate WhereTheApiIs": LOOK_UP,
+    "Operate TheTable": "dynamodb:DescribeTable dynamodb:DescribeTimeToLive",
+    "Operate TheKey": "kms:DescribeKey",
+    "Hold HoldAndLift": INVOKE,
+    "Hold WhereTheApiIs": LOOK_UP,
+    "Probe ProbeConnections": INVOKE,
+    "Probe WhereTheApiIs": LOOK_UP,
+    "Connect ItsSecrets": "secretsmanager:CreateSecret secretsmanager:GetSecretValue "
+    "secretsmanager:PutSecretValue",
+    "Connect TheSecretsKey": "kms:Decrypt kms:GenerateDataKey",
+}
+"""The actions of each statement, by its policy, in which a flow is called Flow, and its id."""
 
 WITHOUT_RESOURCE = {"Traces", "NetworkInterfaces", "Names"}
 """Statements about actions without resource-level permissions."""
@@ -46,48 +83,27 @@ def secret(path: str) -> str:
     return f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{path}-AbCdEf"
 
 
-def verb(is_required: bool) -> str:
-    """Return what a policy does wrong, by whether it is required to allow something."""
-    return "does not allow" if is_required else "allows"
-
-
 def own_secrets_only(stack: Template) -> Iterator[str]:
-    """A function reads its own flow's secrets of its own stage, and changes none."""
+    """A function reads its own flow's secrets of its own stage."""
     for flow in FLOWS:
+        foreign = [f"prod/{other}/acme" for other in others(flow)]
+        foreign += [f"dev/{flow}/acme", f"prod/{flow}2/acme"]
         own = secret(f"token-broker/prod/{flow}/acme")
-        foreign = [secret(f"token-broker/prod/{other}/acme") for other in others(flow)]
-        foreign += [
-            secret(f"token-broker/{path}/acme") for path in (f"dev/{flow}", f"prod/{flow}2")
-        ]
-        foreign += [secret("payroll")]
+        readable = {own: True, secret("payroll"): False}
+        readable |= {secret(f"token-broker/{path}"): False for path in foreign}
         for action in SECRET_ACTIONS:
-            if not may(stack, flow, f"secretsmanager:{action}", own):
-                yield f"{flow} cannot {action} its own secret"
-            yield from (
-                f"{flow} can {action} {each}"
-                for each in foreign
-                if may(stack, flow, f"secretsmanager:{action}", each)
-            )
-        for action in CHANGES:
-            if may(stack, flow, f"secretsmanager:{action}", own):
-                yield f"{flow} can {action}"
+            yield from function(stack, flow).deviations(f"secretsmanager:{action}", readable)
 
 
 def own_items_only(stack: Template) -> Iterator[str]:
-    """A function reaches items whose partition is its flow's; it deletes and replaces none."""
+    """A function reaches items whose partition is its flow's."""
     for flow in FLOWS:
-        own, foreign = [f"{flow}#acme"], [f"{others(flow)[0]}#acme"]
+        subject, own, foreign = function(stack, flow), f"{flow}#acme", f"{others(flow)[0]}#acme"
         for action in ITEM_ACTIONS:
-            if not may(stack, flow, f"dynamodb:{action}", TABLE_ARN, keys=own):
-                yield f"{flow} cannot {action} its own items"
-            for keys in (foreign, own + foreign, ["acme"], [f"{flow}2#acme"]):
-                if may(stack, flow, f"dynamodb:{action}", TABLE_ARN, keys=keys):
-                    yield f"{flow} can {action} {keys}"
-            if may(stack, flow, f"dynamodb:{action}", TABLE_ARN):
-                yield f"{flow} can {action} without a partition key"
-        for action in FORBIDDEN_ITEM_ACTIONS:
-            if may(stack, flow, f"dynamodb:{action}", TABLE_ARN, keys=own):
-                yield f"{flow} can {action}"
+            yield from subject.deviations(f"dynamodb:{action}", {TABLE_ARN: True}, keys=[own])
+            for keys in ([foreign], [own, foreign], ["acme"], [f"{flow}2#acme"]):
+                yield from subject.deviations(f"dynamodb:{action}", {TABLE_ARN: False}, keys=keys)
+            yield from subject.deviations(f"dynamodb:{action}", {TABLE_ARN: False})
 
 
 def own_tokens_only(stack: Template) -> Iterator[str]:
@@ -147,7 +163,6 @@ def dynamodb_may_use_the_key(stack: Template) -> Iterator[str]:
 
 def operators_see_no_secret(stack: Template) -> Iterator[str]:
     """The policy Operate allows states and names, and no content of secrets or tokens."""
-    given = granted(stack, "Operate")
     own = secret("token-broker/prod/vntana/acme")
     for action, resource in (
         *((f"secretsmanager:{action}", own) for action in CHANGES | {"GetSecretValue"}),
@@ -157,77 +172,63 @@ def operators_see_no_secret(stack: Template) -> Iterator[str]:
         ("execute-api:Invoke", f"{API}/PUT/v1/vntana/acme/hold"),
         ("execute-api:Invoke", f"{API}/DELETE/v1/vntana/acme/hold"),
     ):
-        if allows(given, Ask(action, resource)):
-            yield f"an operator may {action}"
+        yield from holder(stack, "Operate").deviations(action, {resource: False})
 
 
 def probe_gives_no_token(stack: Template) -> Iterator[str]:
     """The policy Probe allows only the probe routes of this API, and no token or status."""
-    given = granted(stack, "Probe")
     for flow in FLOWS:
-        for route, is_right in (
-            ("POST/v1/{}/acme/probe", True),
-            ("POST/v1/{}/acme/token", False),
-            ("GET/v1/{}/acme", False),
-            ("DELETE/v1/{}/acme/token", False),
-        ):
-            resource = f"{API}/{route.format(flow)}"
-            if allows(given, Ask("execute-api:Invoke", resource)) is not is_right:
-                yield f"Probe {verb(is_right)} {resource}"
-            rest = granted(stack, "Operate") + granted(stack, f"Call{flow.capitalize()}")
-            if is_right and allows(rest, Ask("execute-api:Invoke", resource)):
-                yield f"another policy allows {resource}"
+        probe = f"{API}/POST/v1/{flow}/acme/probe"
+        routes = {
+            probe: True,
+            f"{API}/POST/v1/{flow}/acme/token": False,
+            f"{API}/GET/v1/{flow}/acme": False,
+            f"{API}/DELETE/v1/{flow}/acme/token": False,
+        }
+        yield from holder(stack, "Probe").deviations("execute-api:Invoke", routes)
+        for policy in ("Operate", f"Call{flow.capitalize()}"):
+            yield from holder(stack, policy).deviations("execute-api:Invoke", {probe: False})
 
 
 def callers_may_look_up_the_api(stack: Template) -> Iterator[str]:
     """Callers of the API may look up its URL, so that `token-broker --stage` suffices."""
-    for name in ("Operate", "Hold", "Probe"):
-        given = granted(stack, name)
-        if not allows(given, Ask("cloudformation:DescribeStacks", STACK_ARN)):
-            yield f"{name} may not describe the stack, which has the API's URL"
+    for policy in ("Operate", "Hold", "Probe"):
+        # The stack has the API's URL.
+        wanted = {STACK_ARN: True}
+        yield from holder(stack, policy).deviations("cloudformation:DescribeStacks", wanted)
 
 
 def the_hold_policy_allows_hold_and_lift_only(stack: Template) -> Iterator[str]:
     """Hold allows the hold routes, and no other route."""
-    given = granted(stack, "Hold")
-    for route, is_right in (
-        ("PUT/v1/vntana/acme/hold", True),
-        ("DELETE/v1/editor/acme/hold", True),
-        ("DELETE/v1/vntana/acme/token", False),
-        ("POST/v1/vntana/acme/token", False),
-        ("GET/v1/vntana/acme", False),
-    ):
-        if allows(given, Ask("execute-api:Invoke", f"{API}/{route}")) is not is_right:
-            yield f"Hold {verb(is_right)} {route}"
+    routes = {
+        f"{API}/PUT/v1/vntana/acme/hold": True,
+        f"{API}/DELETE/v1/editor/acme/hold": True,
+        f"{API}/DELETE/v1/vntana/acme/token": False,
+        f"{API}/POST/v1/vntana/acme/token": False,
+        f"{API}/GET/v1/vntana/acme": False,
+    }
+    yield from holder(stack, "Hold").deviations("execute-api:Invoke", routes)
 
 
 def connect_is_for_this_stage(stack: Template) -> Iterator[str]:
-    """Connect reads and writes the secrets of this stage, and deletes none."""
-    given = granted(stack, "Connect")
+    """Connect reads and writes the secrets of this stage."""
+    subject, own = holder(stack, "Connect"), secret("token-broker/prod/vntana/acme")
+    other_stage = secret("token-broker/dev/vntana/acme")
     for action in ("CreateSecret", "GetSecretValue", "PutSecretValue"):
-        for path, is_right in (
-            ("token-broker/prod/vntana/acme", True),
-            ("token-broker/dev/vntana/acme", False),
-            ("payroll", False),
-        ):
-            if allows(given, Ask(f"secretsmanager:{action}", secret(path))) is not is_right:
-                yield f"Connect {verb(is_right)} {action} of {path}"
-    if allows(given, Ask("secretsmanager:DeleteSecret", secret("token-broker/prod/vntana/acme"))):
-        yield "Connect allows to delete a secret"
+        wanted = {own: True, other_stage: False, secret("payroll"): False}
+        yield from subject.deviations(f"secretsmanager:{action}", wanted)
 
 
 def roles_work_in_their_own_function_only(stack: Template) -> Iterator[str]:
     """A role passed to another function reads no secret, item or token, and puts no event."""
     for flow in FLOWS:
-        another_function = by_code("x")
-        for action, resource, context in (
-            ("secretsmanager:GetSecretValue", secret(f"token-broker/prod/{flow}/acme"), {}),
-            ("dynamodb:GetItem", TABLE_ARN, {"keys": [f"{flow}#acme"]}),
-            ("kms:Decrypt", KEY_ARN, encrypted(flow)),
-            ("events:PutEvents", BUS_ARN, {"events:source": "token-broker"}),
-        ):
-            if may(stack, flow, action, resource, **context, **another_function):
-                yield f"another function may {action} as {flow}"
+        elsewhere = function(stack, flow)._replace(context=by_code("x"))
+        own, item = secret(f"token-broker/prod/{flow}/acme"), [f"{flow}#acme"]
+        source = {"events:source": "token-broker"}
+        yield from elsewhere.deviations("secretsmanager:GetSecretValue", {own: False})
+        yield from elsewhere.deviations("dynamodb:GetItem", {TABLE_ARN: False}, keys=item)
+        yield from elsewhere.deviations("kms:Decrypt", {KEY_ARN: False}, **encrypted(flow))
+        yield from elsewhere.deviations("events:PutEvents", {BUS_ARN: False}, **source)
 
 
 def the_key_policy_excludes_administrators(stack: Template) -> Iterator[str]:
@@ -255,65 +256,65 @@ def logs_use_the_key_for_this_stage(stack: Template) -> Iterator[str]:
     for statement in named:
         if statement["Principal"]["Service"] not in SERVICES:
             yield f"the key policy allows {statement['Principal']}"
-    prefix = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/"
-    for group, is_right in (
-        ("lambda/token-broker-prod-vntana", True),
-        ("apigateway/token-broker-prod", True),
-        ("lambda/token-broker-dev-vntana", False),
-        ("lambda/payroll", False),
-    ):
-        context = {"kms:EncryptionContext:aws:logs:arn": prefix + group}
-        if allows(named, Ask("kms:Decrypt", KEY_ARN, context)) is not is_right:
-            yield f"the key policy {verb(is_right)} the log group {group}"
-    if allows(named, Ask("kms:Decrypt", KEY_ARN)):
-        yield "the key policy allows any log group"
+    subject = Subject("CloudWatch Logs", named, {})
+    for group, is_right in {
+        "lambda/token-broker-prod-vntana": True,
+        "apigateway/token-broker-prod": True,
+        "lambda/token-broker-dev-vntana": False,
+        "lambda/payroll": False,
+    }.items():
+        arn = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/{group}"
+        context = {"kms:EncryptionContext:aws:logs:arn": arn}
+        yield from subject.deviations("kms:Decrypt", {KEY_ARN: is_right}, **context)
+    yield from subject.deviations("kms:Decrypt", {KEY_ARN: False})
 
 
-def no_wildcards(stack: Template) -> Iterator[str]:
-    """No policy allows an action by wildcard; resources are named where the service knows any."""
+def statements_have_exactly_their_actions(stack: Template) -> Iterator[str]:
+    """A statement allows or denies the actions listed here, with any option of the stack."""
+    a_flow = re.compile("|".join(map(str.capitalize, FLOWS)))
     for name, statement in identity_statements(stack):
-        if statement["Effect"] == "Deny":
-            continue
-        for action in many(statement["Action"]):
-            if "*" in action:
-                yield f"{name} allows {action}"
-        if "*" in many(statement["Resource"]) and statement.get("Sid") not in WITHOUT_RESOURCE:
+        policy = a_flow.sub("Flow", name.rpartition(".")[2])
+        where = f"{policy} {statement.get('Sid', '')}".strip()
+        if sorted(many(statement["Action"])) != sorted(ACTIONS.get(where, "").split()):
+            yield f"{where} has the actions {statement['Action']}"
+
+
+def resources_are_named(stack: Template) -> Iterator[str]:
+    """A statement is about named resources where the service knows any."""
+    for name, statement in identity_statements(stack):
+        is_named = "*" not in many(statement["Resource"]) or statement["Effect"] == "Deny"
+        if not is_named and statement.get("Sid") not in WITHOUT_RESOURCE:
             yield f"{name} allows {statement['Action']} on any resource"
 
 
 def functions_invoke_only_themselves(stack: Template) -> Iterator[str]:
     """A function may invoke only itself, by any alias."""
     for flow in FLOWS:
-        for target in (*FLOWS, "x"):
-            for suffix in ("", ":live"):
-                arn = function_arn(target) + suffix
-                is_allowed = may(stack, flow, "lambda:InvokeFunction", arn)
-                if is_allowed is not (target == flow):
-                    yield f"the role of {flow} {verb(target == flow)} to invoke {target}{suffix}"
+        wanted = {
+            function_arn(target) + suffix: target == flow
+            for target in (*FLOWS, "x")
+            for suffix in ("", ":live")
+        }
+        yield from function(stack, flow).deviations("lambda:InvokeFunction", wanted)
 
 
 def own_log_only(stack: Template) -> Iterator[str]:
     """A function writes its own log."""
+    log = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/lambda/token-broker-prod-"
     for flow in FLOWS:
-        for target in FLOWS:
-            log = f"log-group:/aws/lambda/token-broker-prod-{target}:log-stream:x"
-            arn = f"arn:aws:logs:{REGION}:{ACCOUNT}:{log}"
-            is_allowed = may(stack, flow, "logs:PutLogEvents", arn)
-            if is_allowed is not (target == flow):
-                yield f"the role of {flow} {verb(target == flow)} the log of {target}"
+        wanted = {f"{log}{target}:log-stream:x": target == flow for target in FLOWS}
+        yield from function(stack, flow).deviations("logs:PutLogEvents", wanted)
 
 
 def functions_put_only_their_own_events(stack: Template) -> Iterator[str]:
     """A function puts events only on the stack's bus, with the broker's source."""
-    bus = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/"
-    for name, source, is_right in (
-        ("token-broker-prod", "token-broker", True),
-        ("token-broker-prod", "aws.secretsmanager", False),
-        ("default", "token-broker", False),
-    ):
+    default = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/default"
+    for source, wanted in {
+        "token-broker": {BUS_ARN: True, default: False},
+        "aws.secretsmanager": {BUS_ARN: False},
+    }.items():
         context = {"events:source": source}
-        if may(stack, "vntana", "events:PutEvents", bus + name, **context) is not is_right:
-            yield f"the role {verb(is_right)} events of {source} on {name}"
+        yield from function(stack, "vntana").deviations("events:PutEvents", wanted, **context)
 
 
 def trusted_by_lambda_only(stack: Template) -> Iterator[str]:

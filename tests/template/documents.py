@@ -12,7 +12,7 @@ Template: TypeAlias = dict[str, Any]
 ROOT = Path(__file__).parents[2]
 
 
-class Loader(yaml.SafeLoader):
+class Loader(yaml.CSafeLoader):
     """Reads `!Ref X` as `{"Ref": "X"}`, and the other tags likewise."""
 
 
@@ -39,5 +39,10 @@ def template() -> Template:
 @cache
 def load(name: str) -> Template:
     """Return a YAML file of the repository."""
-    document: Template = yaml.load((ROOT / name).read_text(), Loader)  # noqa: S506 (safe, plus tags)
+    return parsed((ROOT / name).read_text())
+
+
+def parsed(text: str) -> Template:
+    """Return the document in a YAML text."""
+    document: Template = yaml.load(text, Loader)  # noqa: S506 (safe, plus tags)
     return document

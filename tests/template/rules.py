@@ -1,18 +1,15 @@
 """A rule returns its findings in a stack; there are none in that of the template."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import cache
 from types import ModuleType
 from typing import TypeAlias
 
 from tests.template.documents import Template, template
 from tests.template.stacks import resolved
-from tests.template.tampering import Mutation
 
 Rule: TypeAlias = Callable[[Template], Iterator[str]]
-FaultyTemplates: TypeAlias = Mapping[Rule, Mapping[str, Mutation]]
-"""For each rule the templates that break it: what is wrong with one, and what makes it so."""
 
 
 def rules_of(module: ModuleType) -> list[Rule]:
@@ -25,15 +22,6 @@ def rules_of(module: ModuleType) -> list[Rule]:
         and list(inspect.signature(function).parameters) == ["stack"]
         and inspect.signature(function).return_annotation == Iterator[str]
     ]
-
-
-def findings(rule: Rule, mutation: Mutation | None = None) -> list[str]:
-    """Return the findings of *rule* in the template, changed by *mutation* if given."""
-    if mutation is None:
-        return list(rule(sound()))
-    source = template()
-    mutation(source)
-    return list(rule(deployed(source)))
 
 
 @cache

@@ -1,8 +1,8 @@
 """The subjects of the rules: each flow's function, its role, and its requests to AWS."""
 
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from tests.template.documents import Template
 from tests.template.iam import Ask, Statement, allows, many
@@ -63,9 +63,38 @@ def own_policy(stack: Template, flow: str) -> list[Statement]:
     return [each for document in attached + managed for each in document["Statement"]]
 
 
+class Subject(NamedTuple):
+    """Who asks AWS: the statements of its policies, and the context of its requests."""
+
+    name: str
+    statements: list[Statement]
+    context: Mapping[str, str]
+
+    def may(self, action: str, resource: str, **context: Any) -> bool:
+        """Say whether this subject may do *action* to *resource*."""
+        return allows(self.statements, Ask(action, resource, {**self.context, **spelt(context)}))
+
+    def deviations(self, action: str, wanted: Mapping[str, bool], **context: Any) -> Iterator[str]:
+        """Yield each resource for which *action* is not allowed or refused as *wanted*."""
+        for resource, is_right in wanted.items():
+            if self.may(action, resource, **context) is not is_right:
+                verb = "may not" if is_right else "may"
+                yield f"{self.name} {verb} {action} {resource} with {context}"
+
+
+def function(stack: Template, flow: str) -> Subject:
+    """Return the function of *flow*."""
+    return Subject(flow, own_policy(stack, flow), by_code(flow))
+
+
+def holder(stack: Template, policy: str) -> Subject:
+    """Return a principal that has a managed policy of the stack."""
+    return Subject(policy, granted(stack, policy), {})
+
+
 def may(stack: Template, flow: str, action: str, resource: str, **context: Any) -> bool:
     """Say whether the function of *flow* may do *action* to *resource*."""
-    return allows(own_policy(stack, flow), Ask(action, resource, by_code(flow) | spelt(context)))
+    return function(stack, flow).may(action, resource, **context)
 
 
 def opinions(stack: Template, flow: str, action: str, context: dict[str, str]) -> tuple[bool, bool]:

@@ -6,10 +6,11 @@ import shlex
 import time
 import tomllib
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import pytest
@@ -188,18 +189,48 @@ def test_a_stack_that_may_not_be_seen_is_an_error() -> None:
             account.stack("token-broker-new")
 
 
-def test_a_policy_that_was_never_made_is_attached_to_nobody() -> None:
-    """A failed creation lists it without an ARN."""
-    account = Account(boto3.session.Session("local", "local", region_name="eu-west-1"))
+def test_all_pages_of_resources_principals_and_files_are_read() -> None:
+    """AWS lists 100 resources, 100 principals and 1000 files at once.
+
+    A failed creation lists a policy without an ARN; it is attached to nobody.
+    """
+    session = boto3.session.Session("local", "local", region_name="eu-west-1")
+    account, s3 = Account(session), session.client("s3")
     unmade = {
         "LogicalResourceId": "CallVntana",
         "ResourceType": "AWS::IAM::ManagedPolicy",
         "ResourceStatus": "CREATE_FAILED",
         "LastUpdatedTimestamp": datetime.now(UTC),
     }
-    with Stubber(account._stacks) as cloudformation:
-        cloudformation.add_response("list_stack_resources", {"StackResourceSummaries": [unmade]})
-        assert list(account.attached("token-broker-new")) == []
+    made = unmade | {"PhysicalResourceId": "arn:aws:iam::aws:policy/p"}
+    sams = {"StackName": "s", "CreationTime": datetime.now(UTC), "StackStatus": "CREATE_COMPLETE"}
+    sams |= {"Outputs": [{"OutputKey": "SourceBucket", "OutputValue": "bucket"}]}
+    answers: dict[Any, list[tuple[str, dict[str, Any]]]] = {
+        account._stacks: [
+            ("list_stack_resources", {"StackResourceSummaries": [unmade], "NextToken": "2"}),
+            ("list_stack_resources", {"StackResourceSummaries": [made]}),
+            ("describe_stacks", {"Stacks": [sams]}),
+        ],
+        account._iam: [
+            ("list_entities_for_policy", {"IsTruncated": True, "Marker": "2"}),
+            ("list_entities_for_policy", {"PolicyRoles": [{"RoleName": "orders"}]}),
+        ],
+        s3: [
+            ("list_objects_v2", {"IsTruncated": True, "NextContinuationToken": "2"}),
+            ("list_objects_v2", {"Contents": [{"Key": "new/1"}]}),
+            ("delete_objects", {}),
+        ],
+    }
+    clients = SimpleNamespace(client={"cloudformation": account._stacks, "s3": s3}.__getitem__)
+    with ExitStack() as stack:
+        stubs = [stack.enter_context(Stubber(client)) for client in answers]
+        for stub in stubs:
+            for operation, response in answers[stub.client]:
+                stub.add_response(operation, response)
+        assert list(account.attached("token-broker-new")) == ["role orders has CallVntana"]
+        destroy.delete_files(cast("boto3.session.Session", clients), "new")
+        for stub in stubs:
+            stub.assert_no_pending_responses()
 
 
 def test_a_rollback_of_the_creation_deletes_the_table() -> None:

@@ -1,7 +1,10 @@
 """The deployment page, the workflows and the template agree."""
 
+import os
 import re
+import subprocess
 from itertools import zip_longest
+from pathlib import Path
 
 import pytest
 
@@ -75,3 +78,76 @@ def test_the_template_sets_exactly_the_variables_that_are_read() -> None:
     )
     named = {name for pair in read for name in pair if name}
     assert named == {name for name in VARIABLES if not name.startswith("POWERTOOLS_")}
+
+
+STUB = """\
+#!/bin/sh
+echo "${0##*/} $*${PIP_NO_INDEX:+ from $PIP_FIND_LINKS alone}" >> log
+test "$(wc -l < log)" -ne "$FAILS"
+"""
+"""A program that writes down how it is called, and fails if it is the call with this number."""
+
+PROGRAMS = ["coverage", "lint-imports", "mypy", "pytest", "python", "python3.13", "ruff", "sam"]
+READY = (".venv/.ready", *(f".tools/{name}/.ready" for name in ("sam", "dynalite", "aws4fetch")))
+SET = ["BIN=.", "SAM=./sam", "PYTHON313=./python3.13", "BUILD=build", "WHOLE=w", "WORKERS=3"]
+
+
+def made(folder: Path, target: str, fails: int = 0) -> tuple[bool, list[str]]:
+    """Return whether `make` succeeds, and its calls of other programs, which are replaced."""
+    (folder / "log").write_text("")
+    for name in PROGRAMS:
+        (folder / name).write_text(STUB)
+        (folder / name).chmod(0o700)
+    for name in ("ALayer", "BLayer", "CFunction", "DFunction"):
+        (folder / f"build/{name}").mkdir(parents=True, exist_ok=True)
+    ready = [word for name in READY for word in ("-o", name)]
+    result = subprocess.run(
+        ["make", "-f", ROOT / "Makefile", *ready, target, *SET],  # noqa: S607 (make is on PATH)
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "FAILS": str(fails)},
+        check=False,
+        capture_output=True,
+    )
+    calls = (folder / "log").read_text().replace(str(folder), "")
+    return result.returncode == 0, calls.splitlines()
+
+
+LOCKED = (
+    "python3.13 -m pip download --quiet --disable-pip-version-check --require-hashes --no-deps "
+    "--only-binary=:all: -r layers/requirements.lock --dest build-wheels"
+)
+COMPILED = (
+    "python3.13 -m compileall -q --invalidation-mode unchecked-hash -s build/{} -p {} build/{}"
+)
+BUILT = "sam build --build-dir build --parameter-overrides Architecture=arm64"
+STEPS = {
+    "deploy": [
+        "sam validate --lint",
+        LOCKED,
+        f"{LOCKED} --platform manylinux2014_aarch64",
+        f"{BUILT} from /build-wheels alone",
+        *(COMPILED.format(name, "/opt", name) for name in ("ALayer", "BLayer")),
+        *(COMPILED.format(name, "/var/task", name) for name in ("CFunction", "DFunction")),
+        "python -m token_broker_operations.deploy ./sam dev arm64 --guided",
+    ],
+    "destroy": ["python -m token_broker_operations.destroy dev --guided"],
+    "test": [
+        "ruff format --check .",
+        "ruff check .",
+        "mypy --num-workers auto",
+        "lint-imports --no-cache --no-logo",
+        "pytest -n auto --dist worksteal tests/unit --cov --cov-report=",
+        "coverage report --include=w --fail-under=100",
+        "pytest -n 3 --dist worksteal --ignore=tests/unit",
+    ],
+}
+
+
+@pytest.mark.parametrize("target", STEPS)
+def test_make_takes_each_step_and_ends_with_the_first_that_fails(
+    target: str, tmp_path: Path
+) -> None:
+    """Packages come by their hashes, SAM takes no others; nothing is deployed that is not built."""
+    assert made(tmp_path, target) == (True, STEPS[target])
+    for number in range(1, len(STEPS[target]) + 1):
+        assert made(tmp_path, target, number) == (False, STEPS[target][:number])

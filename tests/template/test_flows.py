@@ -5,11 +5,10 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-import yaml
 from openapi_spec_validator import validate
 
 from tests.template import access_rules, api_rules, resource_rules, subjects, team_rules
-from tests.template.documents import ROOT, Loader, Template
+from tests.template.documents import ROOT, Template, parsed
 from tests.template.rules import deployed, rules_of
 from token_broker_descriptors import TYPES, Descriptor, Field
 from token_broker_operations.__main__ import CLIENT, nested, written
@@ -27,9 +26,7 @@ RULES: tuple[ModuleType, ...] = (access_rules, api_rules, resource_rules, team_r
 
 def read(name: str) -> Template:
     """Return a file of the repository as it would be with one more flow."""
-    text = written(name, (ROOT / name).read_text(), MORE)
-    document: Template = yaml.load(text, Loader)  # noqa: S506 (safe, plus tags)
-    return document
+    return parsed(written(name, (ROOT / name).read_text(), MORE))
 
 
 def test_each_function_folder_has_a_flow() -> None:
@@ -48,8 +45,8 @@ def test_every_rule_holds_for_one_more_flow(monkeypatch: pytest.MonkeyPatch) -> 
     for name, resource in source["Resources"].items():
         if name.startswith("Team"):
             resource["Properties"]["TemplateURL"] = team
-    alarms = yaml.load(nested(MORE), Loader)  # noqa: S506 (safe, plus tags)
-    source["Resources"]["Operations"]["Properties"]["TemplateURL"] = json.dumps(alarms)
+    alarms = json.dumps(parsed(nested(MORE)))
+    source["Resources"]["Operations"]["Properties"]["TemplateURL"] = alarms
     stack = deployed(source)
     found = {rule.__name__: list(rule(stack)) for module in RULES for rule in rules_of(module)}
     assert {name: said for name, said in found.items() if said} == {}

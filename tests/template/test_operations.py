@@ -111,17 +111,6 @@ def metrics_of(alarm: dict[str, Any]) -> list[dict[str, Any]]:
     return [each["MetricStat"]["Metric"] for each in alarm["Metrics"] if "MetricStat" in each]
 
 
-def test_an_alarm_uses_one_metric() -> None:
-    """Except Lambda's metrics by function, and ratios, which have two."""
-    several = {name: len(metrics_of(alarm)) for name, alarm in ALARMS.items()}
-    shares = {name: 2 for name in ALARMS if name.endswith(("LongAlarm", "ShortAlarm"))}
-    composite = {name: 0 for name, alarm in ALARMS.items() if "AlarmRule" in alarm}
-    assert len(shares) == 2 * len(composite) == 2 * len(OBJECTIVES) * len(BURNS)
-    assert {name: count for name, count in several.items() if count != 1} == (
-        {"ThrottleAlarm": len(FLOWS)} | shares | composite
-    )
-
-
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=lambda objective: objective.name)
 def test_the_documented_objectives_are_those_of_the_alarms(objective: Objective) -> None:
     """With share, budget, burn rates and windows."""

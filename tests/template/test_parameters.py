@@ -208,28 +208,64 @@ def test_schedules_can_warm_and_check_connections(flow: str, parameter: str, eve
     assert cold["Properties"]["State"] == "DISABLED"
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "is_taken"),
-    [
-        ("CallerAccounts", "111122223333", True),
-        ("CallerAccounts", "*", False),
-        ("SecretsKeyArn", "arn:aws:kms:eu-west-1:111122223333:key/mrk-0a-1", True),
-        ("SecretsKeyArn", "arn:aws:kms:eu-west-1:111122223333:key/*", False),
-        ("SecretsKeyArn", "*", False),
-        ("Team1", "orders-eu", True),
-        ("Team1", "*", False),
-        ("Stage", "*", False),
-        ("WarmVntana", '[{"connection": "acme"}]', True),
-        ("WarmVntana", "acme", False),
-    ],
-)
-def test_a_parameter_for_a_policy_cannot_be_a_wildcard(
-    name: str, value: str, *, is_taken: bool
-) -> None:
-    """By its `AllowedPattern`."""
-    parameter = template()["Parameters"][name]
-    assert bool(re.fullmatch(parameter["AllowedPattern"], value)) is is_taken
-    assert re.fullmatch(parameter["AllowedPattern"], parameter["Default"])
+CALLS = (['[{"connection": "acme"}]', '{"connection": "acme"}', ""], ["acme", "[", "*"])
+SWITCH = (["enabled", "disabled"], ["", "true"])
+A_TEAM = (["orders-eu", "a" * 32, ""], ["*", "a" * 33, "2nd", "Orders", "a b"])
+TAKEN: dict[str, tuple[list[str], list[str]]] = {
+    "Stage": (["dev", "a" * 16], ["*", "a" * 17, "", "2nd", "Dev"]),
+    "Architecture": (["arm64", "x86_64"], ["", "arm"]),
+    "MemorySize": (["256", "3008"], ["255", "3009"]),
+    "Timeout": (["15", "28"], ["14", "29"]),
+    "LogLevel": (["DEBUG", "INFO", "WARNING", "ERROR"], ["", "CRITICAL"]),
+    "LogRetention": (["30", "365", "3653"], ["0", "7", "100"]),
+    "MemorySeconds": (["0", "300"], ["-1", "301"]),
+    "MemoryEntries": (["0", "1000000"], ["-1"]),
+    "LeaseSkewSeconds": (["5", "120"], ["4", "121"]),
+    "Release": (["1700000000", ""], ["170000000", "17000000000", "x"]),
+    "DeploymentType": (["AllAtOnce", "Linear10PercentEvery3Minutes"], ["", "Canary"]),
+    "ReservedConcurrency": (["-1", "0", "100"], ["-2"]),
+    "ProvisionedConcurrency": (["0", "100"], ["-1"]),
+    "SnapStart": SWITCH,
+    "Tracing": SWITCH,
+    "DeletionProtection": SWITCH,
+    "SecretsKeyArn": (
+        ["arn:aws:kms:eu-west-1:111122223333:key/mrk-0a-1", ""],
+        ["*", *(f"arn:aws:kms:eu-west-1:111122223333:{key}" for key in ("key/*", "alias/a"))],
+    ),
+    "ThrottlingRate": (["1"], ["0"]),
+    "ThrottlingBurst": (["1"], ["0"]),
+    "AccessLogs": (["with-account-role", "enabled", "disabled"], [""]),
+    "CallerAccounts": (["111122223333", ""], ["*", "11112222333", "1111222233334"]),
+    "TeamKeys": (["", "required"], ["enabled"]),
+    "TeamRate": (["1"], ["0"]),
+    "TeamBurst": (["1"], ["0"]),
+    **{f"Team{number}": A_TEAM for number in range(1, 7)},
+    **{f"Warm{flow.capitalize()}": CALLS for flow in FLOWS},
+    **{f"Check{flow.capitalize()}": CALLS for flow in CHECKED},
+}
+"""Values that CloudFormation takes for a parameter, and those that it refuses, at the bounds."""
+
+BOUNDS = ("AllowedPattern", "AllowedValues", "MinValue", "MaxValue")
+
+
+def test_each_parameter_takes_its_values_and_no_others() -> None:
+    """None for a policy can be a wildcard. Defaults are taken; the others have no bounds."""
+    parameters = template()["Parameters"]
+    assert {name for name, each in parameters.items() if each.keys() & {*BOUNDS}} == TAKEN.keys()
+    for name, (taken, refused) in TAKEN.items():
+        values = [str(parameters[name]["Default"]), *taken, *refused]
+        found = [value for value in values if is_taken(parameters[name], value)]
+        assert found == values[: len(taken) + 1], name
+
+
+def is_taken(parameter: Template, value: str) -> bool:
+    """Say whether CloudFormation takes *value* for *parameter*."""
+    number = float(value) if parameter["Type"] == "Number" else 0.0
+    return (
+        re.fullmatch(parameter.get("AllowedPattern", ".*"), value) is not None
+        and value in map(str, parameter.get("AllowedValues", [value]))
+        and parameter.get("MinValue", number) <= number <= parameter.get("MaxValue", number)
+    )
 
 
 @pytest.mark.parametrize(
@@ -274,23 +310,61 @@ def test_api_keys_for_teams_can_be_required() -> None:
         assert "Team2Stack" not in stack
 
 
+DOMAIN = {"DomainName": "a.b", "CertificateArn": "arn:c"}
+DECIDED: list[tuple[dict[str, str], set[str]]] = [
+    ({"Tracing": "enabled"}, {"Traced"}),
+    ({"SnapStart": "enabled"}, {"Snapped"}),
+    ({"ReservedConcurrency": "0"}, {"Reserved"}),
+    ({"ProvisionedConcurrency": "1"}, {"Provisioned"}),
+    ({"SubnetIds": "subnet-1"}, {"InVpc"}),
+    ({"VpcEndpointIds": ENDPOINT}, {"Private"}),
+    ({"CallerAccounts": "111122223333"}, {"ForOtherAccounts"}),
+    ({"DeletionProtection": "disabled"}, {"Protected"}),
+    ({"SecretsKeyArn": "arn:key"}, {"SecretsHaveAKey"}),
+    ({"AccessLogs": "enabled"}, {"MakesTheAccountRole"}),
+    ({"AccessLogs": "disabled"}, {"MakesTheAccountRole", "AccessLogged"}),
+    ({"WebAclArn": "arn:acl"}, {"Shielded"}),
+    (DOMAIN, {"Named"}),
+    ({"HostedZoneId": "Z"}, set()),
+    (DOMAIN | {"HostedZoneId": "Z"}, {"Named", "InRoute53"}),
+    ({"AlarmTopicArn": "arn:topic"}, {"Alarmed"}),
+    *(({f"Team{number}": "orders"}, {f"HasTeam{number}"}) for number in range(1, 7)),
+    *(({f"Warm{flow.capitalize()}": "[]"}, {f"Warms{flow.capitalize()}"}) for flow in FLOWS),
+    *(({f"Check{flow.capitalize()}": "[]"}, {f"Checks{flow.capitalize()}"}) for flow in CHECKED),
+]
+"""Parameters, and the conditions that they decide in another way than the defaults do."""
+
+
+def test_parameters_decide_their_conditions_and_no_others() -> None:
+    """Each condition of the template is decided by one of them."""
+    source = {name: part for name, part in template().items() if name != "Transform"}
+
+    def held(parameters: dict[str, str]) -> set[str]:
+        stack = Stack(source, parameters)
+        return {name for name in source["Conditions"] if stack.holds(name)}
+
+    assert held({}) == {"AccessLogged", "MakesTheAccountRole", "Protected"}
+    for parameters, conditions in DECIDED:
+        assert held(parameters) ^ held({}) == conditions, parameters
+    assert set().union(*(conditions for _, conditions in DECIDED)) == set(source["Conditions"])
+
+
 @pytest.mark.parametrize(
     ("parameters", "resources"),
     [
         ({"WebAclArn": "arn:acl"}, {"WebAclAssociation"}),
-        ({"DomainName": "a.b", "CertificateArn": "arn:c"}, {"Domain", "DomainMapping"}),
-        (
-            {"DomainName": "a.b", "CertificateArn": "arn:c", "HostedZoneId": "Z"},
-            {"Domain", "DomainMapping", "DomainRecord"},
-        ),
+        (DOMAIN, {"Domain", "DomainMapping"}),
+        (DOMAIN | {"HostedZoneId": "Z"}, {"Domain", "DomainMapping", "DomainRecord"}),
+        ({"AccessLogs": "enabled"}, {"ApiAccount", "ApiAccountRole"}),
+        ({"AccessLogs": "disabled"}, {"ApiAccount", "ApiAccountRole", "AccessLogGroup"}),
     ],
 )
-def test_an_option_adds_exactly_its_resources(
+def test_an_option_adds_or_removes_exactly_its_resources(
     parameters: dict[str, str], resources: set[str]
 ) -> None:
     """A domain requires TLS 1.2."""
     stack = with_(**parameters)
-    assert stack.keys() - with_().keys() == resources
+    assert stack.keys() ^ with_().keys() == resources
     for domain in of_type(stack, "ApiGateway::DomainName").values():
         assert domain["SecurityPolicy"] == "TLS_1_2"
 

@@ -2,52 +2,41 @@
 
 import pytest
 
-from tests.template import (
-    access_rules,
-    api_rules,
-    faulty_access,
-    faulty_api,
-    faulty_resources,
-    faulty_teams,
-    resource_rules,
-    team_rules,
-)
+from tests.template import access_rules, api_rules, resource_rules, team_rules
 from tests.template.documents import Template, template
-from tests.template.rules import Rule, findings, rules_of
+from tests.template.faults import FAULTY, Edit
+from tests.template.rules import Rule, deployed, rules_of, sound
 from tests.template.stacks import resolved
-from tests.template.tampering import Mutation
 
 RULES = [
     rule
     for module in (access_rules, api_rules, resource_rules, team_rules)
     for rule in rules_of(module)
 ]
-FAULTY = [
-    (rule, what, mutation)
-    for module in (faulty_access, faulty_api, faulty_resources, faulty_teams)
-    for rule, mutations in module.FAULTY.items()
-    for what, mutation in mutations.items()
-]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 def test_the_template_satisfies_each_rule(rule: Rule) -> None:
     """The rule is explained by its docstring."""
-    assert findings(rule) == []
+    assert list(rule(sound())) == []
 
 
 @pytest.mark.parametrize(
-    ("rule", "mutation"),
-    [pytest.param(rule, fault, id=f"{rule.__name__}: {what}") for rule, what, fault in FAULTY],
+    ("rule", "fault"),
+    [
+        pytest.param(rule, fault, id=f"{rule.__name__}: {what}")
+        for rule, faults in FAULTY.items()
+        for what, fault in faults.items()
+    ],
 )
-def test_a_template_that_breaks_a_rule_is_detected(rule: Rule, mutation: Mutation) -> None:
+def test_a_template_that_breaks_a_rule_is_detected(rule: Rule, fault: Edit) -> None:
     """The rule returns findings."""
-    assert findings(rule, mutation)
+    assert list(rule(deployed(fault.made())))
 
 
 def test_each_rule_has_a_template_that_breaks_it() -> None:
     """In `FAULTY`."""
-    assert set(RULES) == {rule for rule, _, _ in FAULTY}
+    assert set(RULES) == FAULTY.keys()
 
 
 ALWAYS = {"AlarmTopicArn": "arn:topic", "Team1": "orders", "TeamKeys": "required"}

@@ -1,11 +1,18 @@
 """The hit path: the source of a token, the start of a refresh, and stale tokens."""
 
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
-from tests.unit.memory_broker import NOW, MemoryBroker, around, raising, with_token
+from tests.unit.memory_broker import (
+    MEMORY_SECONDS,
+    NOW,
+    MemoryBroker,
+    around,
+    raising,
+    with_token,
+)
 from tests.unit.test_item import kinds_of
 from token_broker.cache import CachedToken
 from token_broker.errors import (
@@ -87,6 +94,19 @@ def test_an_uncertain_token_is_handed_out_from_neither_cache_nor_table() -> None
     assert call(broker) == ("exchange", False, 2)
 
 
+@pytest.mark.parametrize("left", [3580, 3579])
+def test_cache_and_table_serve_the_same_min_ttl(left: int) -> None:
+    """Even one so long that no token will meet it after the seconds that an exchange takes."""
+    sources = []
+    for where in ("memory", "table"):
+        broker = with_token()
+        if where == "table":
+            broker.restart()
+        broker.now = ENDS - left
+        sources.append(call(broker, min_ttl=left - 1)[0])
+    assert sources == ["memory", "table"]
+
+
 def test_a_min_ttl_above_the_lifetime_is_refused_before_an_exchange() -> None:
     broker = with_token()
     error = refusal(broker, min_ttl=3600)
@@ -143,6 +163,49 @@ def test_a_live_cached_token_is_handed_out_while_the_table_is_unavailable(
         assert call(broker, **request_) == ("memory", False, 1)
     else:
         assert type(refusal(broker, **request_)) is StoreUnavailable
+    assert broker.steps == ["login"]
+
+
+def test_a_due_token_costs_one_failed_call_while_the_table_is_unavailable() -> None:
+    """Each failed call takes seconds, which the caller waits: no refresh is claimed either."""
+    broker = with_token()
+    broker.now, failures = REFRESH, list[str]()
+
+    def broken(operation: str, *_: object) -> NoReturn:
+        failures.append(operation)
+        raise StoreUnavailable("the table cannot be reached", retry_after=1)
+
+    for operation in ("read_all", "claim_refresh"):
+        setattr(broker.aws.store, operation, partial(broken, operation))
+    assert call(broker) == ("memory", False, 1)
+    assert failures == ["read_all"]
+
+
+@pytest.mark.parametrize("is_deleted", [True, False])
+def test_a_cached_token_that_the_table_shows_as_dead_is_not_handed_out(is_deleted: bool) -> None:
+    """Another caller has reported it, or DELETE has dropped it; then Secrets Manager fails."""
+    broker = with_token(after=MEMORY_SECONDS)
+    if is_deleted:
+        broker.aws.store.forget(broker.item())
+    else:
+        broker.put(rejected=broker.item().fingerprint)
+    around(broker.aws.secrets, "current", raising(StoreUnavailable("throttled")))
+    assert type(refusal(broker)) is StoreUnavailable
+
+
+@pytest.mark.parametrize("is_same", [True, False])
+def test_a_token_that_kms_cannot_open_is_taken_from_the_cache_if_it_is_the_same(
+    is_same: bool,
+) -> None:
+    broker = with_token(after=MEMORY_SECONDS)
+    if not is_same:
+        broker.put(fingerprint="0123456789abcdef")
+    around(broker.aws.sealer, "open_token", raising(StoreUnavailable("KMS is throttled")))
+    if is_same:
+        assert call(broker) == ("table", False, 1)
+        assert call(broker) == ("memory", False, 1)
+    else:
+        assert type(refusal(broker)) is StoreUnavailable
     assert broker.steps == ["login"]
 
 

@@ -21,7 +21,7 @@ def held(variant: str = "-", connection: str = "vntana#acme") -> CachedToken:
 
 def put(cache: TokenCache, *each: CachedToken) -> None:
     for one in each:
-        cache.put(one.item.connection, one.item.variant, one)
+        cache.put(one.item.partition, one.item.variant, one)
 
 
 @pytest.mark.parametrize(
@@ -78,12 +78,12 @@ def test_a_key_is_held_by_one_thread_and_others_wait_until_their_timeout() -> No
 
     def want(key: str, seconds: float) -> None:
         try:
-            with flight.hold(key, seconds):
+            with flight.lock(key, seconds):
                 entered.append(key)
         except RefreshInProgress as error:
             refused.append(error)
 
-    with flight.hold("a", 0):
+    with flight.lock("a", 0):
         for key, seconds in (("a", 0.01), ("a", -5.0), ("b", 0.01)):
             thread = threading.Thread(target=want, args=(key, seconds))
             thread.start()
@@ -100,7 +100,7 @@ def test_a_key_is_held_by_one_thread_and_others_wait_until_their_timeout() -> No
 
 def test_a_key_is_free_again_after_an_error() -> None:
     flight = SingleFlight()
-    with pytest.raises(ValueError, match="exchange"), flight.hold("a", 0):
+    with pytest.raises(ValueError, match="exchange"), flight.lock("a", 0):
         raise ValueError("exchange")
-    with flight.hold("a", 0):
+    with flight.lock("a", 0):
         pass

@@ -91,10 +91,7 @@ def test_attributes_of_the_item_are_listed() -> None:
     listed = {
         name for row in table("docs/protocol.md", "attribute | meaning") for name in codes(row[0])
     }
-    groups = (item_codec.TOKEN, item_codec.COMPARED, item_codec.SUSPICION)
-    known = {*item_codec.NUMBERS, *item_codec.TEXTS, *(name for group in groups for name in group)}
-
-    assert listed == known | {"schema", "report_times", "failure", "ttl"}
+    assert listed == {*item_codec.OF_ITEM, "ttl"}
 
 
 def test_routes_are_listed() -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from token_broker import errors
 from token_broker.errors import BrokerError, CredentialRejected, UpstreamError
 
 CONTRACT = {
@@ -45,10 +44,14 @@ def test_each_error_has_a_unique_docstring_and_its_class_name_as_code() -> None:
     assert len({kind.__doc__ for kind in (BrokerError, *leaves())}) == len(leaves()) + 1
 
 
+@pytest.mark.parametrize("known", [{}, {"retry_after": 9}], ids=["plain", "until when"])
 @pytest.mark.parametrize("kind", [BrokerError, *leaves()], ids=lambda kind: kind.__name__)
-def test_a_problem_has_the_members_of_rfc_9457(kind: type[BrokerError]) -> None:
+def test_a_problem_has_the_members_of_rfc_9457(
+    kind: type[BrokerError], known: dict[str, Any]
+) -> None:
+    """An error is not retryable because it says when the broker asks the vendor again."""
     status, retryable, title = CONTRACT[kind.code]
-    error = kind("login: refused")
+    error = kind("login: refused", **known)
     assert error.problem() == {
         "type": f"urn:token-broker:{kind.code}",
         "title": title,
@@ -56,6 +59,7 @@ def test_a_problem_has_the_members_of_rfc_9457(kind: type[BrokerError]) -> None:
         "detail": "login: refused",
         "code": kind.code,
         "retryable": retryable,
+        **known,
     }
     assert error.problem()["retryable"] is retryable, "JSON's true or false"
     assert str(error) == "login: refused"
@@ -75,10 +79,8 @@ def test_a_rejection_is_certain_by_default() -> None:
     assert not CredentialRejected("why", is_certain=False).is_certain
 
 
-def test_the_docstring_and_the_page_list_all_errors() -> None:
+def test_the_page_lists_all_errors() -> None:
     """docs/errors.md: each with its status, and whether it is retryable."""
-    drawn = re.findall(r"[x+] (\w+) +(\d{3}) ", errors.__doc__ or "")
-    assert sorted(drawn) == sorted((kind.__name__, str(kind.status)) for kind in leaves())
     page = (Path(__file__).parents[2] / "docs/errors.md").read_text()
     listed = re.findall(r"(?m)^\| `(\w+)` \| (\d+) \| (yes|no) \|", page)
     assert sorted(listed) == sorted(

@@ -9,9 +9,14 @@ from tests.functions.world import CALLER, proxy_event
 from token_broker import events
 from token_broker.document import Document
 from token_broker.errors import InvalidRequest
+from token_broker.events import Origin
+from token_broker.rotation_events import rotation_command
 
 INVOKED = "arn:aws:lambda:eu-west-1:123456789012:function:token-broker:live"
 PREFIX = "token-broker/test/vntana/"
+BY_API = Origin("api", CALLER, "live")
+DIRECT = Origin("direct", "direct invocation of live", "live")
+BY_EVENT = Origin("event", "secret changed", "live")
 
 
 def refused(call: Any, *arguments: Any) -> str:
@@ -42,8 +47,8 @@ def http(**changes: Any) -> dict[str, Any]:
 )
 def test_each_route_has_its_action(method: str, rest: str, action: str) -> None:
     event = proxy_event("vntana", "acme", {"a": 1}, method=method, rest=rest)
-    command = events.http_command(event, "vntana")
-    assert (command.action, command.connection, command.caller) == (action, "acme", CALLER)
+    command = events.http_command(event, BY_API, "vntana")
+    assert (command.action, command.connection, command.origin) == (action, "acme", BY_API)
     assert command.body.seconds("a") == 1
     assert "acme" in repr(command)
     assert "body" not in repr(command)
@@ -54,28 +59,28 @@ def test_any_other_route_is_refused() -> None:
     resources += ["/v1/vntana/{connection}", "/token"]
     wrong: list[dict[str, Any]] = [{"resource": resource} for resource in (None, *resources)]
     for changes in (*wrong, {"httpMethod": "GET"}, {"httpMethod": None}):
-        detail = refused(events.http_command, http(**changes), "vntana")
+        detail = refused(events.http_command, http(**changes), BY_API, "vntana")
         assert detail == "path: there is no such route"
 
 
 @pytest.mark.parametrize("name", ["a", "0", "a-b", "a--", "a" * 63])
 def test_a_valid_connection_name_is_accepted(name: str) -> None:
     event = http(pathParameters={"connection": name})
-    assert events.http_command(event, "vntana").connection == name
-    assert events.direct_command({"connection": name}).connection == name
+    assert events.http_command(event, BY_API, "vntana").connection == name
+    assert events.direct_command({"connection": name}, DIRECT).connection == name
 
 
 @pytest.mark.parametrize("name", ["", "-a", "A", "a_b", "a/b", "a\n", "a" * 64, None, 7, "*"])
 def test_an_invalid_connection_name_is_refused(name: object) -> None:
     detail = "connection: must match [a-z0-9][a-z0-9-]{0,62}"
     event = http(pathParameters={"connection": name})
-    assert refused(events.http_command, event, "vntana") == detail
+    assert refused(events.http_command, event, BY_API, "vntana") == detail
     if isinstance(name, str) and name.strip():
-        assert refused(events.direct_command, {"connection": name}) == detail
+        assert refused(events.direct_command, {"connection": name}, DIRECT) == detail
     parameters: object
     for parameters in (None, [], {}):
         event = http(pathParameters=parameters)
-        assert refused(events.http_command, event, "vntana").startswith("connection: ")
+        assert refused(events.http_command, event, BY_API, "vntana").startswith("connection: ")
 
 
 def encoded(text: str) -> str:
@@ -96,10 +101,10 @@ NO_TEXT = "body: must be a text of at most 262144 characters"
     ],
 )
 def test_a_json_body_is_read_plain_or_base64_encoded(body: str, is_encoded: object) -> None:
-    command = events.http_command(http(body=body, isBase64Encoded=is_encoded), "vntana")
+    command = events.http_command(http(body=body, isBase64Encoded=is_encoded), BY_API, "vntana")
     assert command.body.seconds("min_ttl") == 9
     for empty in (None, ""):
-        events.http_command(http(body=empty), "vntana").body.finish()
+        events.http_command(http(body=empty), BY_API, "vntana").body.finish()
 
 
 @pytest.mark.parametrize(
@@ -116,7 +121,7 @@ def test_a_body_that_is_not_a_json_object_is_refused(
 ) -> None:
     """Base64 is read strictly, and what it encodes must be UTF-8."""
     event = http(body=body, isBase64Encoded=is_encoded)
-    assert refused(events.http_command, event, "vntana") == detail
+    assert refused(events.http_command, event, BY_API, "vntana") == detail
 
 
 # Who calls
@@ -125,24 +130,19 @@ def test_a_body_that_is_not_a_json_object_is_refused(
 def test_the_caller_of_an_http_event_is_its_signer() -> None:
     unsigned: tuple[object, ...] = ({"identity": {"userArn": None}}, {"identity": None}, {}, None)
     for context in ({"identity": {"userArn": CALLER}}, *unsigned):
-        event = http(requestContext=context)
-        assert events.is_http(event)
         caller = "unknown" if context in unsigned else CALLER
-        assert events.described(event, INVOKED)["caller"] == caller
+        event = http(requestContext=context)
+        assert events.origin_of(event, INVOKED) == Origin("api", caller, "live")
 
 
 def test_the_caller_of_a_direct_invocation_is_its_alias() -> None:
     """Unless it is an event of Secrets Manager."""
-
-    def caller(event: object, invoked: str = INVOKED) -> str:
-        return str(events.described(event, invoked)["caller"])
-
     call, secret = {"connection": "acme"}, {"source": "aws.secretsmanager"}
     for event in (call, None, secret, {"source": "aws.s3", "detail": {}}):
-        assert caller(event) == "direct invocation of live"
+        assert events.origin_of(event, INVOKED) == DIRECT
     for without_alias in (INVOKED.removesuffix(":live"), ""):
-        assert caller(call, without_alias) == "direct invocation"
-    assert caller(secret | {"detail": {}}) == "secret changed"
+        assert events.origin_of(call, without_alias) == Origin("direct", "direct invocation", "")
+    assert events.origin_of(secret | {"detail": {}}, INVOKED) == BY_EVENT
 
 
 TOKEN = {"action": "token", "connection": "acme"}
@@ -159,15 +159,17 @@ TOKEN = {"action": "token", "connection": "acme"}
         ({"connection": "acme", "action": "warm"}, TOKEN | {"action": "warm"}),
         ({"connection": "a b", "action": "x"}, {}),
         ({"connection": ["acme"], "action": ["token"]}, {}),
-        ({"source": "aws.secretsmanager", "detail": {}}, {"action": "rotate"}),
+        *(
+            ({"source": "aws.secretsmanager", "detail": {}} | extra, {"action": "rotate"})
+            for extra in ({}, TOKEN)
+        ),
     ],
 )
 def test_only_a_valid_action_and_a_valid_connection_are_logged(
     event: dict[str, Any], shown: dict[str, str]
 ) -> None:
-    found = events.described(event, INVOKED)
-    entrance = "api" if "resource" in event else "event" if "source" in event else "direct"
-    assert found == {"entrance": entrance, "caller": found["caller"]} | shown
+    origin = BY_API if "resource" in event else BY_EVENT if "source" in event else DIRECT
+    assert events.described(event, origin) == origin._asdict() | shown
 
 
 # Direct invocations
@@ -179,23 +181,21 @@ ACTIONS = "token, status, forget, hold, lift, check, verify, probe, renew, rotat
 def test_each_action_of_a_direct_payload_is_accepted() -> None:
     """The default is `token`; `warm` needs no connection."""
     for action in ACTIONS.split(", ")[:-1]:
-        command = events.direct_command({"connection": "acme", "action": action, "a": {}}, INVOKED)
-        assert (command.action, command.connection) == (action, "acme")
-        assert command.caller == "direct invocation of live"
+        command = events.direct_command({"connection": "acme", "action": action, "a": {}}, DIRECT)
+        assert (command.action, command.connection, command.origin) == (action, "acme", DIRECT)
         assert command.body.mapping("a") == {}
         command.body.finish()
-    assert events.direct_command({"connection": "acme"}).action == "token"
-    warming = events.direct_command({"action": "warm", "connection": "acme"})
+    assert events.direct_command({"connection": "acme"}, DIRECT).action == "token"
+    warming = events.direct_command({"action": "warm", "connection": "acme"}, DIRECT)
     assert (warming.action, warming.connection) == ("warm", "*")
-    assert warming.caller == "direct invocation"
     assert warming.body.text("connection") == "acme"
 
 
 def test_an_unknown_action_is_refused_with_the_list_of_actions() -> None:
     detail = f"action: must be one of {ACTIONS}"
-    assert refused(events.direct_command, {"connection": "acme", "action": "x"}) == detail
-    assert refused(events.direct_command, []) == "body: must be a JSON object"
-    assert refused(events.direct_command, {}) == "connection: is missing"
+    assert refused(events.direct_command, {"connection": "acme", "action": "x"}, DIRECT) == detail
+    assert refused(events.direct_command, [], DIRECT) == "body: must be a JSON object"
+    assert refused(events.direct_command, {}, DIRECT) == "connection: is missing"
 
 
 # Members of a body
@@ -253,8 +253,8 @@ ARN = f"arn:aws:secretsmanager:eu-west-1:123456789012:secret:{PREFIX}acme-AbCd12
 
 
 def rotation(event: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    command = events.rotation_command(event, PREFIX)
-    assert (command.action, command.caller) == ("rotate", "secret changed")
+    command = rotation_command(event, BY_EVENT, PREFIX)
+    assert (command.action, command.origin) == ("rotate", BY_EVENT)
     body = {name: events.formed(command.body, name) for name in ("version", "otherwise")}
     command.body.finish()
     return command.connection, {name: value for name, value in body.items() if value}

@@ -1,12 +1,14 @@
 """From an event to a response: the exact response, problem and audit line."""
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from tests.functions.world import CALLER, proxy_event
+from tests.unit.memory_aws import PREFIX
 from tests.unit.memory_broker import (
     INVOKED,
     NOW,
@@ -18,8 +20,11 @@ from tests.unit.memory_broker import (
 )
 from tests.unit.test_item import kinds_of
 from token_broker.aws import clients
+from token_broker.broker import Answer
 from token_broker.errors import BrokerError, TooManyRequests, UpstreamRefused
 from token_broker.handler import http_problem, http_response
+from token_broker.records import replace
+from token_broker.tokens import TokenRequest, Variant
 
 DIRECT = "direct invocation of live"
 
@@ -67,13 +72,30 @@ def test_each_hand_out_has_an_audit_line() -> None:
         "slow": False,
         "request_id": "r-1",
     }
-    by_exchange = {"source": "exchange", "entrance": "direct", "caller": DIRECT}
-    by_memory = {"source": "memory", "entrance": "api", "caller": CALLER}
+    by_exchange = {"source": "exchange", "entrance": "direct", "caller": DIRECT, "alias": "live"}
+    by_memory = {"source": "memory", "entrance": "api", "caller": CALLER, "alias": "live"}
     assert broker.telemetry.of("hand-out") == [
         of_item | by_exchange | {"milliseconds": 2000.1, "token_age": 2},
         of_item | by_memory | {"milliseconds": 0.0, "token_age": 9},
     ]
     assert broker.telemetry.of("cold start") == [{}]
+
+
+@pytest.mark.parametrize("milliseconds", [99.9, 100.0])
+@pytest.mark.parametrize("source", ["memory", "table", "exchange"])
+@pytest.mark.parametrize("is_hit", [True, False])
+def test_only_a_kept_token_counts_as_slow(milliseconds: float, source: str, is_hit: bool) -> None:
+    """From 100 ms on; not a token that was waited for, nor an old one after a failed exchange."""
+    broker = with_token()
+    answer = broker.service._broker.token("acme", TokenRequest(Variant("login")), 600.0)
+
+    def slowly(*_: object) -> Answer:
+        broker.monotonic += milliseconds / 1000
+        return replace(answer, source=source, is_hit=is_hit)
+
+    object.__setattr__(broker.service._broker, "token", slowly)
+    broker.call()
+    assert broker.telemetry.of("hand-out")[-1]["slow"] is (is_hit and milliseconds >= 100)
 
 
 def test_half_a_second_is_reserved_for_the_response() -> None:
@@ -111,16 +133,28 @@ def test_each_other_action_has_an_audit_line(payload: dict[str, Any], outcome: s
         broker.call(**payload)
     [line] = broker.telemetry.of("action")
     named = {"action": payload["action"], "connection": payload.get("connection", "acme")}
-    by = {"entrance": "direct", "caller": DIRECT, "request_id": "r-1"}
+    by = {"entrance": "direct", "caller": DIRECT, "alias": "live", "request_id": "r-1"}
     assert line == named | by | {"outcome": outcome, "milliseconds": 0.0}
 
 
-def test_the_audit_line_of_an_action_has_its_duration() -> None:
-    broker = with_token()
+@pytest.mark.parametrize(
+    ("line", "payload"),
+    [("action", {"action": "renew", "variant": "-"}), ("hand-out", {"force": True})],
+)
+def test_an_audit_line_has_the_duration_since_the_invocation_began(
+    line: str, payload: dict[str, Any]
+) -> None:
+    broker, context = with_token(), Context()
     broker.now = broker.item().refresh_at
     broker.vendor_seconds = 2.00006
-    broker.call(action="renew", variant="-")
-    assert broker.telemetry.of("action")[0]["milliseconds"] == 2000.1
+
+    def slow(left: Callable[[], int]) -> int:
+        broker.monotonic += 1.0
+        return left()
+
+    around(context, "get_remaining_time_in_millis", slow)
+    broker.service({"connection": "acme"} | payload, context)
+    assert broker.telemetry.of(line)[-1]["milliseconds"] == 3000.1
 
 
 def test_an_unexpected_exception_of_an_action_is_audited_as_internal() -> None:
@@ -141,7 +175,8 @@ def test_an_unexpected_exception_of_an_action_is_audited_as_internal() -> None:
 def test_a_failure_is_returned_and_logged() -> None:
     """With the vendor's message, if there is one."""
     broker = MemoryBroker()
-    call = {"action": "token", "connection": "acme", "entrance": "api", "caller": CALLER}
+    call = {"action": "token", "connection": "acme"}
+    call |= {"entrance": "api", "caller": CALLER, "alias": "live"}
     blocked = {"status": 400, "body": json.dumps({"message": "account is blocked"})}
     for fault, extra in (
         ({"status": 503}, {}),
@@ -198,6 +233,47 @@ def test_an_unreadable_event_is_an_invalid_request(event: Any, caller: str) -> N
     ((failure),) = broker.telemetry.of("failure")
     assert (failure["code"], failure["caller"]) == ("invalid_request", caller)
     assert broker.telemetry.defects == []
+
+
+ROTATION = {
+    "source": "aws.secretsmanager",
+    "detail-type": "Secret Label Updated",
+    "detail": {"labelUpdated": "AWSCURRENT", "name": f"{PREFIX}acme"},
+}
+HOLD = proxy_event("vendorlink", "acme", {"reason": "x"}, method="PUT", rest="/hold")
+
+
+@pytest.mark.parametrize("payload", [{}, {"connection": "acme"}, {"action": "warm", "calls": []}])
+@pytest.mark.parametrize("event", [proxy_event("vendorlink", "acme"), HOLD, ROTATION])
+def test_by_an_alias_other_than_live_every_event_is_a_direct_invocation(
+    event: dict[str, Any], payload: dict[str, Any]
+) -> None:
+    """A team cannot call in another name by an event in the form of the API's or EventBridge's."""
+    broker = MemoryBroker()
+    by_team = Context(invoked_function_arn=INVOKED.replace(":live", ":team-orders"))
+    with pytest.raises(Exception, match="invalid_request"):
+        broker.service(event | payload, by_team)
+    assert (broker.steps, broker.invoked, broker.announced) == ([], [], [])
+    [line] = broker.telemetry.of("failure")
+    by = {"entrance": "direct", "caller": "direct invocation of team-orders"}
+    assert line | by | {"alias": "team-orders"} == line
+
+
+@pytest.mark.parametrize(
+    ("qualifier", "alias"),
+    [(":live", "live"), ("", ""), (":7", "7"), (":$LATEST", "$LATEST")],
+)
+def test_each_audit_line_has_the_alias_that_was_invoked(qualifier: str, alias: str) -> None:
+    """Or the version. By these, the API's events and EventBridge's are accepted."""
+    broker = MemoryBroker()
+    invocation = Context(invoked_function_arn=INVOKED.replace(":live", qualifier))
+    nowhere = proxy_event("vendorlink", "acme", rest="/nowhere")
+    for event in (proxy_event("vendorlink", "acme"), HOLD, ROTATION, nowhere):
+        broker.service(event, invocation)
+    events = ("hand-out", "action", "failure")
+    lines = [line for event in events for line in broker.telemetry.of(event)]
+    assert [line["entrance"] for line in lines] == ["api", "api", "event", "api"]
+    assert {line["alias"] for line in lines} == {alias}
 
 
 def test_a_wrong_field_of_a_request_is_named() -> None:

@@ -6,7 +6,6 @@ import pytest
 
 from token_broker.item import Failure, Hold, Item
 from token_broker.item_codec import (
-    LARGEST,
     OF_POINTER,
     OF_TOKEN,
     SCHEMA,
@@ -26,6 +25,8 @@ TOKEN: dict[str, Any] = {
 POINTER: dict[str, Any] = {name: TOKEN[name] for name in OF_POINTER - {"target"}} | {
     "target": attribute("0" * 64)
 }
+
+LARGEST = 999_999_999_999
 
 
 def read(record: dict[str, Any]) -> Item:
@@ -57,7 +58,7 @@ def test_a_token_or_an_alias_without_an_attribute_is_corrupt() -> None:
 
 NUMBERS = ("generation", "fence", "issued_at", "expires_at", "refresh_at", "lease_until")
 NO_NUMBERS: list[Any] = [
-    *({"S": "1"}, {"N": "-1"}, {"N": "1.5"}, {"N": "1e9"}, {"N": "9" * 38}, {"N": ""}),
+    *({"S": "1"}, {"N": "-1"}, {"N": "1.5"}, {"N": "1e9"}, {"N": str(LARGEST + 1)}, {"N": ""}),
     *({"N": 1}, {"NULL": True}, {"N": "\u0661"}, "1", 1, {}),
 ]
 TEXTS = ("kind", "target", "fingerprint", "secret_version", "context", "lease_owner", "renewal")
@@ -65,7 +66,7 @@ NO_TEXTS: list[Any] = [{"N": "1"}, {"S": 1}, {"SS": ["a"]}, {"B": b"a"}, {"NULL"
 OTHERS: dict[str, list[Any]] = {
     "token": [{"S": "x"}, {"B": "x"}, {"NULL": True}],
     "schema": [attribute(SCHEMA + 1), {"S": "1"}, {"N": "99"}],
-    "report_times": [{"L": [{"S": "x"}]}, {"L": "x"}, {"M": {}}, {"N": "1"}],
+    "report_times": [{"L": [{"N": "1"}, {"S": "x"}]}, {"L": "x"}, {"M": {}}, {"N": "1"}],
     "rejected_versions": [{"L": [{"N": "1"}]}, {"SS": ["v"]}],
     "failure": [
         *({"S": "x"}, {"M": []}, {"M": {"code": {"N": "1"}}}, {"M": {"since": {"S": "1"}}}),
@@ -103,6 +104,7 @@ def test_a_failure_is_read_unchanged() -> None:
     for failure in (least, replace(least, **of_upstream)):
         assert read(TOKEN | {"failure": attribute(failure_of(failure))}).failure == failure
     assert read({"failure": attribute({"code": "x"})}).failure == Failure("x", "", 0, 1, 0)
+    assert read({"failure": attribute({"count": 2})}).failure is None
 
 
 def test_every_attribute_of_an_item_is_read() -> None:

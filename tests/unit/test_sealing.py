@@ -53,7 +53,7 @@ def test_an_opened_token_equals_the_sealed_one_without_its_handoff() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        pytest.param({"connection": "vntana#other"}, id="another connection"),
+        pytest.param({"partition": "vntana#other"}, id="another connection"),
         pytest.param({"variant": "b" * 64}, id="another variant"),
         pytest.param({"generation": 8}, id="a later generation"),
         pytest.param({"generation": 6}, id="an earlier generation"),
@@ -101,6 +101,15 @@ def test_a_sealed_text_that_is_too_large_or_not_a_token_does_not_open() -> None:
         item = holding(aws, clear)
         assert aws.sealer.open_token(item) is None
         assert aws.sealer.open_variant(item) is None
+
+
+@pytest.mark.parametrize(("size", "opened"), [(0, 0), (1, 1), (6144, 1), (6145, 0)])
+def test_kms_is_asked_only_for_what_it_may_have_sealed(size: int, opened: int) -> None:
+    """https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html: 6,144 bytes at most."""
+    aws = MemoryAws()
+    item = replace(holding(aws, b"{}"), token=b"x" * size)
+    assert aws.sealer.open_token(item) is None
+    assert aws.kms.opened == opened
 
 
 def test_a_clear_attribute_that_differs_from_the_sealed_one_is_refused() -> None:

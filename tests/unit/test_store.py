@@ -25,7 +25,7 @@ NOW = 1_900_000_000
 FIFTEEN_DAYS = 15 * 24 * 60 * 60
 PLACE = ("vntana#acme", "-")
 OTHER_PLACE = ("vntana#acme", "a" * 64)
-MOST_VERSIONS = 8
+MAX_VERSIONS = 8
 
 Record = dict[str, Any]
 """An item as plain values by the names of its attributes."""
@@ -81,7 +81,7 @@ PARTS: list[Record] = [
     {"failure": OLD_FAILURE},
     {"failure": REJECTION, "rejected_versions": ["v0"]},
     {"rejected_versions": ["v0"]},
-    {"rejected_versions": [f"old-{number}" for number in range(MOST_VERSIONS)]},
+    {"rejected_versions": [f"old-{number}" for number in range(MAX_VERSIONS)]},
     {"accepted_version": "v0"},
     {"accepted_version": "v1"},
     {"latched_version": "v0", "latched_at": NOW - 90},
@@ -211,7 +211,7 @@ def latched(record: Record, *ended: str) -> Record:
     return without(record, "ttl", *SUSPICION, *proven, *ended) | {
         "schema": 1,
         "failure": REFUSED_KEPT,
-        "rejected_versions": [*versions, "v1"][-MOST_VERSIONS:],
+        "rejected_versions": [*versions, "v1"][-MAX_VERSIONS:],
         "latched_version": "v1",
         "latched_at": REFUSED_KEPT["since"],
     }
@@ -517,6 +517,24 @@ def test_a_write_respects_a_hold_that_was_changed_meanwhile(
     desk.put(record | now)
     desk.do(WRITES[name])
     assert desk.record == WRITES[name].model(record | now)
+
+
+def test_a_write_is_not_done_if_the_lease_was_lost_after_the_hold_changed() -> None:
+    """The hold alone is a reason to write once more."""
+    record = fits("commit", BASE | TOKEN)
+    desk = Desk(record)
+    changes = iter(({}, HOLD, HOLD | {"lease_owner": "another"}))
+    now = record
+
+    def meanwhile() -> None:
+        nonlocal now
+        now = record | next(changes)
+        desk.put(now)
+
+    meanwhile()
+    desk.aws.dynamodb.before_write = meanwhile
+    assert desk.do(WRITES["commit"]) is None
+    assert (desk.record, desk.aws.dynamodb.writes) == (now, 2)
 
 
 @every_write

@@ -51,6 +51,11 @@ DESCRIPTOR = Descriptor(
             },
         },
     ),
-    refusal_codes={"BAD_CREDENTIALS": False, "FORBIDDEN": True, "UNAUTHORIZED": False},
+    refusal_codes={
+        "BAD_CREDENTIALS": False,
+        "FORBIDDEN": True,
+        "TOKEN_NOT_FOUND": False,
+        "UNAUTHORIZED": False,
+    },
     token_names={"workspace": "workspace {:.8}", "organization": "organization {:.8}"},
 )

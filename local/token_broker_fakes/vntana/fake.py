@@ -28,7 +28,7 @@ from token_broker_fakes.vntana.modes import VntanaModes
 from token_broker_fakes.vntana.platform import Platform
 from token_broker_fakes.vntana.responses import accepted, refused
 from token_broker_fakes.vntana.sessions import Session, Sessions
-from token_broker_fakes.wire import Answer, Call, Data
+from token_broker_fakes.wire import Answer, Call, Data, without
 
 REFRESH = "/v1/auth/refresh-token"
 REFRESH_METHODS = {"POST": ("POST",), "GET": ("GET",), "either": ("POST", "GET")}
@@ -149,9 +149,10 @@ class FakeVntana(Fake[VntanaModes]):
         return refused(self.modes, 404, "HANDLER_NOT_FOUND").answer
 
     def without_token(self, answer: Answer) -> Answer:
-        """Return *answer* without its token header."""
+        """Return *answer* without its token, in the header and wherever a mode puts it."""
         headers = {k: v for k, v in answer.headers.items() if k.lower() != "x-auth-token"}
-        return Answer(answer.status, headers, answer.content, answer.led_to)
+        places = (("response", "token"), ("response", "session", "accessToken"))
+        return without(replace(answer, headers=headers), *places)
 
     def revoke(self, token: str | None = None) -> int:
         """Revoke *token*, or all tokens; return how many of them were live."""

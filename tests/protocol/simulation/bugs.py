@@ -5,7 +5,7 @@ from typing import Any
 from tests.protocol.simulation import fleet
 from tests.protocol.simulation.clients import DynamoDB
 from tests.protocol.simulation.planting import Bugs, Write
-from token_broker import aliases, check, conditional_writes, decisions, store
+from token_broker import aliases, check, conditional_writes, decisions, maintenance, store
 from token_broker.aliases import Look
 from token_broker.broker import Answer, Broker
 from token_broker.cache import CachedToken
@@ -14,8 +14,7 @@ from token_broker.dependencies import Dependencies
 from token_broker.exchange import Request, Response
 from token_broker.flows.editor import credentials as editor
 from token_broker.flows.vntana import credentials as vntana
-from token_broker.item import LATCHES, Item
-from token_broker.maintenance import Maintenance
+from token_broker.item import CREDENTIAL_REJECTED, Item
 from token_broker.records import replace
 from token_broker.refresh import credential_gate, invocation, resolver
 from token_broker.refresh.attempt import ExchangeAttempt
@@ -89,7 +88,7 @@ BUGS.add("no-skew", "a lease allows for other clocks", (fleet, "SKEW", 0), near=
 def unbounded(self: ExchangeAttempt, request: Request) -> Response:
     if request.proves_credentials:
         self._is_proven = True
-        self._gate.admit(self._outcome.lease, self._invocation.secret().version)
+        self._gate.admit(self._outcome.item, self._invocation.secret().version)
     self._has_sent = True
     self._invocation.record_sent(request)
     return self._deps.send(request, 60.0)
@@ -117,7 +116,7 @@ def renewal_unmarked(write: Write) -> None:
 @BUGS.around(ExchangeAttempt, "__init__", "a marked renewal token is never sent again", near=58)
 def renewal_resent(original: Any, self: ExchangeAttempt, *arguments: Any, **named: Any) -> None:
     original(self, *arguments, **named)
-    self._may_renew = named["found"].renewal in ("ready", "in_use")
+    self._may_renew = named["before"].renewal in ("ready", "in_use")
 
 
 @BUGS.instead_of(Refresher, "_report", "only the current token can be reported", near=187)
@@ -137,7 +136,7 @@ def memory_first(
     now = self.deps.clock.now()
     held = self.deps.cache.get(self.deps.partition(connection), request.variant.key, now)
     if held and held.item.is_live(now, request.min_ttl):
-        return self._hand_out(connection, request, held, "memory")
+        return self._answer(held, "memory")
     return original(self, connection, request, deadline)
 
 
@@ -190,9 +189,9 @@ def latch_left(write: Write) -> None:
 
 
 @BUGS.instead_of(Item, "is_latched", "a latch is for a version of the secret")
-def latch_for_ever(self: Item, _version: str | None) -> bool:
+def latch_for_ever(self: Item, _version: str) -> bool:
     return bool(self.rejected_versions) or (
-        self.failure is not None and self.failure.code == LATCHES
+        self.failure is not None and self.failure.code == CREDENTIAL_REJECTED
     )
 
 
@@ -204,9 +203,9 @@ def last_rejection_only(_versions: tuple[str, ...], version: str) -> tuple[str, 
 BUGS.add("no-gate", "one holder tries an unproven version", (CredentialGate, "admit", nothing))
 
 
-@BUGS.around(ExchangeAttempt, "_run", "only a login proves a version", near=215)
+@BUGS.around(ExchangeAttempt, "_converse", "only a login proves a version", near=215)
 def proven_by_nothing(original: Any, self: ExchangeAttempt) -> Any:
-    self._gate.admit(self._outcome.lease, self._invocation.secret().version)
+    self._gate.admit(self._outcome.item, self._invocation.secret().version)
     return original(self)
 
 
@@ -238,7 +237,7 @@ BUGS.add(
     near=21,
 )
 BUGS.add("no-backoff", "a failure has a back-off", (decisions, "backoff_seconds", zero), near=37)
-BUGS.add("rotation-quiet", "an event refreshes all variants", (Maintenance, "_start", zero))
+BUGS.add("rotation-quiet", "an event refreshes all variants", (maintenance, "_start", zero))
 
 
 # What operators do: DELETE, holds, pins
@@ -247,7 +246,7 @@ BUGS.add("rotation-quiet", "an event refreshes all variants", (Maintenance, "_st
 @BUGS.instead_of(Store, "forget", "forgetting keeps the fence", near=48)
 def item_deleted(self: Store, item: Item) -> None:
     client: Any = self._client()
-    key = {"connection": {"S": item.connection}, "variant": {"S": item.variant}}
+    key = {"connection": {"S": item.partition}, "variant": {"S": item.variant}}
     client.delete_item(TableName="table", Key=key)
 
 
@@ -283,7 +282,7 @@ BUGS.add(
 BUGS.add(
     "pin-unrotated",
     "a rotation drops tokens that are pinned now",
-    (Maintenance, "_may_be_pinned_away", no),
+    (maintenance, "_may_be_pinned_away", no),
     near=132,
 )
 BUGS.add(
@@ -311,7 +310,7 @@ def check_unreported(record: Any, **changes: Any) -> Any:
     return replace(record, **{n: v for n, v in changes.items() if n != "rejected"})
 
 
-@BUGS.around(Check, "_credentials", "a token is checked where it was made", near=39)
+@BUGS.around(Check, "_secret", "a token is checked where it was made", near=39)
 def check_elsewhere(original: Any, self: Check, _version: str | None) -> Any:
     return original(self, self._deps.secrets.current(self._connection).version)
 

@@ -29,8 +29,8 @@ def never_taken_over(self: Item, _now: int) -> bool:
 
 
 @GUARD_BUGS.around(Outcome, "__init__", "a takeover without a request stores the doubt")
-def doubt_not_put_back(original: Any, self: Outcome, *arguments: Any) -> None:
-    original(self, *arguments)
+def doubt_not_put_back(original: Any, self: Outcome, *arguments: Any, **named: Any) -> None:
+    original(self, *arguments, **named)
     self._was_uncertain = False
 
 
@@ -124,7 +124,9 @@ def own_organization(
     original: Any, self: Refresher, variant: Any, own: Item, requirement: Any
 ) -> Any:
     if variant.kind == "organization" and self._invocation.is_nested:
-        return self._run(variant, own, own)
+        bare = {"before": own, "item": own}
+        attempt = ExchangeAttempt(self._invocation, self._gate, self.token_of, variant, **bare)
+        return attempt.run()
     return original(self, variant, own, requirement)
 
 
@@ -146,7 +148,7 @@ def one_item(original: Any, self: Broker, connection: str, request: Any, deadlin
     held = next(iter(self.deps.cache._tokens.values()), None)
     now = self.deps.clock.now()
     if held and not (request.rejected or request.force) and held.item.is_live(now, 60):
-        return self._hand_out(connection, request, held, "memory")
+        return self._answer(held, "memory")
     return original(self, connection, request, deadline)
 
 

@@ -7,7 +7,7 @@ from tests.protocol.simulation.history import History, Update, text
 from tests.protocol.simulation.invocations import Invocation, Sent
 from tests.subjects import asides
 from token_broker.exchange import Response
-from token_broker.item import LATCHES
+from token_broker.item import CREDENTIAL_REJECTED
 
 ROLES_SECONDS = 360
 """Seconds until an exchange uses a changed role: five minutes, plus its duration and the skew."""
@@ -65,7 +65,7 @@ def check_versions(history: History, update: Update) -> None:
     if accepted and not history.credential_of(accepted).was_accepted:
         history.violate("I11", f"{name}: stores {accepted} as accepted, untried")
     failure = after.get("failure", {}).get("M", {}) if update.is_new("failure") else {}
-    if failure and failure["code"]["S"] == LATCHES:
+    if failure and failure["code"]["S"] == CREDENTIAL_REJECTED:
         version = text(failure, "secret_version") or ""
         if version and not was_rejected(history, version):
             history.violate("I11", f"{name}: stores a rejection of {version} without a login")

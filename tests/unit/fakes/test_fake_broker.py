@@ -108,10 +108,10 @@ def test_refused_requests_of_another_test_are_dropped(
     """Its vendor may have had the same address."""
     place = ("GET", "http://127.0.0.1:1/v1/products")
     refusal = refusals.Refusal("vntana", "key", "0" * 16, place, b"")
-    refusals.shared().add(refusal)
-    assert refusals.shared().has(refusal)
+    refusals.SHARED.add(refusal)
+    assert refusals.SHARED.has(refusal)
     over(fake_secrets, monkeypatch)[1].close()
-    assert not refusals.shared().has(refusal)
+    assert not refusals.SHARED.has(refusal)
 
 
 PLUGIN = "token_broker_fakes.pytest_plugin"
@@ -123,7 +123,7 @@ for name in ("moto", "flask", "httpx", "anyio", "typer", "rich", "hypothesis"):
 TEST = """
 import os
 from token_broker_client import Broker
-from token_broker_client.cache import shared
+from token_broker_client.cache import SHARED
 
 broker = Broker.from_url("https://abc.execute-api.eu-west-1.amazonaws.com/prod")
 
@@ -135,7 +135,7 @@ test_two = test_one
 
 def test_nothing_is_left():
     assert "TOKEN_BROKER_URL" not in os.environ
-    assert len(shared()) == 0
+    assert len(SHARED) == 0
 """
 
 

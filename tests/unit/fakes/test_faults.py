@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.subjects import FLOWS, Talk, proof, talk, wrong_login
+from tests.subjects import FLOWS, Talk, proof, wrong_login
 from tests.unit.fakes import vntana_client
 from tests.unit.fakes.entrances import Ask, ByHttp, by_call
 from token_broker.errors import CredentialRejected, UpstreamError, UpstreamUnavailable
@@ -94,14 +94,29 @@ def test_the_faults_truncate_and_flood_change_the_body(visitor: vntana_client.Cl
     assert answer.json()["success"]
 
 
+WHOLE = "a whole number"
+"""What describes the choices of a mode that is no list of words."""
+
+
 @pytest.mark.parametrize("flow", FLOWS)
 def test_the_fault_no_token_removes_the_token_from_a_success(flow: str) -> None:
-    """An error response stays as it is."""
-    making = {"kind": "no_token", "step": talk(flow).log[-1][0].step}
-    assert isinstance(Talk(flow, fault=making).error, UpstreamError)
+    """Where any mode puts it. Another answer stays as it is, an error or no object."""
+    described = registry.new(flow).modes.describe().items()
+    choices = [(name, each["choices"]) for name, each in described]
+    for mode in [{name: value} for name, known in choices if known != WHOLE for value in known]:
+        whole = Talk(flow, modes=mode)
+        if whole.error is None:
+            fault = {"kind": "no_token", "step": whole.log[-1][0].step, "times": None}
+            assert isinstance(Talk(flow, modes=mode, fault=fault).error, UpstreamError), mode
     fault = {"kind": "no_token", "step": proof(flow).step}
     refused = Talk(flow, fault=fault, changes=wrong_login(flow))
     assert isinstance(refused.error, CredentialRejected)
+    fake = registry.new(flow)
+    for body in ("", "null", "[]", "3", "[" * 9_999, '{"a": 1}'):
+        fake.fail("answer", status=200, headers={"X-A": "1"}, body=body)
+        fake.fail("no_token")
+        answer = fake(Request("GET", "https://vendor/", "test"))
+        assert (answer.content.decode(), answer.headers) == (body, {"x-a": "1"})
 
 
 @pytest.mark.parametrize(

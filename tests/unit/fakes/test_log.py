@@ -73,7 +73,7 @@ def test_no_token_or_password_in_a_repr(ask: Ask) -> None:
     assert "pass" not in shown
 
 
-@pytest.mark.parametrize("scheme", ["Basic", "basic"])
+@pytest.mark.parametrize("scheme", ["Basic", "basic", "BASIC "])
 def test_basic_credentials_are_masked(ask: Ask, scheme: str) -> None:
     """For every vendor, also if it does not use them."""
     visitor = vntana_client.client(ask)

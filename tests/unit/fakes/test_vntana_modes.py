@@ -27,8 +27,15 @@ def outcome_of(response: Response) -> tuple[int, object]:
 
 
 def places(one: Client) -> list[str]:
-    """Return where the token of a login is."""
-    answer = one.login()
+    """Return where the token of a login is; the fault `no_token` leaves it out of each."""
+    found = token_places(one, one.login())
+    one.fake.fail("no_token")
+    assert token_places(one, one.login()) == []
+    return found
+
+
+def token_places(one: Client, answer: Response) -> list[str]:
+    """Return where a token is in *answer*."""
     body = answer.json()["response"]
     tokens = {
         "header": answer.headers.get("x-auth-token"),

@@ -68,13 +68,6 @@ def space(one: Client) -> str:
 
 
 REFUSALS: dict[str, tuple[Callable[[Client], Response], str]] = {
-    "a login token lists no workspaces": (
-        lambda one: one.call("GET", "/v1/clients/client-organizations", one.login_token()),
-        "FORBIDDEN",
-    ),
-    "nor is it used": (lambda one: one.current(one.login_token()), "FORBIDDEN"),
-    "nor enters a workspace": (lambda one: one.workspace(one.login_token()), "FORBIDDEN"),
-    "an organization's enters none": (lambda one: one.enter(one.organization_token()), "FORBIDDEN"),
     "a slug is no uuid": (lambda one: one.enter(one.login_token(), "acme"), "FORBIDDEN"),
     "no organization": (lambda one: into(one, one.login_token()), "MISSING_ORGANIZATION_UUID"),
     "a workspace's organization is named": (
@@ -103,9 +96,45 @@ def test_invalid_requests_are_refused_with_their_code(
     assert refusal(act(client(ask))) == (403, [code])
 
 
-def test_a_token_of_the_wrong_scope_gets_403(ask: Ask) -> None:
+TOKENS: dict[str, Callable[[Client], str]] = {
+    "login": Client.login_token,
+    "organization": Client.organization_token,
+    "workspace": lambda one: token_in(one.workspace(one.organization_token())),
+    "unknown": lambda _: "unknown",
+}
+ACCEPTED: dict[str, tuple[Callable[[Client, str], Response], set[str]]] = {
+    "enters an organization": (Client.enter, {"login"}),
+    "enters a workspace": (Client.workspace, {"organization"}),
+    "is used": (Client.current, {"organization", "workspace"}),
+    "lists organizations": (
+        lambda one, token: one.call("GET", "/v1/organizations", token),
+        {"login", "organization"},
+    ),
+    "lists workspaces": (
+        lambda one, token: one.call("GET", "/v1/clients/client-organizations", token),
+        {"organization"},
+    ),
+    "gets data": (
+        lambda one, token: one.call("GET", "/v1/data", token),
+        {"organization", "workspace"},
+    ),
+    "logs out": (
+        lambda one, token: one.call("POST", "/v1/auth/logout", token),
+        {"login", "organization", "workspace"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("act", "scopes"), ACCEPTED.values(), ids=ACCEPTED)
+@pytest.mark.parametrize("scope", TOKENS)
+def test_a_request_takes_tokens_of_its_scopes_only(
+    ask: Ask, act: Callable[[Client, str], Response], scopes: set[str], scope: str
+) -> None:
+    """A live token of another scope gets a 403, whatever a dead one gets."""
     visitor = client(ask, dead_token="401")
-    assert refusal(visitor.current(visitor.login_token())) == (403, ["FORBIDDEN"])
+    visitor.fake.data["GET", "/v1/data"] = {}
+    status = 200 if scope in scopes else 401 if scope == "unknown" else 403
+    assert act(visitor, TOKENS[scope](visitor)).status == status
 
 
 def test_the_log_masks_a_key_under_both_names(ask: Ask) -> None:

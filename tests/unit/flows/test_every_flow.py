@@ -5,6 +5,7 @@ import os
 import random
 import re
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -25,7 +26,6 @@ from tests.subjects import (
     callers_tokens,
     canaries,
     members,
-    proof,
     questions,
     renewal_step,
     talk,
@@ -33,6 +33,7 @@ from tests.subjects import (
 )
 from token_broker.document import Document
 from token_broker.errors import (
+    BrokerError,
     CredentialRejected,
     InvalidRequest,
     NotConfigured,
@@ -226,14 +227,33 @@ def test_tokens_end_at_the_vendor_when_the_flow_says(flow: str, modes: dict[str,
 
 
 @EACH
-def test_an_outage_is_not_a_rejection(flow: str) -> None:
-    """At each step: neither 429 or 5xx, nor an HTML page."""
-    for step in {request.step for request, _ in talk(flow).log}:
-        for status in (429, 500, 503):
-            error = Talk(flow, fault={"kind": "status", "step": step, "status": status}).error
-            assert isinstance(error, UpstreamUnavailable), step
-    error = Talk(flow, fault={"kind": "html", "step": proof(flow).step, "status": 403}).error
-    assert isinstance(error, UpstreamContractChanged)
+@pytest.mark.parametrize(
+    ("kind", "statuses", "expected"),
+    [
+        ("status", (429, 500, 503), UpstreamUnavailable),
+        ("html", (429, 500, 503), UpstreamUnavailable),
+        ("html", (200, 401, 403), UpstreamContractChanged),
+    ],
+)
+def test_neither_an_outage_nor_a_page_is_a_rejection(
+    flow: str, kind: str, statuses: tuple[int, ...], expected: type[BrokerError]
+) -> None:
+    """At each step, and of a check. The page of an outage is an outage."""
+    found, steps = talk(flow), {request.step for request, _ in talk(flow).log}
+    for step, status in product(steps, statuses):
+        error = Talk(flow, fault={"kind": kind, "step": step, "status": status}).error
+        assert type(error) is expected, (step, status)
+    for status in statuses if found.vendor.check else ():
+        with pytest.raises(expected):
+            checked(flow, Response(status, {}, b"<html>" if kind == "html" else b""))
+
+
+def checked(flow: str, answer: Response) -> bool:
+    """Say what a check makes of the vendor's *answer*: whether it takes the token."""
+    found = talk(flow)
+    assert found.vendor.check
+    credentials = found.vendor.parse(found.secret)
+    return run(found.vendor.check(credentials, found.tokens[-1]), lambda _: answer)
 
 
 @EACH

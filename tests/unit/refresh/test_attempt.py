@@ -16,6 +16,7 @@ from tests.unit.memory_broker import NOW, SKEW, MemoryBroker, around, raising, w
 from tests.unit.test_store import Record, plain
 from token_broker.errors import (
     BrokerError,
+    CredentialRejected,
     InvalidRequest,
     NotConfigured,
     StoreUnavailable,
@@ -199,19 +200,33 @@ def test_a_renewal_extends_the_session_and_its_token_is_cached() -> None:
     assert (answer["source"], answer["generation"]) == ("memory", 2)
 
 
-@pytest.mark.parametrize("is_sent", [False, True])
-def test_an_error_without_a_response_does_not_quote_an_earlier_response(is_sent: bool) -> None:
+SUSPECT = {"suspect_version": "v1", "suspect_at": NOW + 60}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "gate", "error", "reason"),
+    [
+        (0.0, {}, UpstreamUnavailable, "login: no answer (drop)"),
+        (25.2, {}, UpstreamUnavailable, "login: no time was left to send it"),
+        (0.0, SUSPECT, CredentialRejected, "this version of the secret worked before"),
+    ],
+    ids=["no answer", "no time", "not admitted"],
+)
+def test_an_error_without_a_response_does_not_quote_an_earlier_response(
+    seconds: float, gate: dict[str, Any], error: type[BrokerError], reason: str
+) -> None:
     """The vendor has answered the extension; of the login there is no response."""
     broker = with_token(after=100)
     words = '{"message": "of the extension"}'
     broker.fake.fail("answer", step="extend", status=400, body=words)
     broker.fake.fail("drop", step="login")
-    broker.vendor_seconds = 0.0 if is_sent else 25.2
-    with pytest.raises(UpstreamUnavailable) as raised:
+    broker.vendor_seconds = seconds
+    broker.put(**gate)
+    with pytest.raises(error) as raised:
         refresher(broker).obtain(LOGIN, Requirement(force=True))
-    reason = "no answer (drop)" if is_sent else "no time was left to send it"
-    assert (raised.value.detail, raised.value.upstream_message) == (f"login: {reason}", None)
-    assert broker.steps == ["login", "extend", *["login"] * is_sent]
+    assert raised.value.detail.startswith(reason)
+    assert (raised.value.upstream_status, raised.value.upstream_message) == (None, None)
+    assert broker.steps == ["login", "extend", *["login"] * ("(drop)" in reason)]
 
 
 def test_a_renewal_token_of_another_secret_version_is_not_used() -> None:
@@ -376,6 +391,7 @@ def test_the_previous_version_is_used_for_a_day_after_a_rotation(age: int, bridg
     kept = broker.item()
     assert (kept.secret_version, kept.rejected_versions) == ("v1", ("v2",))
     assert kept.latched_version == "v2"
+    assert broker.deps.versions_seen["acme"][1] == "v2", "for other calls of this process"
     assert announced(broker) == ["Connection Latched"]
     broker.now += 100
     latched = outcome(broker, force=True)
@@ -383,6 +399,17 @@ def test_the_previous_version_is_used_for_a_day_after_a_rotation(age: int, bridg
     assert f"was rejected at {rfc3339(NOW)}, and" in latched["detail"]
     broker.put(latched_at=None)  # as an older version of the broker wrote it
     assert "was rejected, and" in outcome(broker, force=True)["detail"]
+
+
+def test_a_token_of_the_previous_version_that_cannot_be_stored_is_tried_again_later() -> None:
+    """The back-off is of the version in use: or callers would hear of the latch only."""
+    broker = MemoryBroker()
+    broker.put_secret(password="wrong")
+    broker.aws.manager.created_at = NOW
+    around(broker.aws.store, "commit", busy)
+    assert outcome(broker)["source"] == "exchange"
+    broker.restart()
+    assert (outcome(broker)["code"], broker.steps) == ("store_unavailable", ["login"] * 2)
 
 
 @pytest.mark.parametrize("was_in_use", [False, True])
@@ -420,6 +447,20 @@ def test_an_unsent_request_or_an_unavailable_table_starts_no_outage() -> None:
     around(broker.aws.store, "judge", busy)
     assert outcome(broker)["code"] == "store_unavailable"
     assert broker.item().outage_since == 0
+
+
+def test_an_exchange_that_sends_no_request_ends_no_outage() -> None:
+    """A second name of an organization is found in the listing that is kept."""
+    broker = with_token("vntana")
+    broker.put(outage_since=NOW, outage_phase="told")
+    assert broker.call(organization="acme")["generation"] == 1
+    assert broker.telemetry.of("exchange")[-1]["kind"] == "asked"
+    assert (broker.steps[3:], broker.item().outage_phase) == ([], "told")
+    broker.call(force=True)
+    assert (broker.item().outage_phase, [what for what, _ in broker.announced]) == (
+        None,
+        ["Upstream Up"],
+    )
 
 
 @pytest.mark.parametrize("is_malformed", [True, False], ids=["malformed", "throttled"])
@@ -486,11 +527,11 @@ def lease_ends(broker: MemoryBroker, at: int | None) -> None:
 def test_the_backoff_of_another_item_is_not_extended(has_sent: bool, count: int, wait: int) -> None:
     """The exchange needed another token, whose item backs off."""
     work = Invocation(MemoryBroker().deps, "acme", 529.0)
-    work.has_sent = has_sent
+    work.has_sent_any = has_sent
     before = Failure("upstream_unavailable", "x", NOW - 9, 3, NOW, "v1")
     lease = Item("vntana#acme", "a", lease_owner="me", lease_until=NOW + 60, failure=before)
     met = UpstreamUnavailable("x", retry_after=5)
-    kept = Outcome(work, lease, lease, Variant("login")).failure(met, "v1")
+    kept = Outcome(work, Variant("login"), before=lease, item=lease).failure(met, "v1")
     assert (kept.since, kept.count, kept.retry_at) == (NOW - 9, count, NOW + wait)
 
 
@@ -595,6 +636,15 @@ def test_rejections_of_three_variants_latch_an_unaccepted_version() -> None:
     gate = record(broker)
     assert (gate["accepted_version"], gate["rejected_versions"]) == ("v2", ["v1"])
     assert gate.keys() & {"latched_version", "failure", "lease_owner"} == set()
+
+
+def test_a_recovery_is_announced_only_by_the_exchange_that_keeps_it() -> None:
+    """Another caller has taken the gate's lease meanwhile: its own exchange announces it."""
+    broker = MemoryBroker("editor")
+    broker.put(latched_version="v0")
+    around(broker.aws.store, "accept", lambda *_, **__: None)
+    assert outcome(broker, **PARAMETERS[0])["source"] == "exchange"
+    assert broker.announced == []
 
 
 def test_a_rejection_concerns_the_variant_if_the_version_was_accepted() -> None:
@@ -846,6 +896,7 @@ def test_a_changed_alias_target_is_logged_and_not_followed() -> None:
 
 
 def test_a_failure_to_store_an_alias_fails_no_call() -> None:
+    """Nor a later one: nothing backs off."""
     broker = MemoryBroker("vntana")
 
     def failing(commit: Any, lease: Item, values: Any, **more: Any) -> Any:
@@ -857,7 +908,10 @@ def test_a_failure_to_store_an_alias_fails_no_call() -> None:
     assert broker.call()["source"] == "exchange"
     [unkept] = broker.telemetry.of("unkept")
     assert unkept["code"] == "not_configured"
-    assert broker.item(unkept["variant"]).lease_owner is None
+    left = broker.item(unkept["variant"])
+    assert (left.lease_owner, left.failure) == (None, None)
+    broker.restart()
+    assert broker.call()["source"] == "table"
 
 
 def test_values_of_the_secret_are_masked_in_the_message_of_each_step() -> None:

@@ -108,32 +108,32 @@ def test_a_seen_secret_version_is_used_for_30_seconds() -> None:
     """None of the future."""
     for age, version in ((0, "v1"), (29, "v1"), (30, "v2"), (-1, "v2")):
         broker = MemoryBroker()
-        assert invocation(broker).version() == "v1"
+        assert invocation(broker).recent_version() == "v1"
         broker.put_secret()
         broker.now += age
-        assert invocation(broker).version() == version
+        assert invocation(broker).recent_version() == version
 
 
 def test_use_previous_switches_to_the_previous_version() -> None:
     broker = MemoryBroker()
     broker.put_secret()
     work = invocation(broker)
-    assert work.version() == "v2"
+    assert work.recent_version() == "v2"
     assert not work.uses_previous
     previous = broker.aws.secrets.previous("acme")
     assert previous
     work.use_previous(previous)
-    assert (work.uses_previous, work.secret().version, work.version()) == (True, "v1", "v1")
+    assert (work.uses_previous, work.secret().version, work.recent_version()) == (True, "v1", "v1")
 
 
 def test_was_login_holds_until_the_next_request() -> None:
     work = invocation(MemoryBroker())
-    assert (work.has_sent, work.was_login) == (False, False)
+    assert (work.has_sent_any, work.was_login) == (False, False)
     login = Request("login", "POST", "https://vendor/login", proves_credentials=True)
     work.record_sent(login)
-    assert (work.has_sent, work.was_login) == (True, True)
+    assert (work.has_sent_any, work.was_login) == (True, True)
     work.record_sent(Request("list", "GET", "https://vendor/list"))
-    assert (work.has_sent, work.was_login) == (True, False)
+    assert (work.has_sent_any, work.was_login) == (True, False)
 
 
 @pytest.mark.parametrize("key", ["-", "a" * 64])

@@ -83,7 +83,7 @@ class Place:
         """Have an exchange end: it found the upstream available, or did not."""
         invocation = SimpleNamespace(
             deps=SimpleNamespace(clock=SimpleNamespace(now=lambda: self.now), store=self),
-            partition=GATE.connection,
+            partition=GATE.partition,
             pending_events=[],
             is_available=is_available,
             announce=self.announce,

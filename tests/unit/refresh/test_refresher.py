@@ -8,6 +8,7 @@ import pytest
 from tests.unit.memory_aws import timeout
 from tests.unit.memory_broker import NOW, MemoryBroker, around, with_token
 from token_broker.aliases import Look
+from token_broker.cache import CachedToken
 from token_broker.errors import (
     BrokerError,
     ConnectionHeld,
@@ -27,8 +28,8 @@ from token_broker.refresh.credential_gate import CredentialGate, latched, suspec
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.refresher import Refresher
 from token_broker.refresh.requirement import Requirement
-from token_broker.refresh.resolver import Resolver
-from token_broker.tokens import Variant
+from token_broker.refresh.resolver import Followed, Resolver
+from token_broker.tokens import Token, Variant
 
 LOGIN = Variant("login")
 REFRESH, ENDS = NOW + 3030, NOW + 3600
@@ -73,16 +74,41 @@ def test_a_forced_exchange_is_made_once_in_ten_seconds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("left", "min_ttl", "is_on_demand"),
-    [(571, 1000, True), (570, 1000, False), (0, 1000, False), (0, None, False)],
+    ("left", "asked", "is_on_demand"),
+    [
+        (571, {"min_ttl": 1000}, True),
+        (570, {"min_ttl": 1000}, False),
+        (0, {"min_ttl": 1000}, False),
+        (0, {}, False),
+        (3000, {"force": True}, True),
+        (3000, {"rejected": True}, False),
+        (3000, {"rejected": True, "min_ttl": 1000}, False),
+        (3000, {"rejected": True, "force": True}, True),
+        (3000, {"lease": "over", "min_ttl": 1000}, False),
+    ],
 )
-def test_a_longer_min_ttl_counts_as_forced_until_the_renewal_is_due(
-    left: int, min_ttl: int | None, is_on_demand: bool
+def test_an_exchange_is_on_demand_if_the_kept_token_would_still_do_without_the_wish(
+    left: int, asked: dict[str, Any], is_on_demand: bool
 ) -> None:
+    """A longer `min_ttl` counts as `force` until the renewal is due.
+
+    Not for a reporter, nor after the death of a lease's holder.
+    """
     broker = with_token()
     broker.now = ENDS - left
-    assert obtain(broker, min_ttl=min_ttl) == ("exchange", 2)
+    if "lease" in asked:
+        broker.put(**DEAD)
+    known = {"rejected": broker.item().fingerprint}
+    asked = {name: known.get(name, value) for name, value in asked.items() if name != "lease"}
+    assert obtain(broker, **asked) == ("exchange", 2)
     assert broker.item().forced_at == (broker.now if is_on_demand else 0)
+
+
+def test_the_error_of_a_second_exchange_on_demand_names_the_field_that_demands_it() -> None:
+    broker = with_token(after=100)
+    broker.put(forced_at=NOW + 99)
+    told = refused(TooManyRequests, lambda: obtain(broker, min_ttl=3570))
+    assert told == ("min_ttl, while the kept token is young: at most once in 10 seconds", 9)
 
 
 def test_a_forced_call_accepts_a_token_made_meanwhile() -> None:
@@ -97,6 +123,19 @@ def test_a_forced_call_accepts_a_token_made_meanwhile() -> None:
     around(broker.aws.store, "acquire", beaten)
     held, source = work.obtain(LOGIN, Requirement(force=True))
     assert (done, source, held.item.generation) == ([("exchange", 2)], "table", 2)
+
+
+def test_a_token_that_another_thread_has_cached_meanwhile_is_from_memory() -> None:
+    """It had the lock first; this caller read the table before that."""
+    broker = with_token()
+    broker.put(lease_owner="dead", lease_until=NOW)
+    work = Invocation(broker.deps, "acme", broker.monotonic + 29)
+    seen = work.look("-")
+    broker.put(lease_owner=None, generation=2)
+    item, token = broker.item(), Token("x", {}, "https://x", NOW, ENDS)
+    broker.deps.cache.put("vendorlink#acme", "-", CachedToken(item, token, NOW))
+    held, source = Refresher(work).obtain(LOGIN, Requirement(), seen)
+    assert (held.token.value, source, broker.steps) == ("x", "memory", ["login"])
 
 
 # Reports
@@ -188,26 +227,58 @@ def test_a_rejection_by_a_step_does_not_replace_a_token_under_a_minute_old(
 # Waiting
 
 
-@pytest.mark.parametrize(
+WAITS = pytest.mark.parametrize(
     ("flow", "variant"),
     [("vendorlink", LOGIN), ("editor", Variant("asked", {"parameters": {"userId": "1"}}))],
 )
-def test_calls_without_the_lease_wait_for_its_holder(flow: str, variant: Variant) -> None:
-    """That of the token, or of the gate of its connection: less and less often."""
+
+
+def waiting(flow: str, pauses: int, **found: Any) -> MemoryBroker:
+    """Return a broker whose gate is leased, until it has changed after that many pauses."""
     broker = MemoryBroker(flow)
     broker.put(lease_owner="a", lease_until=NOW + 9)
     sleep = broker.deps.clock.sleep
 
     def wake(seconds: float) -> None:
         sleep(seconds)
-        if len(broker.slept) == 4:
-            broker.put(lease_owner=None, lease_until=None)
+        if len(broker.slept) == pauses:
+            broker.put(**{"lease_owner": None, "lease_until": None} | found)
 
     broker.deps = replace(broker.deps, clock=replace(broker.deps.clock, sleep=wake))
+    return broker
+
+
+@WAITS
+@pytest.mark.parametrize(
+    ("found", "error"),
+    [
+        ({"held": {"since": NOW}}, ConnectionHeld),
+        ({"rejected_versions": ["v1"], "noticed_version": "v1"}, CredentialLatched),
+        (
+            {"suspect_at": NOW, "accepted_version": "v1", "suspect_version": "v1"},
+            CredentialRejected,
+        ),
+    ],
+    ids=["held", "latched", "suspect"],
+)
+def test_what_a_call_finds_after_a_wait_counts_as_before(
+    flow: str, variant: Variant, found: dict[str, Any], error: type[BrokerError]
+) -> None:
+    """I7, I16: no request is sent."""
+    broker = waiting(flow, 2, **found)
+    refused(error, lambda: refresher(broker).obtain(variant, Requirement()))
+    assert broker.steps == []
+
+
+@WAITS
+def test_calls_without_the_lease_wait_for_its_holder(flow: str, variant: Variant) -> None:
+    """That of the token, or of the gate of its connection: less and less often."""
+    broker = waiting(flow, 4)
     held, source = refresher(broker).obtain(variant, Requirement())
     assert (source, held.item.generation) == ("exchange", 1)
     assert broker.slept == pytest.approx([0.05, 0.1, 0.2, 0.25])
     assert broker.telemetry.of("wait") == [{"milliseconds": 600}]
+    assert broker.waited == pytest.approx([29.0 - 4.0 - 0.6]), "the answer has what is left"
 
 
 def test_an_expired_lease_is_taken_over() -> None:
@@ -346,6 +417,7 @@ VARIANT = Item("vntana#acme", "a" * 64, lease_owner="me", lease_until=NOW + 60)
 
 
 SUSPECT: dict[str, Any] = {"accepted_version": "v1", "suspect_version": "v1"}
+LEASED: dict[str, Any] = {"lease_owner": "a", "lease_until": NOW + 9}
 
 
 @pytest.mark.parametrize(
@@ -408,10 +480,11 @@ def test_a_rejected_version_is_not_admitted_again_in_the_same_invocation() -> No
     [
         ({"rejected_versions": ["v1"]}, CredentialLatched, None),
         (SUSPECT | {"suspect_at": NOW - 59}, CredentialRejected, 1),
-        ({"lease_owner": "a", "lease_until": NOW + 9}, RefreshInProgress, 9),
+        (LEASED, RefreshInProgress, 9),
+        (SUSPECT | LEASED | {"suspect_at": NOW - 60}, RefreshInProgress, 9),
         ({"accepted_version": "v1", "held": {"since": NOW}}, ConnectionHeld, None),
     ],
-    ids=["latched", "tried too early", "another caller tries it", "it works, but is held since"],
+    ids=["latched", "too early", "another tries it", "the second time", "works, but is held"],
 )
 def test_a_latched_suspect_leased_or_held_version_is_not_admitted(
     values: dict[str, Any], error: type[BrokerError], retry_after: int | None
@@ -422,10 +495,13 @@ def test_a_latched_suspect_leased_or_held_version_is_not_admitted(
     assert broker.item().fence == 0
 
 
+@pytest.mark.parametrize("reuse", [True, False])
 @pytest.mark.parametrize("failures", [1, 2])
-def test_a_failed_write_of_the_accepted_version_is_repeated_at_the_end(failures: int) -> None:
+def test_a_failed_write_of_the_accepted_version_is_repeated_at_the_end(
+    failures: int, reuse: bool
+) -> None:
     """Its failure fails no call."""
-    broker = MemoryBroker("editor")
+    broker = MemoryBroker("editor", secret={"options": {"reuse": reuse}})
     left = iter(range(failures))
 
     def failing(update: Any, **request: Any) -> Any:
@@ -475,6 +551,18 @@ def test_an_outdated_alias_is_followed_while_no_exchange_is_possible(
     assert Resolver(work, CredentialGate(work)).is_outdated(look) is is_outdated
 
 
+@pytest.mark.parametrize("uses_previous", [False, True])
+def test_a_role_of_the_previous_version_contradicts_no_alias(uses_previous: bool) -> None:
+    """It may be another account's."""
+    broker = MemoryBroker("editor")
+    work = Invocation(broker.deps, "acme", broker.monotonic + 29)
+    work.uses_previous = uses_previous
+    alias = Item("editor#acme", "a", target="b", issued_at=NOW, context='{"role": "ADMIN"}')
+    found = replace(alias, variant="b", target=None, **DEMOTED)
+    resolver = Resolver(work, CredentialGate(work))
+    assert resolver.is_contradicted([Followed(LOGIN, alias)], found) is not uses_previous
+
+
 def test_an_unknown_name_in_a_request_stores_no_failure() -> None:
     """The stored listing decides, without a request."""
     broker = with_token("vntana")
@@ -501,19 +589,35 @@ def test_a_wrong_default_that_cost_a_login_backs_off() -> None:
     assert (kept.code, kept.retry_at) == ("not_configured", NOW + 30)
 
 
+@pytest.mark.parametrize(
+    ("left", "code", "seconds"),
+    [
+        pytest.param(
+            {"failure": {"code": "upstream_unavailable", "detail": "x", "retry_at": NOW + 20}},
+            *("upstream_unavailable", 20),
+            id="backs off",
+        ),
+        pytest.param(
+            {"lease_owner": "a", "lease_until": NOW + 20},
+            *("refresh_in_progress", 20),
+            id="is leased",
+        ),
+    ],
+)
 @pytest.mark.parametrize("is_alias", [True, False], ids=["the alias", "its target"])
-def test_a_backoff_of_an_alias_or_its_target_stops_the_call(is_alias: bool) -> None:
-    """After a rotation, both have to be renewed, and either may have failed."""
+def test_an_alias_or_its_target_stops_the_call(
+    is_alias: bool, left: dict[str, Any], code: str, seconds: int
+) -> None:
+    """After a rotation, both have to be renewed, and either may have failed, or be in work."""
     broker = with_token("vntana")
     [alias] = [i for i in broker.aws.store.list("vntana#acme") if i.target]
     target = broker.item(str(alias.target))
     broker.put(target.variant, secret_version=broker.put_secret(), rejected=target.fingerprint)
-    failure = {"code": "upstream_unavailable", "detail": "x", "retry_at": NOW + 20}
-    broker.put((alias if is_alias else target).variant, failure=failure)
+    broker.put((alias if is_alias else target).variant, **left)
     broker.restart()
     steps = len(broker.steps)
     problem = broker.http()["body"]
-    assert (problem["code"], problem["retry_after"]) == ("upstream_unavailable", 20)
+    assert (problem["code"], problem["retry_after"]) == (code, seconds)
     assert len(broker.steps) == steps
 
 

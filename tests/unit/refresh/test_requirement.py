@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import pytest
+
+from token_broker.errors import BrokerError
 from token_broker.item import Item
 from token_broker.records import replace
 from token_broker.refresh.requirement import Requirement
@@ -40,6 +43,36 @@ def test_a_stored_token_meets_a_requirement_or_not() -> None:
     assert is_met(Requirement(version="v1"))
     assert not is_met(Requirement(version="v2"))
     assert is_met(Requirement(force=True))
+
+
+@pytest.mark.parametrize(
+    ("requirement", "left", "code"),
+    [
+        (Requirement(), 31, None),
+        (Requirement(), 30, "upstream_unavailable"),
+        (Requirement(min_ttl=0), 1, None),
+        (Requirement(min_ttl=0), 0, "upstream_unavailable"),
+        (Requirement(min_ttl=970), 970, "upstream_unavailable"),
+        (Requirement(min_ttl=1970), 1000, "upstream_unavailable"),
+        (Requirement(min_ttl=1971), 1000, "invalid_request"),
+        (Requirement(rejected="another"), 31, None),
+        (Requirement(rejected="current"), 31, "upstream_contract_changed"),
+    ],
+)
+def test_a_new_token_that_does_not_do_is_an_error(
+    requirement: Requirement, left: int, code: str | None
+) -> None:
+    """The request is wrong only if it wants more than a new token surely has after its exchange.
+
+    I13: if the next token may do, the error says after how many seconds to ask for it.
+    """
+    new, found = replace(ITEM, expires_at=NOW + left), list[BrokerError]()
+    try:
+        requirement.check_new(new, NOW)
+    except BrokerError as error:
+        found.append(error)
+    assert [error.code for error in found] == ([code] if code else [])
+    assert all(error.retry_after == (1 if error.retryable else None) for error in found)
 
 
 def test_a_requirement_has_the_fields_of_its_request() -> None:

@@ -23,6 +23,9 @@ MADE = re.compile(
     r".*?^(?P<foot> *# --- end of generated part\n)"
 )
 
+WIDTH = 100
+"""Characters of a line of Python, at most: `line-length` in pyproject.toml."""
+
 
 class Dumper(yaml.SafeDumper):
     """Writes YAML as the templates have it: intrinsic functions as tags, long texts in blocks."""
@@ -76,10 +79,24 @@ def _fakes(flows: Sequence[Flow]) -> dict[str, list[str]]:
     return dict(sorted({**named, "faults": ["Fault"]}.items()))
 
 
-def tuple_of(flows: Iterable[Flow]) -> str:
-    """Return the names of *flows* as a tuple, as the formatter writes it."""
-    names = [f'"{flow.name}",' for flow in flows]
-    return f"({names[0]})" if len(names) == 1 else "\n    ".join(["(", *names]) + "\n)"
+def wrapped(lines: str, head: str, tail: str) -> str:
+    """Return *head*, the arguments in *lines*, and *tail*, as the formatter writes a call."""
+    arguments = [line for line in lines.splitlines() if line]
+    joined = ", ".join(arguments)
+    if len(head + joined + tail) <= WIDTH:
+        return f"{head}{joined}{tail}"
+    indent = " " * (len(head) - len(head.lstrip()))
+    if len(indent) + 4 + len(joined) > WIDTH:
+        joined = f",\n{indent}    ".join(arguments) + ","
+    return f"{head}\n{indent}    {joined}\n{indent}{tail}"
+
+
+def tuple_of(flows: Iterable[Flow], head: str) -> str:
+    """Return *head* and the names of *flows* as a tuple, as the formatter writes it."""
+    names = [f'"{flow.name}"' for flow in flows]
+    if len(names) == 1:
+        return f"{head}({names[0]},)"
+    return wrapped("\n".join(names), f"{head}(", ")")
 
 
 def written(
@@ -97,7 +114,7 @@ def written(
         undefined=jinja2.StrictUndefined,
     )
     environment.globals["flows"] = flows
-    environment.filters |= {"yaml": dumped, "names": tuple_of}
+    environment.filters |= {"yaml": dumped, "names": tuple_of, "wrapped": wrapped}
     environment.tests["able"] = lambda flow, ability: ability in flow.abilities
     environment.globals["fakes"] = _fakes(flows)
     macros = environment.get_template(template_of(Path(name))).module

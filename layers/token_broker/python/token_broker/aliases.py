@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from token_broker.decisions import held_words
 from token_broker.errors import ConnectionHeld
-from token_broker.item import CLOCKS_DIFFER, Item
+from token_broker.item import GATE, MAX_SKEW_SECONDS, Item
 from token_broker.records import Record, replace
-from token_broker.tokens import ONLY, Variant
+from token_broker.tokens import Variant
 
 if TYPE_CHECKING:
     from token_broker.dependencies import Dependencies
@@ -21,7 +21,7 @@ LIFETIME = 30 * 86_400
 
 
 class Look(Record):
-    """The result of one read of the table, which began at *read_at*."""
+    """What one read of the table shows. It began at *read_at*."""
 
     own: Item
     """The item of the variant that was read."""
@@ -33,7 +33,7 @@ class Look(Record):
 
     @property
     def item(self) -> Item:
-        """The item of the wanted token: *own*, which has none, if the alias may be out of date."""
+        """The item of the wanted token. If the alias may be outdated: *own*, which has no token."""
         is_alias = self.own.target is not None
         return self.own if is_alias and may_be_outdated(self.own, self.target) else self.target
 
@@ -55,12 +55,12 @@ def look(deps: "Dependencies", partition: str, key: str) -> Look:
     now = deps.clock.now()
     known = deps.cache.recall(partition, key)
     likely = known.item.variant if known else key
-    found = deps.store.read_all(partition, *dict.fromkeys((key, likely, ONLY)))
+    found = deps.store.read_all(partition, *dict.fromkeys((key, likely, GATE)))
     items = {item.variant: item for item in found}
-    refuse_held(deps, items[ONLY])
+    refuse_held(deps, items[GATE])
     own = items[key]
     target = items.get(own.target or key) or deps.store.read(partition, own.target or key)
-    return Look(own, target, items[ONLY], now)
+    return Look(own, target, items[GATE], now)
 
 
 def refuse_held(deps: "Dependencies", gate: Item) -> None:
@@ -69,7 +69,7 @@ def refuse_held(deps: "Dependencies", gate: Item) -> None:
     This process then forgets the tokens of the connection.
     """
     if gate.held:
-        deps.cache.drop(gate.connection)
+        deps.cache.drop(gate.partition)
         raise ConnectionHeld(held_words(gate.held))
 
 
@@ -108,8 +108,8 @@ def may_be_outdated(alias: Item, item: Item) -> bool:
 def expects_another(alias: Item, item: Item) -> bool:
     """Say whether *item* is not what *alias* expects, by a context that is newer than the alias.
 
-    Its context says another role. What an alias expects is of a token, so another alias on the way
-    to that contradicts nothing.
+    Its context says another role. An alias expects something of the token at the end only: an
+    alias in between is not compared.
     """
     expected = expected_by(alias)
     if not expected or item.target or is_newer(alias, item):
@@ -126,4 +126,4 @@ def expected_by(alias: Item) -> dict[str, Any]:
 
 def is_newer(alias: Item, item: Item) -> bool:
     """Say whether *alias* was certainly made after *item*, by any clock."""
-    return alias.issued_at > item.issued_at + CLOCKS_DIFFER
+    return alias.issued_at > item.issued_at + MAX_SKEW_SECONDS

@@ -1,12 +1,12 @@
 """A call for a token: from the cache, else from the table, else by an exchange.
 
-This is the hit path: a call that is served from cache or table loads no other module of the broker.
-`refresh` is loaded when an exchange begins, `maintenance` for actions that no caller waits for.
+`Broker.token` is the hit path: a call that is served from cache or table loads no other module of
+the broker. `refresh` is loaded when an exchange begins.
 """
 
 from token_broker.aliases import Look, look
 from token_broker.cache import CachedToken
-from token_broker.decisions import State, refuse_too_long, state
+from token_broker.decisions import State, state
 from token_broker.dependencies import Dependencies
 from token_broker.errors import BrokerError, StoreUnavailable, UpstreamUnavailable
 from token_broker.item import CLAIM_SECONDS, Item
@@ -21,6 +21,8 @@ class Answer(Record):
     token: Token = field(repr=False)
     source: str
     stale: bool
+    is_hit: bool = True
+    """Whether the token was kept when the call came: the caller waited for no exchange."""
 
 
 class Broker(Record):
@@ -34,86 +36,55 @@ class Broker(Record):
         The caller waits until *deadline* by the monotonic clock: the platform ends this invocation
         soon after. Raises a `BrokerError` for each way in which there can be no token.
         """
-        now = self.deps.clock.now()
+        now, cache = self.deps.clock.now(), self.deps.cache
         partition, key = self.deps.partition(connection), request.variant.key
-        may_be_cached = not (request.rejected or request.force)
-        if may_be_cached and (cached := self.deps.cache.get(partition, key, now)):
-            item = cached.item
-            # If its refresh is due, the table is read: another caller may have claimed it, or done.
-            if item.is_good(now, request.min_ttl) and not item.is_renewal_due(now):
-                return self._answer(cached, "memory")
+        cached = None if request.rejected or request.force else cache.recall(partition, key)
+        # If a refresh is due, the table is read: another caller may have claimed it, or done it.
+        if (
+            cached
+            and cache.is_recent(cached, now)
+            and cached.item.is_good(now, request.min_ttl)
+            and not cached.item.is_renewal_due(now)
+        ):
+            return self._answer(cached, "memory")
         try:
-            return self._from_table(connection, request, deadline)
+            seen = look(self.deps, partition, key)
         except StoreUnavailable:
-            old, now = self.deps.cache.recall(partition, key), self.deps.clock.now()
-            if may_be_cached and old and old.item.is_live(now, request.min_ttl):
-                return self._hand_out(connection, request, old, "memory")
+            if cached and cached.item.is_live(self.deps.clock.now(), request.min_ttl):
+                return self._answer(cached, "memory")
             raise
-
-    def _from_table(self, connection: str, request: TokenRequest, deadline: float) -> Answer:
-        partition = self.deps.partition(connection)
-        seen = look(self.deps, partition, request.variant.key)
         is_reported = request.rejected is not None and seen.item.fingerprint == request.rejected
-        # The exchange replaces such a token, so KMS need not open it here.
+        # The exchange replaces such a token, so KMS need not open it.
         kept = None if request.force or is_reported else self._opened(seen)
         now = self.deps.clock.now()
-        if kept:
-            refuse_too_long(kept.item, request.min_ttl, now)
-            if kept.item.is_good(now, request.min_ttl):
-                return self._hand_out(connection, request, kept, "table")
-        try:
-            return self._refreshed(connection, request, deadline, seen)
-        except BrokerError as error:
-            # `force` asks for a new token, so only an outage makes the old one good enough.
-            is_outage = isinstance(error, UpstreamUnavailable)
-            may_be_old = is_outage if request.force else kept is not None
-            old = self._old_token(partition, request) if may_be_old else None
-            if not old:
-                raise
-            return Answer(old.item, old.token, "table", stale=True)
-
-    def _refreshed(
-        self, connection: str, request: TokenRequest, deadline: float, seen: Look
-    ) -> Answer:
-        """Return a token from an exchange: of this call, or of another that already runs."""
-        from token_broker.refresh.invocation import Invocation  # noqa: PLC0415 (off the hit path)
-        from token_broker.refresh.refresher import Refresher  # noqa: PLC0415 (as above)
-        from token_broker.refresh.requirement import Requirement  # noqa: PLC0415 (as above)
-
-        invocation = Invocation(self.deps, connection, deadline)
-        requirement = Requirement.of(request)
-        obtained, source = Refresher(invocation).obtain(request.variant, requirement, seen)
-        self.deps.cache.put(invocation.partition, request.variant.key, obtained)
-        return self._answer(obtained, source)
-
-    def _old_token(self, partition: str, request: TokenRequest) -> CachedToken | None:
-        """Return the token that the failed exchange should have replaced, if it still lives."""
-        old = self._opened(look(self.deps, partition, request.variant.key))
-        if old is None or old.item.fingerprint == request.rejected:
-            return None
-        return old if old.item.is_live(self.deps.clock.now(), request.min_ttl) else None
+        if kept and kept.item.is_good(now, request.min_ttl):
+            if kept.item.is_renewal_due(now):
+                self._start_refresh(connection, request, kept, now)
+            return self._answer(kept, "table")
+        return self._obtained(connection, request, deadline, seen, kept)
 
     def _opened(self, seen: Look) -> CachedToken | None:
         """Decrypt and cache the token that *seen* shows. None if no live token can be opened."""
         now, item = self.deps.clock.now(), seen.item
-        token = self.deps.sealer.open_token(item) if item.is_live(now) else None
+        token = self._token_of(seen) if item.is_live(now) else None
         if item.corrupt or (token is None and item.is_live(now)):
             attributes = list(item.corrupt) or ["token"]
             self.deps.emit("damaged", variant=item.variant, attributes=attributes)
         if token is None:
             return None
         opened = CachedToken(item, token, seen.read_at)
-        self.deps.cache.put(item.connection, seen.own.variant, opened)
+        self.deps.cache.put(item.partition, seen.own.variant, opened)
         return opened
 
-    def _hand_out(
-        self, connection: str, request: TokenRequest, kept: CachedToken, source: str
-    ) -> Answer:
-        """Return a kept token, and start its background refresh if that is due."""
-        now = self.deps.clock.now()
-        if kept.item.is_renewal_due(now):
-            self._start_refresh(connection, request, kept, now)
-        return self._answer(kept, source)
+    def _token_of(self, seen: Look) -> Token | None:
+        """Decrypt the token; while KMS cannot be reached, the cache may still have the same one."""
+        try:
+            return self.deps.sealer.open_token(seen.item)
+        except StoreUnavailable:
+            cached = self.deps.cache.recall(seen.own.partition, seen.own.variant)
+            if cached and cached.item.fingerprint == seen.item.fingerprint:
+                return cached.token
+            raise
 
     def _start_refresh(
         self, connection: str, request: TokenRequest, kept: CachedToken, now: int
@@ -121,7 +92,7 @@ class Broker(Record):
         """Start a background refresh, if this caller wins the claim: one conditional write."""
         until = now + CLAIM_SECONDS
         claimed = replace(kept, item=replace(kept.item, nudged_until=until))
-        self.deps.cache.put(kept.item.connection, request.variant.key, claimed)
+        self.deps.cache.put(kept.item.partition, request.variant.key, claimed)
         try:
             if self.deps.store.claim_refresh(kept.item, until):
                 payload = {"connection": connection, "variant": kept.item.variant}
@@ -130,6 +101,50 @@ class Broker(Record):
         except BrokerError as error:
             # The token is still good, so this caller gets it. A later one starts the refresh.
             self.deps.emit("nudge", variant=kept.item.variant, code=error.code)
+
+    def _obtained(
+        self,
+        connection: str,
+        request: TokenRequest,
+        deadline: float,
+        seen: Look,
+        kept: CachedToken | None,
+    ) -> Answer:
+        """Return a token from an exchange: of this call, or of another that already runs.
+
+        If it fails, return the old token while that lives. *kept* is the token in *seen*, which is
+        not good enough; None if there is none, or the caller wants another one.
+        """
+        from token_broker.refresh.invocation import Invocation  # noqa: PLC0415 (off the hit path)
+        from token_broker.refresh.refresher import Refresher  # noqa: PLC0415 (as above)
+        from token_broker.refresh.requirement import Requirement  # noqa: PLC0415 (as above)
+
+        invocation = Invocation(self.deps, connection, deadline)
+        try:
+            obtained, source = Refresher(invocation).obtain(
+                request.variant, Requirement.of(request), seen
+            )
+        except BrokerError as error:
+            # `force` asks for a new token, so only an outage makes the old one good enough.
+            is_outage = isinstance(error, UpstreamUnavailable)
+            may_be_old = is_outage if request.force else kept is not None
+            old = self._old_token(invocation.partition, request, kept) if may_be_old else None
+            if not old:
+                raise
+            return Answer(old.item, old.token, "table", stale=True, is_hit=False)
+        return replace(self._answer(obtained, source), is_hit=False)
+
+    def _old_token(
+        self, partition: str, request: TokenRequest, kept: CachedToken | None
+    ) -> CachedToken | None:
+        """Return the token that the failed exchange should have replaced, if it still lives."""
+        try:
+            old = self._opened(look(self.deps, partition, request.variant.key))
+        except StoreUnavailable:
+            old = kept
+        if old is None or old.item.fingerprint == request.rejected:
+            return None
+        return old if old.item.is_live(self.deps.clock.now(), request.min_ttl) else None
 
     def _answer(self, kept: CachedToken, source: str) -> Answer:
         age = state(kept.item, self.deps.clock.now(), 0)

@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from token_broker.errors import RefreshInProgress
 from token_broker.item import Item
-from token_broker.records import Record
+from token_broker.records import Record, replace
 from token_broker.tokens import Token
 
 
@@ -23,7 +23,7 @@ class SingleFlight:
         self._guard = Lock()
 
     @contextmanager
-    def hold(self, key: object, seconds: float) -> Iterator[None]:
+    def lock(self, key: object, seconds: float) -> Iterator[None]:
         """Hold the lock of *key*. Raises `RefreshInProgress` after *seconds* of waiting."""
         with self._guard:
             lock = self._locks.setdefault(key, Lock())
@@ -44,9 +44,13 @@ class CachedToken(Record):
     is_shared: bool = True
     """Whether another caller may have it too."""
 
+    def without_handoff(self) -> "CachedToken":
+        """Return this without what only the invocation that made the token can use."""
+        return replace(self, token=replace(self.token, handoff={})) if self.token.handoff else self
+
 
 class TokenCache:
-    """Tokens by connection and variant. Threads may share it."""
+    """Tokens by partition and variant. Threads may share it."""
 
     def __init__(self, seconds: int, entries: int) -> None:
         self._seconds = seconds
@@ -54,33 +58,37 @@ class TokenCache:
         self._tokens: OrderedDict[tuple[str, str], CachedToken] = OrderedDict()
         self._lock = Lock()
 
-    def recall(self, connection: str, variant: str) -> CachedToken | None:
-        """Return what was put last, however old: for the time while the table cannot be read."""
+    def recall(self, partition: str, variant: str) -> CachedToken | None:
+        """Return what was put last, however old."""
         with self._lock:
-            cached = self._tokens.get((connection, variant))
+            cached = self._tokens.get((partition, variant))
             if cached:
-                self._tokens.move_to_end((connection, variant))
+                self._tokens.move_to_end((partition, variant))
             return cached
 
-    def get(self, connection: str, variant: str, now: int) -> CachedToken | None:
-        """Return what was read within the last seconds. A read in the future counts as old."""
-        cached = self.recall(connection, variant)
-        return cached if cached and 0 <= now - cached.read_at < self._seconds else None
+    def get(self, partition: str, variant: str, now: int) -> CachedToken | None:
+        """Return what was put last, if it is recent."""
+        cached = self.recall(partition, variant)
+        return cached if cached and self.is_recent(cached, now) else None
 
-    def put(self, connection: str, variant: str, cached: CachedToken) -> None:
+    def is_recent(self, cached: CachedToken, now: int) -> bool:
+        """Say whether *cached* was read within the last seconds. One in the future was not."""
+        return 0 <= now - cached.read_at < self._seconds
+
+    def put(self, partition: str, variant: str, cached: CachedToken) -> None:
         """Keep *cached*, if callers may share it. Drop the least recently used above the limit."""
         if not cached.is_shared:
             return
         with self._lock:
-            self._tokens[connection, variant] = cached
-            self._tokens.move_to_end((connection, variant))
+            self._tokens[partition, variant] = cached
+            self._tokens.move_to_end((partition, variant))
             while len(self._tokens) > self._entries:
                 self._tokens.popitem(last=False)
 
-    def drop(self, connection: str) -> None:
+    def drop(self, partition: str) -> None:
         """Forget all variants of a connection."""
         with self._lock:
-            for key in [key for key in self._tokens if key[0] == connection]:
+            for key in [key for key in self._tokens if key[0] == partition]:
                 del self._tokens[key]
 
     def clear(self) -> None:

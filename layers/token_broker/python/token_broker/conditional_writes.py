@@ -6,11 +6,10 @@ Pure functions. Only a write loads this module.
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from token_broker.decisions import MOST_VERSIONS, Verdict, suspects
-from token_broker.item import SECOND_LOOK, Failure, Item
+from token_broker.decisions import MAX_VERSIONS, Verdict, suspects
+from token_broker.item import SUSPECT_RETRY_SECONDS, Failure, Item
 from token_broker.item_codec import SUSPICION, AsRead, attribute, failure_of
 from token_broker.records import replace
-from token_broker.tokens import ONLY
 
 
 class Rejection(NamedTuple):
@@ -64,15 +63,16 @@ def changes_by(verdict: Verdict, item: Item, rejection: Rejection, now: int) -> 
                 "rejected_versions": add_version(item.rejected_versions, version),
                 "latched_at": rejection.failure.since,
             }
-            if item.variant == ONLY:
+            if item.is_gate:
                 changes["latched_version"] = version
             if item.accepted_version == version:
                 changes["accepted_version"] = None
             return changes
         case Verdict.SUSPECT:
             since = min(item.suspect_at, now) if item.is_suspect(version) else now
+            retry_at = since + SUSPECT_RETRY_SECONDS
             return {
-                "failure": failure_of(replace(rejection.failure, retry_at=since + SECOND_LOOK)),
+                "failure": failure_of(replace(rejection.failure, retry_at=retry_at)),
                 "suspect_version": version,
                 "suspect_at": since,
                 "suspect_variants": None,
@@ -97,4 +97,4 @@ def is_kept(verdict: Verdict, found: Item, rejection: Rejection) -> bool:
 
 def add_version(versions: tuple[str, ...], version: str) -> tuple[str, ...]:
     """Return *versions* with *version* as the last; the oldest are dropped."""
-    return (*(v for v in versions if v != version), version)[-MOST_VERSIONS:]
+    return (*(v for v in versions if v != version), version)[-MAX_VERSIONS:]

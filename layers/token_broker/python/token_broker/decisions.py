@@ -5,12 +5,11 @@ from math import ceil
 
 from token_broker.errors import BrokerError, Internal, InvalidRequest, upstream_of
 from token_broker.item import (
-    CLOCKS_DIFFER,
-    LATCHES,
-    LONGEST_REFUSAL,
-    REPORT_WINDOW,
-    SECOND_LOOK,
-    UNAVAILABLE,
+    CREDENTIAL_REJECTED,
+    LONGEST_BACKOFF_SECONDS,
+    REPORT_WINDOW_SECONDS,
+    SUSPECT_RETRY_SECONDS,
+    UPSTREAM_UNAVAILABLE,
     Failure,
     Hold,
     Item,
@@ -19,25 +18,25 @@ from token_broker.item import (
     rfc3339,
 )
 
-FORCE_INTERVAL = 10
+FORCE_INTERVAL_SECONDS = 10
 """Seconds between two exchanges of a variant on demand, at least."""
 
-MOST_SUSPECTS = 3
+MAX_SUSPECTS = 3
 """Variants that may each be refused with a version of the secret that was never accepted."""
 
-MOST_VERSIONS = 8
+MAX_VERSIONS = 8
 """Rejected versions of a secret that are remembered; Secrets Manager stages three at most."""
 
-MOST_REPORTS = 3
-"""Reports of a rejected token that may each cause an exchange, in a `REPORT_WINDOW` of seconds."""
+MAX_REPORTS = 3
+"""Reports of a rejected token that may each cause an exchange, in `REPORT_WINDOW_SECONDS`."""
 
-LONGEST_OUTAGE = 60
+LONGEST_OUTAGE_BACKOFF_SECONDS = 60
 """Seconds, at most, between two attempts while the upstream is unavailable."""
 
-LATCH_LOOK = 30
+SECRET_RECHECK_SECONDS = 30
 """Seconds between two checks whether a rejected secret has a new version."""
 
-END_SECONDS = 2
+SHUTDOWN_SECONDS = 2
 """Seconds for rounding to whole seconds, and for the end of an invocation after its deadline."""
 
 KEPT_AFTER_END = 15 * 86_400
@@ -45,12 +44,12 @@ KEPT_AFTER_END = 15 * 86_400
 
 
 class Verdict(Enum):
-    """What a rejection says of the version of the secret that it was sent with."""
+    """What a rejection proves about the version of the secret."""
 
     LATCH = "it is wrong, and is not tried again"
     SUSPECT = "it was right before: it is tried once more, a minute later"
     REFUSE_VARIANT = "it may be wrong: this variant does not try it again"
-    BLAME_VARIANT = "it is right: what the variant adds to it is wrong"
+    BLAME_VARIANT = "it is right: the parameters of the request are wrong"
 
 
 class State(Enum):
@@ -70,9 +69,9 @@ def verdict(gate: Item, version: str, variant: str, now: int, *, is_certain: boo
     if gate.has_accepted(version):
         if not is_certain:
             return Verdict.BLAME_VARIANT
-        is_second = gate.is_suspect(version) and now - gate.suspect_at >= SECOND_LOOK
+        is_second = gate.is_suspect(version) and now - gate.suspect_at >= SUSPECT_RETRY_SECONDS
         return Verdict.LATCH if is_second else Verdict.SUSPECT
-    if is_certain or len(suspects(gate, version, variant)) >= MOST_SUSPECTS:
+    if is_certain or len(suspects(gate, version, variant)) >= MAX_SUSPECTS:
         return Verdict.LATCH
     return Verdict.REFUSE_VARIANT
 
@@ -98,14 +97,16 @@ def state(item: Item, now: int, min_ttl: int | None = None, version: str | None 
 
 
 def latched_by(gate: Item, own: Item, version: str | None) -> Item | None:
-    """Return the item that keeps calls from another login with *version*; None if there is none.
+    """Return the item that forbids another login with *version*; None if there is none.
 
-    A rejection that a variant's *own* item has counts until another variant proves the version.
+    A rejection in a variant's *own* item counts until another variant proves the version. If the
+    version is not known, it is taken for that of the last failure.
     """
+    if version is None:
+        return next((item for item in (gate, own) if item.has_latching_failure), None)
     if gate.is_latched(version):
         return gate
-    is_refused = own.is_latched(version) and not (version and gate.has_accepted(version))
-    return own if is_refused else None
+    return own if own.is_latched(version) and not gate.has_accepted(version) else None
 
 
 class Next(Enum):
@@ -140,7 +141,10 @@ def next_step(item: Item, gate: Item, now: int, version: str | None) -> tuple[Ne
 
 def _hand_out(item: Item, now: int, version: str | None) -> tuple[Next, str]:
     if item.is_renewal_due(now):
-        return Next.REFRESH, "the token is handed out, and its refresh is due: it starts beside"
+        return (
+            Next.REFRESH,
+            "the token is handed out, and its refresh starts in the background",
+        )
     if item.lease_owner is not None:
         return Next.HAND_OUT, "the token lives; another one is being made"
     if item.failure:
@@ -180,11 +184,11 @@ def lease_end(now: int, remaining: float, skew: int) -> int:
 
     *skew* allows for another holder's clock that is ahead.
     """
-    return now + ceil(remaining) + END_SECONDS + skew
+    return now + ceil(remaining) + SHUTDOWN_SECONDS + skew
 
 
 def longest_min_ttl(lifetime: int) -> int:
-    """Return the largest `min_ttl` that a new token surely meets after its exchange."""
+    """Return the largest `min_ttl` that every new token meets after its exchange."""
     return lifetime - default_min_ttl(lifetime)
 
 
@@ -222,23 +226,22 @@ def next_failure(
 
 def backoff_seconds(code: str, count: int) -> int:
     """Return the seconds to wait after *count* failures in a row: they double up to a limit."""
-    if code == LATCHES:
-        return LATCH_LOOK
-    if code == UNAVAILABLE:
-        return min(1 << min(count, 16), LONGEST_OUTAGE)
-    return min(15 << min(count, 16), LONGEST_REFUSAL)
+    if code == CREDENTIAL_REJECTED:
+        return SECRET_RECHECK_SECONDS
+    if code == UPSTREAM_UNAVAILABLE:
+        return min(1 << min(count, 16), LONGEST_OUTAGE_BACKOFF_SECONDS)
+    return min(15 << min(count, 16), LONGEST_BACKOFF_SECONDS)
 
 
 def may_force(item: Item, now: int) -> bool:
     """Say whether the last exchange on demand was long enough ago."""
-    longest = FORCE_INTERVAL + CLOCKS_DIFFER
-    return not is_ahead(item.forced_at + FORCE_INTERVAL, now, longest)
+    return not is_ahead(item.forced_at + FORCE_INTERVAL_SECONDS, now, FORCE_INTERVAL_SECONDS)
 
 
 def recent_reports(item: Item, now: int) -> tuple[int, ...]:
     """Return the seconds of the reports that still count against the limit."""
-    longest = REPORT_WINDOW + CLOCKS_DIFFER
-    return tuple(at for at in item.report_times if is_ahead(at + REPORT_WINDOW, now, longest))
+    window = REPORT_WINDOW_SECONDS
+    return tuple(at for at in item.report_times if is_ahead(at + window, now, window))
 
 
 def held_words(hold: Hold) -> str:

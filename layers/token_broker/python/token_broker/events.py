@@ -1,13 +1,13 @@
-"""Commands: read from an API Gateway event, an EventBridge event, or the payload of an invocation.
+"""Commands, read from an event of API Gateway or from the payload of an invocation.
 
-Whatever is wrong in one raises `InvalidRequest`, which names the field.
+An error in one raises `InvalidRequest`, which names the field.
 """
 
 import binascii
 import json
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, get_args
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple, get_args
 
 from token_broker.document import Document
 from token_broker.errors import InvalidRequest
@@ -30,9 +30,6 @@ LARGEST_BODY = 262_144
 
 LONGEST_REASON = 200
 """Characters of the reason of a hold."""
-
-ROTATION = "secret changed"
-"""The caller of a rotation that EventBridge starts."""
 
 EVERY = "*"
 """Stands for the connection in a command that names its connections in its body."""
@@ -58,15 +55,30 @@ ROUTES: Mapping[tuple[str, str], Action] = {
 
 DIRECT: tuple[Action, ...] = get_args(Action)
 
+FOR_SERVICES = re.compile(r"live|[0-9]+|\$LATEST|")
+"""The alias, or the version, by which API Gateway and EventBridge invoke a function: ``live``. A
+test system may use a version, or none. Any other alias is a team's, for direct invocations only."""
+
+
+class Origin(NamedTuple):
+    """Where a call comes from, for the audit lines.
+
+    Lambda says the *alias*, or the version, that was invoked: empty if the invocation named none.
+    *entrance* and *caller* may be what the event says: see `origin_of`.
+    """
+
+    entrance: Entrance
+    caller: str
+    alias: str
+
 
 class Command(Record):
     """What to do with which connection. *body* has the other members, not read yet."""
 
     action: Action
     connection: str
-    caller: str
+    origin: Origin
     body: Document = field(repr=False)
-    entrance: Entrance = "direct"
 
 
 def is_http(event: Mapping[str, Any]) -> bool:
@@ -79,52 +91,56 @@ def is_rotation(event: Mapping[str, Any]) -> bool:
     return event.get("source") == "aws.secretsmanager" and "detail" in event
 
 
-def described(event: object, invoked: str) -> dict[str, str]:
+def origin_of(event: object, invoked: str) -> Origin:
+    """Return where *event* comes from. *invoked* is the ARN of the invocation.
+
+    A team may invoke its own alias with any payload. So every payload is a direct invocation there,
+    also one in the form of API Gateway's or EventBridge's events: it cannot name a caller.
+    """
+    alias = ":".join(invoked.split(":")[7:])
+    if isinstance(event, Mapping) and FOR_SERVICES.fullmatch(alias):
+        if is_http(event):
+            return Origin("api", _signer(event), alias)
+        if is_rotation(event):
+            return Origin("event", "secret changed", alias)
+    caller = f"direct invocation of {alias}" if alias else "direct invocation"
+    return Origin("direct", caller, alias)
+
+
+def described(event: object, origin: Origin) -> dict[str, str]:
     """Return what the log shows of *event* and its caller, even if *event* is wrong.
 
-    *invoked* is the ARN of the invocation. Only a connection and an action are quoted.
+    Only a valid connection and a valid action are quoted.
     """
-    members = event if isinstance(event, Mapping) else {}
-    if is_http(members):
-        _, action = _routed(members)
-        found = {
-            "entrance": "api",
-            "caller": _signer(members),
-            "action": action,
-            "connection": _mapping(members.get("pathParameters")).get("connection"),
-        }
-    elif is_rotation(members):
-        found = {"entrance": "event", "caller": ROTATION, "action": "rotate"}
-    else:
-        action = members.get("action", "token")
-        found = {
-            "entrance": "direct",
-            "caller": _invoker(invoked),
-            "action": action if isinstance(action, str) and action in DIRECT else None,
-            "connection": members.get("connection"),
-        }
-    connection = found.pop("connection", None)
+    members = mapping(event)
+    action, connection = members.get("action", "token"), members.get("connection")
+    if origin.entrance == "api":
+        action, connection = _routed(members)[1], _path_connection(members)
+    elif origin.entrance == "event":
+        action, connection = "rotate", None
+    shown: dict[str, str] = dict(origin._asdict())
+    if action in DIRECT:
+        shown["action"] = action
     if isinstance(connection, str) and CONNECTION.fullmatch(connection):
-        found["connection"] = connection
-    return {name: value for name, value in found.items() if isinstance(value, str)}
+        shown["connection"] = connection
+    return shown
 
 
-def http_command(event: Mapping[str, Any], flow: str) -> Command:
+def http_command(event: Mapping[str, Any], origin: Origin, flow: str) -> Command:
     """Return the command in a proxy event of a REST API."""
     routed, action = _routed(event)
     if routed != flow or action is None:
         raise InvalidRequest("path: there is no such route")
     document = Document(_body(event), InvalidRequest)
-    connection = _connection(_mapping(event.get("pathParameters")).get("connection"))
-    return Command(action, connection, _signer(event), document, "api")
+    return Command(action, _connection(_path_connection(event)), origin, document)
 
 
-def direct_command(event: object, invoked: str = "") -> Command:
-    """Return the command in the payload of an invocation of the function *invoked*, an ARN."""
+def direct_command(event: object, origin: Origin) -> Command:
+    """Return the command in the payload of a direct invocation."""
     members = Document(event, InvalidRequest)
     action = members.choice("action", *DIRECT)
     connection = EVERY if action == "warm" else _connection(members.text("connection"))
-    return Command(action, connection, _invoker(invoked), members)  # type: ignore[arg-type]  # one of DIRECT
+    return Command(action, connection, origin, members)  # type: ignore[arg-type]  # one of DIRECT
 
 
 def _routed(event: Mapping[str, Any]) -> tuple[str | None, Action | None]:
@@ -134,6 +150,11 @@ def _routed(event: Mapping[str, Any]) -> tuple[str | None, Action | None]:
     if not found:
         return None, None
     return found["flow"], ROUTES.get((str(event.get("httpMethod")), found["rest"] or ""))
+
+
+def _path_connection(event: Mapping[str, Any]) -> object:
+    """Return what the path of a request names as its connection."""
+    return mapping(event.get("pathParameters")).get("connection")
 
 
 def formed(body: Document, name: str) -> str | None:
@@ -181,83 +202,13 @@ def _body(event: Mapping[str, Any]) -> object:
         raise InvalidRequest("body: is not JSON") from None
 
 
-def _invoker(arn: str) -> str:
-    """Return the caller of the function *arn*, by its alias: a team may have its own."""
-    alias = arn.split(":")[7:]
-    return f"direct invocation of {alias[0]}" if alias else "direct invocation"
-
-
 def _signer(event: Mapping[str, Any]) -> str:
     """Return the IAM ARN of the caller that signed the request."""
-    identity = _mapping(_mapping(event["requestContext"]).get("identity"))
+    identity = mapping(mapping(event["requestContext"]).get("identity"))
     arn = identity.get("userArn")
     return arn if isinstance(arn, str) else "unknown"
 
 
-LABEL_UPDATED = "Secret Label Updated"
-CURRENT = "AWSCURRENT"
-NAMES = ("arn", "aRN", "ARN", "SecretId", "secretId", "name")
-"""Members that name a secret. Some events of CloudTrail write ``aRN``."""
-
-SUFFIX = re.compile(r"-[A-Za-z0-9]{6}")
-
-
-def rotation_command(event: Mapping[str, Any], prefix: str) -> Command:
-    """Return the command for an event of a changed secret, called *prefix* and the connection."""
-    found, version = _of_label(event, prefix) or _of_call(event, prefix)
-    if not found:
-        raise InvalidRequest("detail: it names no secret of this flow")
-    named = {"otherwise": found[1]} if len(found) > 1 else {}
-    if isinstance(version, str) and FORMS["version"][0].fullmatch(version):
-        named["version"] = version
-    return Command("rotate", found[0], ROTATION, Document(named, InvalidRequest), "event")
-
-
-def _of_label(event: Mapping[str, Any], prefix: str) -> tuple[Sequence[str], object] | None:
-    """Return the connection and the version of Secrets Manager's own event; None if it is none."""
-    if event.get("detail-type") != LABEL_UPDATED:
-        return None
-    detail = _mapping(event.get("detail"))
-    if detail.get("labelUpdated") != CURRENT:
-        raise InvalidRequest(f"detail: labelUpdated is not {CURRENT}")
-    resources = event.get("resources")
-    named = [detail.get("name"), *(resources if isinstance(resources, list) else [])]
-    return _first(named, prefix, is_whole=True), detail.get("versionId")
-
-
-def _of_call(event: Mapping[str, Any], prefix: str) -> tuple[Sequence[str], object]:
-    """Return what may be the connection, the likeliest first, and the version of a call."""
-    detail = _mapping(event.get("detail"))
-    parameters, elements, added = (
-        _mapping(detail.get(part))
-        for part in ("requestParameters", "responseElements", "additionalEventData")
-    )
-    full = [part.get(name) for part in (elements, added) for name in NAMES]
-    found = _first(full, prefix, is_whole=True)
-    if not found:
-        found = _first([parameters.get(name) for name in NAMES], prefix, is_whole=False)
-    return found, elements.get("versionId") or parameters.get("moveToVersionId")
-
-
-def _first(texts: Sequence[object], prefix: str, *, is_whole: bool) -> Sequence[str]:
-    """Return the connections for the first of *texts* that names a secret of this flow."""
-    return next((names for text in texts if (names := _named(text, prefix, is_whole))), ())
-
-
-def _named(text: object, prefix: str, is_whole: bool) -> Sequence[str]:
-    """Return the connections that a name or an ARN may stand for, the most likely first."""
-    if not isinstance(text, str):
-        return ()
-    is_arn = text.startswith("arn:")
-    name = text.partition(":secret:")[2] if is_arn else text
-    if not name.startswith(prefix):
-        return ()
-    found = name.removeprefix(prefix)
-    has_suffix = is_arn and SUFFIX.fullmatch(found[-7:])
-    names = [] if has_suffix and is_whole else [found]
-    names += [found[:-7]] if has_suffix else []
-    return [one for one in names if CONNECTION.fullmatch(one)]
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
+def mapping(value: object) -> Mapping[str, Any]:
+    """Return *value* if it is an object, else an empty one."""
     return value if isinstance(value, Mapping) else {}

@@ -13,7 +13,7 @@ from token_broker.aws import clients
 from token_broker.broker import Answer, Broker
 from token_broker.dependencies import Dependencies
 from token_broker.errors import BrokerError, Internal
-from token_broker.events import Command
+from token_broker.events import Command, Origin
 from token_broker.item import rfc3339
 from token_broker.telemetry import Telemetry
 from token_broker.tokens import TokenRequest
@@ -76,11 +76,13 @@ class Service:
         if self._is_cold:
             self._is_cold = False
             self._telemetry.emit("cold start")
-        is_http = isinstance(event, Mapping) and events.is_http(event)
+        origin = events.origin_of(event, context.invoked_function_arn)
+        is_http = origin.entrance == "api"
         try:
-            answer = self._guarded(event, context, is_http=is_http)
+            answer = self._guarded(event, origin, context)
         except BrokerError as error:
-            self._emit_failure(error, event, context)
+            call = events.described(event, origin)
+            self._emit_failure(error, call, context.aws_request_id)
             failure = http_problem(error) if is_http else named(error)
         else:
             return http_response(200, answer) if is_http else answer
@@ -89,42 +91,38 @@ class Service:
             raise failure
         return failure
 
-    def _emit_failure(self, error: BrokerError, event: Any, context: Context) -> None:
-        """Log the failure and its caller. Count a call for a token that the broker failed."""
-        call = events.described(event, context.invoked_function_arn)
-        self._telemetry.emit(
-            "failure",
-            code=error.code,
-            detail=error.detail,
-            **({"upstream_message": words} if (words := error.upstream_message) else {}),
-            **call,
-            request_id=context.aws_request_id,
-        )
+    def _emit_failure(self, error: BrokerError, call: Mapping[str, str], request_id: str) -> None:
+        """Log the failure of *call*. Count a call for a token that the broker failed."""
+        emit = self._telemetry.emit
+        message = {"upstream_message": words} if (words := error.upstream_message) else {}
+        said = {"code": error.code, "detail": error.detail} | message
+        emit("failure", **said, **call, request_id=request_id)
         if call.get("action") == "token" and error.status >= SERVER_ERROR:
-            request_id = context.aws_request_id
-            self._telemetry.emit("unanswered", code=error.code, request_id=request_id)
+            emit("unanswered", code=error.code, request_id=request_id)
 
-    def _guarded(self, event: Any, context: Context, *, is_http: bool) -> dict[str, Any]:
+    def _guarded(self, event: Any, origin: Origin, context: Context) -> dict[str, Any]:
         """Carry out *event*. An exception that is not a `BrokerError` is logged as a defect."""
         began = self.deps.clock.monotonic()
         try:
-            command = self._command(event, context.invoked_function_arn, is_http=is_http)
+            command = self._command(event, origin)
             left = context.get_remaining_time_in_millis() / 1000 - ANSWER_SECONDS
             with clients.until(left):
                 return self._carry_out(command, began, began + left, context.aws_request_id)
         except BrokerError:
             raise
-        except Exception as error:  # noqa: BLE001 (the only place: a defect is logged, not shown)
+        except Exception as error:  # noqa: BLE001 (the only catch-all: callers see an id, the log the stack)
             request_id = context.aws_request_id
             self._telemetry.defect(error, request_id)
             raise Internal(f"a defect; see the log of request {request_id}") from None
 
-    def _command(self, event: Any, invoked: str, *, is_http: bool) -> Command:
-        if is_http:
-            return events.http_command(event, self.deps.flow.name)
-        if isinstance(event, Mapping) and events.is_rotation(event):
-            return events.rotation_command(event, self._prefix)
-        return events.direct_command(event, invoked)
+    def _command(self, event: Any, origin: Origin) -> Command:
+        if origin.entrance == "api":
+            return events.http_command(event, origin, self.deps.flow.name)
+        if origin.entrance == "event":
+            from token_broker.rotation_events import rotation_command  # noqa: PLC0415 (off the hit path)
+
+            return rotation_command(event, origin, self._prefix)
+        return events.direct_command(event, origin)
 
     def _carry_out(
         self, command: Command, began: float, deadline: float, request_id: str
@@ -136,25 +134,7 @@ class Service:
             return token_body(command, self.deps.flow.name, answer)
         from token_broker.actions import act  # noqa: PLC0415 (off the hit path)
 
-        outcome = Internal.code
-        try:
-            done = act(self.deps, command, deadline)
-            outcome = "success"
-        except BrokerError as error:
-            outcome = error.code
-            raise
-        finally:
-            self._telemetry.emit(
-                "action",
-                action=command.action,
-                connection=command.connection,
-                entrance=command.entrance,
-                caller=command.caller,
-                outcome=outcome,
-                milliseconds=self.deps.clock.milliseconds_since(began),
-                request_id=request_id,
-            )
-        return done
+        return act(self.deps, command, began, deadline, request_id)
 
     def _request(self, command: Command) -> TokenRequest:
         body = command.body
@@ -177,9 +157,8 @@ class Service:
             fingerprint=item.fingerprint,
             source=answer.source,
             stale=answer.stale,
-            slow=answer.source != "exchange" and milliseconds >= SLOW_MILLISECONDS,
-            entrance=command.entrance,
-            caller=command.caller,
+            slow=answer.is_hit and milliseconds >= SLOW_MILLISECONDS,
+            **command.origin._asdict(),
             milliseconds=milliseconds,
             token_age=self.deps.clock.now() - item.issued_at,
             request_id=request_id,

@@ -1,4 +1,4 @@
-"""An operator's hold of a connection: to put it, to lift it, and to respect it in the background.
+"""An operator's hold: setting it, ending it, and honouring it in background work.
 
 The gate has the hold, so each read of the table shows it: see `token_broker.aliases.look`.
 """
@@ -7,8 +7,7 @@ from typing import Any
 
 from token_broker.dependencies import Dependencies
 from token_broker.errors import BrokerError, ConnectionHeld
-from token_broker.item import Hold, Item
-from token_broker.tokens import ONLY
+from token_broker.item import GATE, Hold, Item
 
 
 def hold(deps: Dependencies, connection: str, by: str, reason: str) -> dict[str, Any]:
@@ -43,7 +42,7 @@ def lift(deps: Dependencies, connection: str, by: str) -> dict[str, Any]:
     try:  # always: an earlier call may have lifted the hold and failed here
         deps.invoke({"action": "rotate", "connection": connection})
     except BrokerError as error:  # the hold is lifted anyway
-        deps.emit("unrenewed", connection=connection, variant=ONLY, code=error.code)
+        deps.emit("unrenewed", connection=connection, variant=GATE, code=error.code)
     return named | {"held": None}
 
 
@@ -51,7 +50,7 @@ def is_held(deps: Dependencies, connection: str, gate: Item | None = None) -> bo
     """Say whether a connection is held; if so, emit that nothing is renewed."""
     gate = gate or gate_of(deps, connection)
     if gate.held:
-        deps.emit("unrenewed", connection=connection, variant=ONLY, code=ConnectionHeld.code)
+        deps.emit("unrenewed", connection=connection, variant=GATE, code=ConnectionHeld.code)
     return gate.held is not None
 
 
@@ -65,4 +64,4 @@ def known_gate(deps: Dependencies, connection: str) -> Item:
 
 def gate_of(deps: Dependencies, connection: str) -> Item:
     """Return the gate of a connection, as it is kept now."""
-    return deps.store.read(deps.partition(connection), ONLY)
+    return deps.store.read(deps.partition(connection), GATE)

@@ -10,42 +10,42 @@ from typing import Any
 
 from token_broker.records import Record, field, replace
 
+GATE = "-"
+"""Key of a connection's gate. A flow with one variant keeps that under the same key."""
+
 DEFAULT_MIN_TTL = 30
 """Seconds that a token must still live, if a call does not say how many."""
 
-REPORT_WINDOW = 60
+REPORT_WINDOW_SECONDS = 60
 """Seconds in which a limited number of reports may each cause an exchange."""
 
-SECOND_LOOK = 60
+SUSPECT_RETRY_SECONDS = 60
 """Seconds after which a version that was accepted, and then rejected once, is tried once more."""
 
-LONGEST_REFUSAL = 3600
+LONGEST_BACKOFF_SECONDS = 3600
 """Seconds of the longest back-off."""
 
-LONGEST_LEASE = 1_000
-"""Seconds that a lease may still last: more than the 900 that Lambda lets an invocation live.
+LONGEST_LEASE_SECONDS = 940
+"""Seconds of the longest lease: more than the 900 that Lambda lets an invocation live.
 
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html
 """
 
-CLOCKS_DIFFER = 60
+MAX_SKEW_SECONDS = 60
 """Seconds. The clocks of two Lambdas certainly differ by less."""
 
 CLAIM_SECONDS = 30
 """Seconds for which the claim of one caller keeps others from the same work."""
 
-LONGEST_CLAIM = CLAIM_SECONDS + CLOCKS_DIFFER
-"""Seconds that a claim may still last, as another clock sees it."""
-
-LATCHES = "credential_rejected"
+CREDENTIAL_REJECTED = "credential_rejected"
 """The code of the failure that is not tried again with the same version of the secret."""
 
-UNAVAILABLE = "upstream_unavailable"
+UPSTREAM_UNAVAILABLE = "upstream_unavailable"
 """The code of the failure that backs off for every version of the secret."""
 
 
 class Failure(Record):
-    """The last exchange failed, for the *count*-th time in a row, the first time at *since*."""
+    """A series of *count* failed exchanges, the first of them at *since*."""
 
     code: str
     detail: str
@@ -57,16 +57,16 @@ class Failure(Record):
     upstream_code: str | None = None
     upstream_message: str | None = None
     is_login: bool = False
-    """Whether the last request that was sent had the credentials in it."""
+    """Whether the last request that was sent contained the credentials."""
 
     @property
     def is_outage(self) -> bool:
         """Say whether the upstream was unavailable, whichever version of the secret was used."""
-        return self.code == UNAVAILABLE
+        return self.code == UPSTREAM_UNAVAILABLE
 
     def is_backing_off(self, now: int) -> bool:
         """Say whether it is too early for another exchange."""
-        return is_ahead(self.retry_at, now, LONGEST_REFUSAL)
+        return is_ahead(self.retry_at, now, LONGEST_BACKOFF_SECONDS)
 
 
 class Hold(Record):
@@ -84,8 +84,8 @@ class Hold(Record):
 class Item(Record):
     """One variant: its token, its lease and its last failure. Empty if the table has none."""
 
-    connection: str
-    """``<flow>#<connection>``, the partition key."""
+    partition: str
+    """``<flow>#<connection>``, the partition key: the attribute `connection`."""
     variant: str
     kind: str | None = None
     generation: int = 0
@@ -104,7 +104,8 @@ class Item(Record):
     outage_since: int = 0
     """On the gate: the time since which the upstream is unavailable to every exchange."""
     outage_phase: str | None = None
-    """State of the outage's events: ``telling``, ``told``, or ``ending`` when it is over."""
+    """State of the outage's events: ``telling`` while `Upstream Down` is being sent, ``told`` after
+    that, ``ending`` while `Upstream Up` is being sent."""
     outage_claim: int = 0
     """End of the time in which one invocation alone sends the event."""
     noticed_version: str | None = None
@@ -148,7 +149,7 @@ class Item(Record):
     def bare(self) -> "Item":
         """Return this item as DELETE leaves it: a running lease and a hold stay."""
         return Item(
-            self.connection,
+            self.partition,
             self.variant,
             expires_at=self.expires_at,
             lease_until=self.lease_until,
@@ -186,11 +187,12 @@ class Item(Record):
         )
 
     def is_leased(self, now: int) -> bool:
-        """Say whether a lease holder may still be exchanging this variant.
+        """Say whether a lease holder may still be making a token of this variant.
 
         A lease that ends later than any invocation comes from a wrong clock.
         """
-        return self.lease_owner is not None and is_ahead(self.lease_until, now, LONGEST_LEASE)
+        longest = LONGEST_LEASE_SECONDS
+        return self.lease_owner is not None and is_ahead(self.lease_until, now, longest)
 
     def is_uncertain(self, now: int) -> bool:
         """Say whether an exchange began after this token was kept, and never finished.
@@ -203,16 +205,27 @@ class Item(Record):
         """Say whether the kept token may be handed out without an exchange."""
         return self.is_live(now, min_ttl) and not self.is_uncertain(now)
 
-    def is_latched(self, secret_version: str | None) -> bool:
-        """Say whether this version was rejected. None stands for that of the last failure."""
-        if secret_version is None and self.failure and self.failure.code == LATCHES:
-            secret_version = self.failure.secret_version
+    @property
+    def is_gate(self) -> bool:
+        """Say whether this is the connection's gate, which may be its only variant's item, too."""
+        return self.variant == GATE
+
+    def is_latched(self, secret_version: str) -> bool:
+        """Say whether this version was rejected."""
         return secret_version in self.rejected_versions
+
+    @property
+    def has_latching_failure(self) -> bool:
+        """Say whether the last failure is the rejection of a version that is latched."""
+        failure = self.failure
+        if failure is None or failure.code != CREDENTIAL_REJECTED:
+            return False
+        return failure.secret_version in self.rejected_versions
 
     @property
     def awaits_recovery(self) -> bool:
         """Say whether a latch was announced, and no recovery since."""
-        return self.latched_version is not None or self.is_latched(None)
+        return self.latched_version is not None or self.has_latching_failure
 
     def has_accepted(self, version: str) -> bool:
         """Say whether the upstream accepted this version of the secret. This item is the gate."""
@@ -223,8 +236,8 @@ class Item(Record):
         return version == self.suspect_version and self.has_accepted(version)
 
     def is_too_early(self, now: int) -> bool:
-        """Say whether it is too early for a suspect version's second try."""
-        return is_ahead(self.suspect_at + SECOND_LOOK, now, SECOND_LOOK + CLOCKS_DIFFER)
+        """Say whether it is too early to retry a version that was accepted and then rejected."""
+        return is_ahead(self.suspect_at + SUSPECT_RETRY_SECONDS, now, SUSPECT_RETRY_SECONDS)
 
     def is_due(self, now: int) -> bool:
         """Say whether it is time to refresh the token, and no exchange runs."""
@@ -234,12 +247,19 @@ class Item(Record):
 
     def is_renewal_due(self, now: int) -> bool:
         """Say whether a background refresh is to start, and no caller has started one."""
-        return self.is_due(now) and not is_ahead(self.nudged_until, now, LONGEST_CLAIM)
+        return self.is_due(now) and not self.is_claimed(now)
+
+    def is_claimed(self, now: int) -> bool:
+        """Say whether a caller has just started a background refresh."""
+        return is_ahead(self.nudged_until, now, CLAIM_SECONDS)
 
 
 def is_ahead(moment: int, now: int, longest: int) -> bool:
-    """Say whether *moment* is in the future, but not so far that a wrong clock wrote it."""
-    return now < moment <= now + longest
+    """Say whether *moment* is in the future, but not so far that a wrong clock wrote it.
+
+    It was at most *longest* seconds ahead when it was written, by the writer's clock.
+    """
+    return now < moment <= now + longest + MAX_SKEW_SECONDS
 
 
 def default_min_ttl(lifetime: int) -> int:

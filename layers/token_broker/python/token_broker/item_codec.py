@@ -4,11 +4,11 @@ An item that is corrupt, or of an unknown schema, counts as absent: an exchange 
 it again. No function that reads raises an error.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, TypeAlias, TypeVar
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 from token_broker.item import Failure, Hold, Item
-from token_broker.records import replace
+from token_broker.records import Record, replace
 
 SCHEMA = 1
 """Readers accept this schema and the one before, so two versions can share the table."""
@@ -20,37 +20,6 @@ Attributes: TypeAlias = Mapping[str, Attribute]
 AsRead: TypeAlias = Mapping[str, Attribute | None]
 """Attributes as they were read, to compare with. None for one that was absent."""
 
-NUMBERS = (
-    "generation",
-    "fence",
-    "issued_at",
-    "expires_at",
-    "refresh_at",
-    "lease_until",
-    "forced_at",
-    "nudged_until",
-    "suspect_at",
-    "latched_at",
-    "outage_since",
-    "outage_claim",
-)
-TEXTS = (
-    "kind",
-    "target",
-    "fingerprint",
-    "secret_version",
-    "accepted_version",
-    "latched_version",
-    "outage_phase",
-    "noticed_version",
-    "suspect_version",
-    "context",
-    "lease_owner",
-    "renewal",
-    "rejected",
-)
-FAILURE_NUMBERS = ("since", "count", "retry_at", "upstream_status", "login")
-FAILURE_TEXTS = ("code", "detail", "secret_version", "upstream_code", "upstream_message")
 SWAPPED = ("fence", "generation")
 COMPARED = (*SWAPPED, "rejected_versions", "held")
 """Attributes that a write may compare with what was read."""
@@ -81,10 +50,35 @@ OF_POINTER = frozenset(_ALWAYS | {"target", "secret_version"})
 OF_TOKEN = frozenset(_ALWAYS | {"fingerprint", "refresh_at", "secret_version", "context"})
 """Attributes that an item with an alias, or with a token, must have: one write sets them all."""
 
-LARGEST = 253_402_300_799
-"""The last second of the year 9999. No number in an item is larger."""
+MOST_DIGITS = 12
+"""Digits of a number in an item, at most. The seconds until the year 9999 have as many."""
 
-_KINDS: Mapping[str, Any] = {"S": str, "N": str, "B": (bytes, bytearray), "L": list, "M": dict}
+_TYPES: Mapping[str, Any] = {"S": str, "N": str, "B": (bytes, bytearray), "L": list, "M": dict}
+_KINDS = {int: "N", int | None: "N", str: "S", str | None: "S", bytes | None: "B"}
+
+
+def _kinds_of(record: type[Record]) -> dict[str, str]:
+    """Return DynamoDB's type for each plain field of a class."""
+    fields = record.__annotations__.items()
+    return {name: _KINDS[annotation] for name, annotation in fields if annotation in _KINDS}
+
+
+LISTS = {"report_times": "N", "rejected_versions": "S", "suspect_variants": "S"}
+"""Attributes that are lists, and the type of their members."""
+
+OF_ITEM = {
+    **_kinds_of(Item),
+    **dict.fromkeys(LISTS, "L"),
+    "schema": "N",
+    "failure": "M",
+    "held": "M",
+}
+del OF_ITEM["partition"], OF_ITEM["variant"]  # the key, which every reader knows
+OF_FAILURE = {**_kinds_of(Failure), "login": "N"}
+OF_HOLD = _kinds_of(Hold)
+LEAST_FAILURE: dict[str, Any] = {"detail": "", "since": 0, "count": 1, "retry_at": 0}
+LEAST_HOLD: dict[str, Any] = {"since": 0, "by": "unknown", "reason": "unknown"}
+"""The values of members that are absent or corrupt."""
 
 
 def attribute(value: object) -> dict[str, Any]:
@@ -103,29 +97,53 @@ def attribute(value: object) -> dict[str, Any]:
     raise TypeError(f"no attribute for {type(value).__name__}")
 
 
-def item_of(connection: str, variant: str, record: Mapping[str, Any] | None) -> Item:
+def item_of(partition: str, variant: str, record: Mapping[str, Any] | None) -> Item:
     """Return the item of *record*, empty if there is none."""
     if not record:
-        return Item(connection, variant)
-    read = AttributeReader(record)
-    item = Item(
-        connection,
-        variant,
-        **read.known(NUMBERS, TEXTS),
-        token=read.blob("token"),
-        failure=read.failure(),
-        held=read.hold() if "held" in record else None,
-        report_times=read.members("report_times", AttributeReader.number),
-        rejected_versions=read.members("rejected_versions", AttributeReader.text),
-        suspect_variants=read.members("suspect_variants", AttributeReader.text),
-        raw={name: record[name] for name in COMPARED if name in record},
-    )
-    if read.number("schema") not in (None, SCHEMA, SCHEMA - 1):
-        read.corrupt.append("schema")
-    read.corrupt += sorted(_whole(record) - record.keys())
-    if read.corrupt:
-        return replace(item.without_token(), corrupt=tuple(dict.fromkeys(read.corrupt)))
-    return item
+        return Item(partition, variant)
+    values, corrupt = decoded_members(record, OF_ITEM)
+    for name, kind in LISTS.items():
+        members = [decoded(member, kind) for member in values.get(name, ())]
+        values[name] = tuple(member for member in members if member is not None)
+        if None in members:
+            corrupt.append(name)
+    failure, wrong = decoded_members(values.pop("failure", {}), OF_FAILURE)
+    if wrong:
+        corrupt.append("failure")
+    elif failure.get("code"):
+        is_login = failure.pop("login", 0) == 1
+        values["failure"] = Failure(**LEAST_FAILURE | failure, is_login=is_login)
+    if "held" in record:  # even if it cannot be read
+        hold, _ = decoded_members(values.get("held", {}), OF_HOLD)
+        values["held"] = Hold(**LEAST_HOLD | hold)
+    if values.pop("schema", SCHEMA) not in (SCHEMA, SCHEMA - 1):
+        corrupt.append("schema")
+    corrupt += sorted(_whole(record) - record.keys())
+    raw = {name: record[name] for name in COMPARED if name in record}
+    item = Item(partition, variant, **values, raw=raw)
+    return replace(item.without_token(), corrupt=tuple(corrupt)) if corrupt else item
+
+
+def decoded_members(
+    record: Mapping[str, Any], kinds: Mapping[str, str]
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the attributes that *kinds* names, and the names of those that are corrupt."""
+    found = {name: decoded(record[name], kind) for name, kind in kinds.items() if name in record}
+    corrupt = [name for name, value in found.items() if value is None]
+    return {name: value for name, value in found.items() if value is not None}, corrupt
+
+
+def decoded(value: object, kind: str) -> Any:
+    """Return the value of an attribute of type *kind*, None if it is corrupt."""
+    inner = value.get(kind) if isinstance(value, dict) else None
+    if not isinstance(inner, _TYPES[kind]):
+        return None
+    if kind == "B":
+        return bytes(inner)
+    if kind != "N":
+        return inner
+    is_number = inner.isascii() and inner.isdigit() and len(inner) <= MOST_DIGITS
+    return int(inner) if is_number else None
 
 
 def _whole(record: Mapping[str, Any]) -> frozenset[str]:
@@ -139,78 +157,3 @@ def failure_of(failure: Failure) -> dict[str, Any]:
     """Return the plain values of *failure*, for a map attribute."""
     values = vars(failure) | {"is_login": None, "login": 1 if failure.is_login else None}
     return {name: value for name, value in values.items() if value is not None}
-
-
-Member = TypeVar("Member")
-
-
-class AttributeReader:
-    """Reads typed attributes one by one, and lists the *corrupt* ones."""
-
-    def __init__(self, record: Mapping[str, Any], corrupt: list[str] | None = None) -> None:
-        self._record = record
-        self.corrupt: list[str] = [] if corrupt is None else corrupt
-
-    def _typed(self, name: str, kind: Literal["S", "N", "B", "L", "M"]) -> Any:
-        attribute = self._record.get(name)
-        if attribute is None:
-            return None
-        value = attribute.get(kind) if isinstance(attribute, dict) else None
-        if not isinstance(value, _KINDS[kind]):
-            self.corrupt.append(name)
-            return None
-        return value
-
-    def text(self, name: str) -> str | None:
-        """Return a text, None if it is absent or corrupt."""
-        text: str | None = self._typed(name, "S")
-        return text
-
-    def number(self, name: str) -> int | None:
-        """Return a whole number, None if it is absent or corrupt."""
-        digits = self._typed(name, "N")
-        if digits is None:
-            return None
-        if digits.isascii() and digits.isdigit() and len(digits) <= len(str(LARGEST)):
-            return int(digits)
-        self.corrupt.append(name)
-        return None
-
-    def blob(self, name: str) -> bytes | None:
-        """Return bytes, None if they are absent or corrupt."""
-        value = self._typed(name, "B")
-        return None if value is None else bytes(value)
-
-    def members(
-        self, name: str, read: "Callable[[AttributeReader, str], Member | None]"
-    ) -> tuple[Member, ...]:
-        """Return the members of a list, each as *read* returns it, without the corrupt ones."""
-        alone = [AttributeReader({name: m}, self.corrupt) for m in self._typed(name, "L") or []]
-        found = [read(member, name) for member in alone]
-        return tuple(member for member in found if member is not None)
-
-    def known(self, numbers: Iterable[str], texts: Iterable[str]) -> dict[str, Any]:
-        """Return these attributes by name, without those that are absent or corrupt."""
-        found: dict[str, Any] = {
-            name: self.number(name) for name in numbers if name in self._record
-        }
-        found |= {name: self.text(name) for name in texts if name in self._record}
-        return {name: value for name, value in found.items() if value is not None}
-
-    def hold(self) -> Hold:
-        """Return the hold. A corrupt one is still a hold."""
-        members = AttributeReader(self._typed("held", "M") or {})
-        since, by, reason = members.number("since"), members.text("by"), members.text("reason")
-        return Hold(since or 0, by or "unknown", reason or "unknown")
-
-    def failure(self) -> Failure | None:
-        """Return the failure, None if it is absent or corrupt."""
-        members = AttributeReader(self._typed("failure", "M") or {})
-        known = members.known(FAILURE_NUMBERS, FAILURE_TEXTS)
-        if members.corrupt:
-            self.corrupt.append("failure")
-        if members.corrupt or not known.get("code"):
-            return None
-        is_login = known.pop("login", 0) == 1
-        least: dict[str, Any] = {"detail": "", "since": 0, "count": 1, "retry_at": 0}
-        return Failure(**least | known, is_login=is_login)

@@ -119,7 +119,7 @@ class Sealer:
     def _place(self, item: Item, generation: int) -> dict[str, str]:
         return {
             "table": self._table,
-            "connection": item.connection,
+            "connection": item.partition,
             "variant": item.variant,
             "generation": str(generation),
         }

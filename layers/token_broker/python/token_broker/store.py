@@ -38,18 +38,18 @@ class Store:
         self._table = table
         self._client = client
 
-    def read(self, connection: str, variant: str) -> Item:
+    def read(self, partition: str, variant: str) -> Item:
         """Return one item, empty if there is none."""
-        return self.read_all(connection, variant)[0]
+        return self.read_all(partition, variant)[0]
 
-    def read_all(self, connection: str, *variants: str) -> list[Item]:
+    def read_all(self, partition: str, *variants: str) -> list[Item]:
         """Return several items with one request, strongly consistent."""
-        records = self._records(connection, variants)
-        return [item_of(connection, variant, records.get(variant)) for variant in variants]
+        records = self._records(partition, variants)
+        return [item_of(partition, variant, records.get(variant)) for variant in variants]
 
-    def _records(self, connection: str, variants: Sequence[str]) -> Mapping[str, Attributes]:
+    def _records(self, partition: str, variants: Sequence[str]) -> Mapping[str, Attributes]:
         """Return the attributes of each of *variants* that is kept."""
-        keys = [_key(connection, variant) for variant in dict.fromkeys(variants)]
+        keys = [_key(partition, variant) for variant in dict.fromkeys(variants)]
         if len(keys) == 1:
             request = {"TableName": self._table, "Key": keys[0], "ConsistentRead": True}
             answer = call(self._client, "get_item", **request)
@@ -61,7 +61,7 @@ class Store:
         found = [record for records in answer["Responses"].values() for record in records]
         return {record["variant"]["S"]: record for record in found}
 
-    def list(self, connection: str) -> Iterator[Item]:
+    def list(self, partition: str) -> Iterator[Item]:
         """Yield all items of a connection. One page of them is read at a time."""
         start: dict[str, Any] = {}
         while True:
@@ -71,12 +71,12 @@ class Store:
                 TableName=self._table,
                 KeyConditionExpression="#connection = :connection",
                 ExpressionAttributeNames={"#connection": "connection"},
-                ExpressionAttributeValues={":connection": attribute(connection)},
+                ExpressionAttributeValues={":connection": attribute(partition)},
                 ConsistentRead=True,
                 **start,
             )
             for record in page["Items"]:
-                yield item_of(connection, record["variant"]["S"], record)
+                yield item_of(partition, record["variant"]["S"], record)
             if "LastEvaluatedKey" not in page:
                 return
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
@@ -87,7 +87,7 @@ class Store:
         """Acquire the lease of *item*. None if *item* has changed since it was read.
 
         Fence and generation are compared and swapped, so no lease or commit came between. The same
-        write marks a ready renewal token as in use: it counts as spent before it is sent.
+        write marks a ready renewal token as used, before it is sent.
         """
         changes: dict[str, object] = {
             **dict.fromkeys(item.corrupt),
@@ -105,9 +105,9 @@ class Store:
         return self._update(
             item,
             changes,
-            # A verdict needs no lease. If one came between, this write must not set a ttl.
+            # A rejection may be written without a lease. Then this write must not set a ttl.
             unchanged={name: item.raw.get(name) for name in COMPARED},
-            kept=replace(item, lease_until=until),
+            ttl_after=replace(item, lease_until=until),
             is_done=lambda found: found.lease_owner == owner,
         )
 
@@ -124,7 +124,7 @@ class Store:
         return self._update(
             lease,
             {**removed, **token, "schema": SCHEMA, "generation": lease.generation + 1},
-            kept=replace(lease, expires_at=ends, failure=None, suspect_version=None),
+            ttl_after=replace(lease, expires_at=ends, failure=None, suspect_version=None),
             unchanged=_leased(lease),
             is_done=lambda found: (
                 found.generation == lease.generation + 1 and found.token == token["token"]
@@ -141,7 +141,7 @@ class Store:
         return self._update(
             lease,
             changes,
-            kept=replace(lease, failure=failure) if failure else None,
+            ttl_after=replace(lease, failure=failure) if failure else None,
             unchanged=_leased(lease),
             is_done=lambda found: found.fence == lease.fence and found.lease_owner is None,
         )
@@ -165,7 +165,7 @@ class Store:
         return self._update(
             item,
             {"schema": SCHEMA, "failure": failure and failure_of(failure)},
-            kept=replace(item, failure=failure),
+            ttl_after=replace(item, failure=failure),
             unchanged={name: item.raw.get(name) for name in COMPARED},
             is_done=lambda found: found.failure == failure,
         )
@@ -245,14 +245,14 @@ class Store:
                 "generation": item.generation + 1,
                 "fence": item.fence + 1,
             },
-            kept=replace(item, expires_at=ends, failure=None),
+            ttl_after=replace(item, expires_at=ends, failure=None),
             unchanged={name: item.raw.get(name) for name in SWAPPED},
             is_done=lambda found: found.target == target["target"],
         )
 
     def report(self, item: Item, times: Sequence[int]) -> Item | None:
         """Mark the token of *item* as rejected. None if it was replaced or reported since."""
-        forgiven = {} if item.is_latched(None) else {"failure": None}
+        forgiven = {} if item.has_latching_failure else {"failure": None}
         return self._update(
             item,
             {"rejected": item.fingerprint or "", "report_times": tuple(times), **forgiven},
@@ -280,7 +280,7 @@ class Store:
         self._update(
             item,
             {**removed, "schema": SCHEMA},
-            kept=item.bare(),
+            ttl_after=item.bare(),
             unchanged={},
             is_done=lambda found: found.token is None and not found.rejected_versions,
         )
@@ -292,33 +292,33 @@ class Store:
         *,
         unchanged: AsRead,
         is_done: Callable[[Item], bool],
-        kept: Item | None = None,
+        ttl_after: Item | None = None,
     ) -> Item | None:
         """Write *changes* if the attributes *unchanged* are as they were; return the item as it is.
 
         None if they are not. After a failed write the item is read again, and *is_done* says
-        whether it was written all the same. *kept* is the item as it will be, if its `ttl` has to
-        change. That depends on the hold, so it must be as read, too. If only the hold has changed
-        meanwhile, this writes once more, with the `ttl` for that.
+        whether it was written all the same. *ttl_after* is the item after this write, if that
+        changes its `ttl`. A `ttl` depends on the hold, so that must be as read, too. If only the
+        hold has changed meanwhile, this writes once more, with the `ttl` for that.
         """
         while True:
-            ttl = {"ttl": ttl_of(kept)} if kept else {}
-            as_held = {"held": item.raw.get("held")} if kept else {}
+            ttl = {"ttl": ttl_of(ttl_after)} if ttl_after else {}
+            as_held = {"held": item.raw.get("held")} if ttl_after else {}
             lost: BrokerError | None = None
             try:
                 if written := self._written(item, {**changes, **ttl}, {**as_held, **unchanged}):
                     return written
             except BrokerError as error:
                 lost = error
-            found = self.read(item.connection, item.variant)
+            found = self.read(item.partition, item.variant)
             if is_done(found):
                 return found
             if lost:
                 raise lost
-            if not kept or "held" in unchanged or found.held == item.held:
+            if not ttl_after or "held" in unchanged or found.held == item.held:
                 return None
             item = replace(item, held=found.held, raw=found.raw)
-            kept = replace(kept, held=found.held)
+            ttl_after = replace(ttl_after, held=found.held)
 
     def _written(self, item: Item, changes: Mapping[str, object], unchanged: AsRead) -> Item | None:
         """Write *changes*, where None removes, and return *item* as written.
@@ -331,11 +331,11 @@ class Store:
             self._client,
             "update_item",
             TableName=self._table,
-            Key=_key(item.connection, item.variant),
+            Key=_key(item.partition, item.variant),
             ReturnValues="ALL_NEW",
             **writes.update_parameters(changes, unchanged),
         )
-        return item_of(item.connection, item.variant, answer["Attributes"]) if answer else None
+        return item_of(item.partition, item.variant, answer["Attributes"]) if answer else None
 
 
 def _leased(lease: Item) -> AsRead:
@@ -343,5 +343,5 @@ def _leased(lease: Item) -> AsRead:
     return {"fence": attribute(lease.fence), "lease_owner": attribute(lease.lease_owner or "")}
 
 
-def _key(connection: str, variant: str) -> Attributes:
-    return {"connection": attribute(connection), "variant": attribute(variant)}
+def _key(partition: str, variant: str) -> Attributes:
+    return {"connection": attribute(partition), "variant": attribute(variant)}

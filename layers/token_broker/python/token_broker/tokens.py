@@ -10,7 +10,7 @@ from token_broker.records import Record, field
 _scalar = json.JSONEncoder(allow_nan=False).encode
 
 ONLY = "-"
-"""Key of a connection's only variant, and of its gate."""
+"""Key of a connection's only variant. The gate has the same: see `item.GATE`."""
 
 
 class Variant(Record):
@@ -76,7 +76,7 @@ class Token(Record):
     renewal: str | None = field(default=None, repr=False)
     """A single-use token for the next token, if the vendor has them."""
     handoff: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    """What the next exchange of the same invocation can use of this one. Never stored."""
+    """Values that a later exchange of the same invocation may use. Never stored."""
 
     @property
     def fingerprint(self) -> str:

@@ -1,9 +1,9 @@
 """The broker's answer: a live token, the headers to send, and the host to send them to."""
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from token_broker_client.errors import Unreachable
 from token_broker_client.request import PER_CALL
@@ -12,8 +12,24 @@ if TYPE_CHECKING:
     import httpx
     import requests.auth
 
+    from token_broker_client.access import Access
 
-class Headers(Mapping[str, str]):
+T = TypeVar("T")
+
+
+class Immutable:
+    """A value that needs no copies: a copy is the value itself."""
+
+    __slots__ = ()
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+
+class Headers(Immutable, Mapping[str, str]):
     """Headers that sign a request. No repr shows their values, and they cannot be pickled."""
 
     __slots__ = ("_values",)
@@ -43,17 +59,11 @@ class Headers(Mapping[str, str]):
         """Return the headers as a dict, for `urllib3`. Its `repr` shows their values."""
         return dict(self._values)
 
-    def __copy__(self) -> "Headers":
-        return self
-
-    def __deepcopy__(self, memo: object) -> "Headers":
-        return self
-
     def __reduce__(self) -> str:
         raise TypeError("these headers hold a token, which is not pickled: ask the broker again")
 
 
-class Context(dict[str, Any]):
+class Context(Immutable, dict[str, Any]):
     """A token's context: an immutable dict, which `json` can write."""
 
     def _refuse(self, *_: object, **__: object) -> NoReturn:
@@ -62,55 +72,12 @@ class Context(dict[str, Any]):
     __setitem__ = __delitem__ = __ior__ = _refuse
     clear = pop = popitem = setdefault = update = _refuse
 
-    def __copy__(self) -> "Context":
-        return self
-
-    def __deepcopy__(self, memo: object) -> "Context":
-        return self
-
     def __reduce__(self) -> tuple[Any, ...]:
         return dict, (dict(self),)
 
 
-class TokenSource(Protocol):
-    """The source of an answer and of the next ones: an `Access`."""
-
-    @property
-    def key(self) -> Hashable:
-        """The key of its tokens in the cache."""
-
-    @property
-    def flow(self) -> str:
-        """The vendor."""
-
-    @property
-    def connection(self) -> str:
-        """The credentials' name."""
-
-    def answer(self) -> "Answer":
-        """Return a live token."""
-
-    async def answer_async(self) -> "Answer":
-        """Do the same for a task."""
-
-    def replacement(self, refused: "Answer", /) -> "Answer | None":
-        """Report a token that the vendor refused, and return another one if there is one."""
-
-    async def replacement_async(self, refused: "Answer", /) -> "Answer | None":
-        """Do the same for a task."""
-
-    def url(self, path: str) -> str:
-        """Return the address of *path* at the vendor."""
-
-    def auth(self) -> "requests.auth.AuthBase":
-        """Return an `auth` for `requests`."""
-
-    def httpx_auth(self) -> "httpx.Auth":
-        """Return an `auth` for `httpx`."""
-
-
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Immutable):
     """A live token. It is immutable; `access` returns the next one."""
 
     flow: str
@@ -132,27 +99,21 @@ class Answer:
     """Facts of the token: an organization, a user, a role. Never a secret."""
     source: str = field(compare=False)
     """Where the broker took it from: ``memory``, ``table`` or ``exchange``."""
-    access: TokenSource = field(repr=False, compare=False)
+    access: "Access" = field(repr=False, compare=False)
     """Returns the next token."""
 
     @classmethod
-    def of(cls, access: TokenSource, document: Mapping[str, Any]) -> "Answer":
+    def of(cls, access: "Access", document: Mapping[str, Any]) -> "Answer":
         """Return the answer in *document*. Raises `Unreachable` if it is not one for *access*."""
-        try:
-            answer = cls._read(access, document)
-        except (KeyError, TypeError, ValueError, AttributeError):
-            answer = None
-        if not answer or (answer.flow, answer.connection) != (access.flow, access.connection):
-            error = Unreachable("what answered is not the broker, or has another version")
-            error.retryable = False
-            raise error from None
-        return answer
+        return understood(lambda: cls._read(access, document))
 
     @classmethod
-    def _read(cls, access: TokenSource, document: Mapping[str, Any]) -> "Answer":
+    def _read(cls, access: "Access", document: Mapping[str, Any]) -> "Answer":
+        if (document["flow"], document["connection"]) != (access.flow, access.connection):
+            raise ValueError
         return cls(
-            flow=document["flow"],
-            connection=document["connection"],
+            flow=access.flow,
+            connection=access.connection,
             headers=Headers({text(name): text(it) for name, it in document["headers"].items()}),
             base_url=text(document["base_url"]),
             url=None if document.get("url") is None else text(document["url"]),
@@ -183,12 +144,6 @@ class Answer:
         """Return an `auth` for `httpx`, with this token and the next ones."""
         return self.access.httpx_auth()
 
-    def __copy__(self) -> "Answer":
-        return self
-
-    def __deepcopy__(self, memo: object) -> "Answer":
-        return self
-
 
 def text(value: object) -> str:
     """Return *value*, which must be a text."""
@@ -203,3 +158,13 @@ def moment(value: object) -> datetime:
     if found.tzinfo is None:
         raise ValueError
     return found
+
+
+def understood(read: Callable[[], T]) -> T:
+    """Return what *read* returns. Raises `Unreachable` if the answer that it reads is not valid."""
+    try:
+        return read()
+    except (KeyError, TypeError, ValueError, AttributeError):
+        error = Unreachable("what answered is not the broker, or has another version")
+        error.retryable = False
+        raise error from None

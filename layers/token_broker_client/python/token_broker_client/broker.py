@@ -1,12 +1,12 @@
 """The broker, as its callers see it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from token_broker_client.access import Access
-from token_broker_client.answers import Answer
-from token_broker_client.cache import MAX_AGE_SECONDS, Cache, shared
+from token_broker_client.answers import Answer, understood
+from token_broker_client.cache import MAX_AGE_SECONDS, SHARED, Cache
 from token_broker_client.deadline import SECONDS, Deadline, Patience, positive
 from token_broker_client.errors import Unreachable
 from token_broker_client.request import (
@@ -19,15 +19,13 @@ from token_broker_client.request import (
     canonical,
     checked,
 )
-from token_broker_client.single_flight import SingleFlight
+from token_broker_client.single_flight import SharedCall
 
 if TYPE_CHECKING:
     import boto3
 
 LONGEST_AGE = 86_400.0
 """Seconds of `max_age`, at most."""
-
-T = TypeVar("T")
 
 
 class Options(TypedDict, total=False):
@@ -41,7 +39,7 @@ class Options(TypedDict, total=False):
 class Broker:
     """The broker. Make it once, and share it among all threads."""
 
-    __slots__ = ("_cache", "_calls", "_channel", "_max_age", "_patience")
+    __slots__ = ("_cache", "_channel", "_max_age", "_patience")
 
     def __init__(
         self,
@@ -52,9 +50,8 @@ class Broker:
     ) -> None:
         self._channel = channel
         self._patience = patience or Patience()
-        self._cache = shared() if cache is None else cache
+        self._cache = SHARED if cache is None else cache
         self._max_age = positive("max_age", max_age, LONGEST_AGE)
-        self._calls: SingleFlight[Mapping[str, Any]] = SingleFlight()
 
     @classmethod
     def from_url(
@@ -112,25 +109,13 @@ class Broker:
         *organization*: uuid or slug.
         *workspace*: uuid or slug.
         """
-        access = self.access(
-            "vntana",
-            connection,
-            organization=organization,
-            workspace=workspace,
-        )
-        return access.answer(**options)
+        return self.access(
+            "vntana", connection, organization=organization, workspace=workspace
+        ).answer(**options)
 
-    def vendorlink(
-        self,
-        connection: str,
-        **options: Unpack[Options],
-    ) -> Answer:
+    def vendorlink(self, connection: str, **options: Unpack[Options]) -> Answer:
         """Return a token for Vendorlink."""
-        access = self.access(
-            "vendorlink",
-            connection,
-        )
-        return access.answer(**options)
+        return self.access("vendorlink", connection).answer(**options)
 
     def editor(
         self,
@@ -143,12 +128,7 @@ class Broker:
 
         *parameters*: an object.
         """
-        access = self.access(
-            "editor",
-            connection,
-            parameters=parameters,
-        )
-        return access.answer(**options)
+        return self.access("editor", connection, parameters=parameters).answer(**options)
 
     # --- end of generated part
 
@@ -201,24 +181,13 @@ class Broker:
         command = Command(*checked(flow, connection), action, body)
         deadline = deadline or self._patience.begin()
 
-        def tried(until: Deadline) -> Mapping[str, Any]:
-            return self._patience.retry(lambda left: self._channel.call(command, left), until)
-
-        shared_call, _ = self._calls.join(object(), tried, deadline)  # shared with no other caller
-        shared_call.wait(deadline)
-        return shared_call.outcome()
+        call = partial(self._channel.call, command)
+        running = SharedCall[Mapping[str, Any]](deadline)
+        running.start(lambda: self._patience.retry(call, deadline))
+        running.wait(deadline)
+        return running.outcome()
 
 
 def forgotten_in(answer: Mapping[str, Any]) -> tuple[int, bool]:
     """Return how many tokens were dropped, and whether those were all."""
     return int(answer["forgotten"]), answer.get("complete", True) is True
-
-
-def understood(read: Callable[[], T]) -> T:
-    """Return what *read* returns. Raise `Unreachable` if the answer has another form."""
-    try:
-        return read()
-    except (KeyError, TypeError, ValueError):
-        error = Unreachable("what answered is not the broker, or has another version")
-        error.retryable = False
-        raise error from None

@@ -50,7 +50,7 @@ class Kept(NamedTuple):
 
     answer: Answer
     number: int
-    """Of the call that it came from, in the order in which calls began."""
+    """The number of the call that it came from, in the order in which calls began."""
     since: float
     look_at: float
     ends_at: float
@@ -73,7 +73,7 @@ class Kept(NamedTuple):
         return lives and not request.force and self.answer.fingerprint != request.rejected
 
     def is_due(self, now: float) -> bool:
-        """Say whether to ask for the next token. So it is, too, if the clock was set back."""
+        """Say whether to ask for the next token, also because the clock was set back."""
         return not self.since <= now < self.look_at
 
 
@@ -117,24 +117,18 @@ class Cache:
     def obtain(self, question: Question, deadline: Deadline) -> Answer:
         """Return an answer that suits, before *deadline*; raise a `BrokerError` if none is."""
         waits = self._obtained(question, deadline)
-        while True:
-            try:
-                shared_call, until = next(waits)
-            except StopIteration as end:
-                answer: Answer = end.value
-                return answer
+        while not isinstance(step := following(waits), Answer):
+            shared_call, until = step
             shared_call.wait(until)
+        return step
 
     async def obtain_async(self, question: Question, deadline: Deadline) -> Answer:
         """Do the same for a task, without blocking other tasks or a thread."""
         waits = self._obtained(question, deadline)
-        while True:
-            try:
-                shared_call, until = next(waits)
-            except StopIteration as end:
-                answer: Answer = end.value
-                return answer
+        while not isinstance(step := following(waits), Answer):
+            shared_call, until = step
             await shared_call.wait_async(until)
+        return step
 
     def clear(self) -> None:
         """Keep nothing. The answer to a call that has begun is not kept either."""
@@ -156,7 +150,7 @@ class Cache:
                 return (yield from self._renewed(question, kept, deadline))
             shared_call, is_mine = self._calls.join(
                 (question.key, question.request),
-                lambda until: self._call(question, lambda: question.fetch(question.request, until)),
+                lambda: self._call(question, lambda: question.fetch(question.request, deadline)),
                 deadline,
             )
             yield shared_call, deadline
@@ -176,7 +170,7 @@ class Cache:
         plain, deadline = question._replace(request=PLAIN), deadline.within(RENEWAL_SECONDS)
         shared_call, is_mine = self._calls.join(
             (question.key, PLAIN),
-            lambda until: self._call(plain, lambda: question.look(until)),
+            lambda: self._call(plain, lambda: question.look(deadline)),
             deadline,
         )
         if not is_mine:
@@ -243,6 +237,15 @@ class Cache:
                 self._kept[key] = now._replace(since=since, look_at=since + seconds)
 
 
+def following(waits: Waits) -> tuple[SharedCall[Answer], Deadline] | Answer:
+    """Return the next call to wait for, and until when; at the end, the answer."""
+    try:
+        return next(waits)
+    except StopIteration as end:
+        answer: Answer = end.value
+        return answer
+
+
 def dead(kept: Kept | None, answer: Answer, request: TokenRequest) -> tuple[str, ...]:
     """Return the fingerprints that are known to be dead, after *answer* to *request*."""
     known = kept.rejected if kept else ()
@@ -252,8 +255,4 @@ def dead(kept: Kept | None, answer: Answer, request: TokenRequest) -> tuple[str,
 
 
 SHARED = Cache()
-
-
-def shared() -> Cache:
-    """Return the cache of this process."""
-    return SHARED
+"""The cache of this process."""

@@ -9,7 +9,8 @@ from token_broker_client import origins, refusals
 from token_broker_client.httpx_guard import Guard
 
 if TYPE_CHECKING:
-    from token_broker_client.answers import Answer, TokenSource
+    from token_broker_client.access import Access
+    from token_broker_client.answers import Answer
 
 
 class Wanted(NamedTuple):
@@ -32,9 +33,9 @@ class HttpxBrokerAuth(httpx.Auth):
     extension removes the token. So a custom transport must support that extension, as httpx's do.
     """
 
-    def __init__(self, access: "TokenSource") -> None:
+    def __init__(self, access: "Access") -> None:
         self._access = access
-        self._forbidden = refusals.shared()
+        self._forbidden = refusals.SHARED
 
     def sync_auth_flow(
         self, request: httpx.Request
@@ -99,8 +100,9 @@ class HttpxBrokerAuth(httpx.Auth):
 
     def _is_refusal(self, response: httpx.Response, guard: Guard) -> Generator[Step, Any, bool]:
         """Return whether *response* refuses the token. Its body is read only if it may."""
-        status = response.status_code
-        if not refusals.may_be_refusal(status) or not guard.is_signed(response.request):
+        status, sent = response.status_code, response.request
+        is_signed = origins.is_signed(str(sent.url), sent.headers, guard.answer)
+        if not is_signed or not refusals.may_be_refusal(status):
             return False
         yield response
         return refusals.is_refusal(self._access.flow, status, response.content)

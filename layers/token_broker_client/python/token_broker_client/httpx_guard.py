@@ -41,12 +41,6 @@ class Guard:
         """Prepare the request to be sent again; say whether that is possible."""
         return self._body.rewound()
 
-    def is_signed(self, request: httpx.Request) -> bool:
-        """Say whether *request*, perhaps the last hop of a redirect, was sent with the token."""
-        return origins.is_home(str(request.url), self.answer.base_url) and all(
-            request.headers.get(name) == value for name, value in self.answer.headers.items()
-        )
-
     def trace(self, event: str, info: Mapping[str, Any]) -> None:
         """Remove the token if the request goes to another host."""
         self._remove_abroad(event, info)

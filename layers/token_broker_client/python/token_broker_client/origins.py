@@ -1,9 +1,13 @@
 """The origin of a URL: a token is sent only to its vendor's scheme, host and port."""
 
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from token_broker_client.errors import WrongDestination
+
+if TYPE_CHECKING:
+    from token_broker_client.answers import Answer
 
 PORTS = {"http": 80, "https": 443}
 
@@ -46,9 +50,16 @@ def is_home(url: str, base_url: str) -> bool:
     return home is not None and origin(url) == home
 
 
+def is_signed(url: str, headers: Mapping[str, object], answer: "Answer") -> bool:
+    """Say whether a request was sent with *answer*: a redirect may have led away and back."""
+    return is_home(url, answer.base_url) and all(
+        headers.get(name) == value for name, value in answer.headers.items()
+    )
+
+
 def check(url: str, base_url: str) -> None:
     """Raise `WrongDestination` unless *url* has the origin of *base_url*."""
     if not is_home(url, base_url):
         # Without path and query, which may be private.
-        target = origin(url) or "an address that cannot be told"
+        target = origin(url) or "an address that is not clear"
         raise WrongDestination(f"the token is for {origin(base_url)}, the request to {target}")

@@ -25,7 +25,11 @@ def may_be_refusal(status: int) -> bool:
 
 
 def is_refusal(flow: str, status: int, content: bytes) -> bool:
-    """Say whether an answer of the vendor of *flow* refuses the token."""
+    """Say whether an answer of the vendor of *flow* refuses the token.
+
+    A 403 without a known code does not. The broker's own check takes it for a dead token, because
+    every live token may send that request; a caller's request may lack rights.
+    """
     if status == HTTPStatus.UNAUTHORIZED:
         return True
     return status == HTTPStatus.FORBIDDEN and not codes(content).isdisjoint(
@@ -34,10 +38,12 @@ def is_refusal(flow: str, status: int, content: bytes) -> bool:
 
 
 def codes(content: bytes) -> set[str]:
-    """Return the error codes in an answer with ``errors``, each a string or an object."""
+    """Return the texts in ``errors`` of an answer: strings, or objects with a message or a code."""
     try:
         errors = json.loads(content)["errors"]
-        return {str(one.get("message") if isinstance(one, dict) else one) for one in errors}
+        listed = errors if isinstance(errors, list) else [errors]
+        members = [one if isinstance(one, dict) else {"message": one} for one in listed]
+        return {str(one.get(name)) for one in members for name in ("message", "code")}
     except (ValueError, KeyError, TypeError, RecursionError):
         return set()
 
@@ -109,8 +115,4 @@ class Forbidden:
 
 
 SHARED = Forbidden()
-
-
-def shared() -> Forbidden:
-    """Return the refusals that this process remembers."""
-    return SHARED
+"""The refusals that this process remembers."""

@@ -11,7 +11,8 @@ from requests.utils import rewind_body
 from token_broker_client import origins, refusals
 
 if TYPE_CHECKING:
-    from token_broker_client.answers import Answer, TokenSource
+    from token_broker_client.access import Access
+    from token_broker_client.answers import Answer
 
 
 class BrokerAuth(AuthBase):
@@ -21,7 +22,7 @@ class BrokerAuth(AuthBase):
     vendor's, and another `BrokerError` if there is no token.
     """
 
-    def __init__(self, access: "TokenSource") -> None:
+    def __init__(self, access: "Access") -> None:
         self._access = access
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
@@ -37,9 +38,9 @@ class BrokerAuth(AuthBase):
 class SignedRequest:
     """The response hook of one request: it replaces the token at most once, and never leaks it."""
 
-    def __init__(self, access: "TokenSource", answer: "Answer") -> None:
+    def __init__(self, access: "Access", answer: "Answer") -> None:
         self._access = access
-        self._forbidden = refusals.shared()
+        self._forbidden = refusals.SHARED
         self._answer = answer
         self._is_replaced = False
 
@@ -58,14 +59,8 @@ class SignedRequest:
         return (
             not self._is_replaced
             and refusals.may_be_refusal(response.status_code)
-            and self._is_signed(request)
+            and origins.is_signed(request.url or "", request.headers, self._answer)
             and refusals.is_refusal(self._access.flow, response.status_code, response.content)
-        )
-
-    def _is_signed(self, request: PreparedRequest) -> bool:
-        """Say whether *request* had our token: a redirect may have led away and back."""
-        return origins.is_home(request.url or "", self._answer.base_url) and all(
-            request.headers.get(name) == value for name, value in self._answer.headers.items()
         )
 
     def _retried(

@@ -86,8 +86,22 @@ class SharedCall(Generic[T]):
         with anyio.move_on_after(deadline.left):
             await landed.wait()
 
-    def run(self, call: Callable[[], T]) -> None:
-        """Make the call, and keep its result or its exception as the outcome."""
+    def start(self, call: Callable[[], T], ended: Callable[[], None] = lambda: None) -> None:
+        """Make the call in a thread, keep its result or exception as the outcome; call *ended*."""
+        context = copy_context()
+
+        def run() -> None:
+            try:
+                context.run(self._run, call)
+            finally:
+                ended()
+
+        try:
+            Thread(target=run, name="token-broker-client", daemon=True).start()
+        except RuntimeError:  # no thread can be started, for example at the interpreter's end
+            run()
+
+    def _run(self, call: Callable[[], T]) -> None:
         try:
             result = call()
         except Exception as error:  # noqa: BLE001 (the waiting callers raise it)
@@ -116,7 +130,7 @@ class SingleFlight(Generic[T]):
             self._pending.clear()
 
     def join(
-        self, key: Hashable, call: Callable[[Deadline], T], deadline: Deadline
+        self, key: Hashable, call: Callable[[], T], deadline: Deadline
     ) -> tuple[SharedCall[T], bool]:
         """Return the running call for *key*, and whether this began it.
 
@@ -127,18 +141,7 @@ class SingleFlight(Generic[T]):
             if pending and not (pending.is_done or pending.deadline.is_over):
                 return pending, False
             shared_call = self._pending[key] = SharedCall[T](deadline)
-        context = copy_context()
-
-        def run() -> None:
-            try:
-                context.run(shared_call.run, lambda: call(deadline))
-            finally:
-                self._remove(key, shared_call)
-
-        try:
-            Thread(target=run, name="token-broker-client", daemon=True).start()
-        except RuntimeError:  # no thread can be started, for example at the interpreter's end
-            run()
+        shared_call.start(call, lambda: self._remove(key, shared_call))
         return shared_call, True
 
     def _remove(self, key: Hashable, shared_call: SharedCall[T]) -> None:

@@ -24,6 +24,7 @@ from token_broker.flows.vntana.api import (
     refusal,
     token_of,
 )
+from token_broker_client.refusals import is_refusal
 
 BARE = Response(403, {}, b"Forbidden")
 SHUT_OUT = (
@@ -31,6 +32,7 @@ SHUT_OUT = (
     *("SUBSCRIPTION_NOT_FOUND", "SUBSCRIPTION_SUSPENDED"),
 )
 WAIT = ("API_RATE_LIMIT_EXCEEDED", "INTERNAL_SERVER_ERROR", "BAD_GATEWAY")
+DEAD = ("FORBIDDEN", "UNAUTHORIZED", "TOKEN_NOT_FOUND")
 PAGE = Response(403, {}, b"<html>")
 
 
@@ -49,12 +51,23 @@ def test_error_codes_are_read_from_every_form() -> None:
 
 def test_error_responses_that_mean_a_dead_token() -> None:
     """`BAD_CREDENTIALS` may be about the role, too."""
-    dead = [refused(status, "FORBIDDEN") for status in (200, 403, 499)]
-    dead += [refused(401), refused(200, "UNAUTHORIZED"), BARE]
+    dead = [refused(status, code) for status in (200, 403, 499) for code in DEAD]
+    dead += [refused(401), BARE]
     assert {refusal(response) for response in dead} == {Refusal.DEAD}
     assert refusal(refused(403, "BAD_CREDENTIALS")) is Refusal.BAD_CREDENTIALS
     others = [with_token("a"), PAGE, refused(403, "INVALID_CLIENT_UUID"), refused(500, "FORBIDDEN")]
     assert {refusal(response) for response in others} == {None}
+
+
+@pytest.mark.parametrize("code", [*DEAD, "BAD_CREDENTIALS", "NOT_FOUND", *WAIT, *SHUT_OUT])
+def test_the_client_and_the_broker_agree_which_403_refuses_a_dead_token(code: str) -> None:
+    """In each form of a code. Without a code, only the answer to the broker's check does."""
+    both = {"code": code, "message": "Go away!"}
+    for errors in ([code], [{"message": code}], [both], both, code, ["Go away!", code]):
+        response = answer({"success": False, "errors": errors}, 403)
+        is_dead = refusal(response) is not None
+        assert is_refusal("vntana", 403, response.content) is is_dead, errors
+    assert not is_refusal("vntana", 403, BARE.content)
 
 
 @pytest.mark.parametrize("code", [*WAIT, *SHUT_OUT])

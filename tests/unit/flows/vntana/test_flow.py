@@ -294,7 +294,9 @@ DEAD = [
 def test_a_dead_organization_token_is_replaced_once(
     variant: Variant, before: list[object], success: Response, result: object, dead: Response
 ) -> None:
+    """A workspace's token has the role of the newer one."""
     old, new = organization_token("org/1"), organization_token("org/2")
+    new = replace(new, context={**new.context, "role": "CLIENT_ORGANIZATION_VIEWER"})
     talk = vntana.exchange(KEY, variant, NOW)
     next(talk)
     for told in before:
@@ -305,6 +307,7 @@ def test_a_dead_organization_token_is_replaced_once(
     assert reply(talk, new).headers["x-auth-token"] == "Bearer org/2"
     token = ended(talk, success)
     assert (token.variant if isinstance(token, ResolvedTo) else token.value) == result
+    assert isinstance(token, ResolvedTo) or token.context["role"] == new.context["role"]
 
 
 @pytest.mark.parametrize("refusal", [*DEAD, refused(403, "BAD_CREDENTIALS")])

@@ -19,13 +19,13 @@ from token_broker.errors import (
     upstream_of,
 )
 from token_broker.exchange import NeedToken, Request, ResolvedTo, Response, run
-from token_broker.item import SECOND_LOOK, Item
+from token_broker.item import SUSPECT_RETRY_SECONDS, Item
 from token_broker.refresh.credential_gate import CredentialGate
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.outcome import Alias, Outcome
 from token_broker.refresh.upstream_message import quoted
 from token_broker.secrets_manager import Secret
-from token_broker.tokens import ONLY, Token, Variant
+from token_broker.tokens import Token, Variant
 
 LEAST_REQUEST_SECONDS = 0.2
 """A request with less time than this is not sent."""
@@ -46,12 +46,14 @@ class Sent(NamedTuple):
 
 
 class ExchangeAttempt:
-    """An exchange of *variant* under *lease*; *found* is the item before the lease was acquired.
+    """An exchange of *variant*, whose lease this invocation holds.
 
-    *token_of* returns live tokens of other variants that this exchange needs. `run` keeps what
-    `_converse` returns or raises. `_converse` begins again if the secret changes. `_converse_once`
-    keeps what a rejection means, and may try the previous version of the secret. `_run` drives the
-    vendor's generator, and `_send` sends each of its requests.
+    *item* was written with the lease, and *before* was read before that. If callers do not share
+    tokens, there is no lease. *token_of* returns live tokens of other variants.
+
+    `run` keeps the result or the failure of the exchange. `_result` begins again if the secret
+    changes. `_with_current_secret` keeps what a rejection means; `_with_previous_secret` then tries
+    the version before. `_converse` drives the vendor's generator, and `_send` sends its requests.
     """
 
     def __init__(
@@ -59,18 +61,18 @@ class ExchangeAttempt:
         invocation: Invocation,
         gate: CredentialGate,
         token_of: Callable[[NeedToken], Token],
-        *,
-        found: Item,
-        lease: Item,
         variant: Variant,
+        *,
+        before: Item,
+        item: Item,
     ) -> None:
         self._invocation = invocation
         self._deps = invocation.deps
         self._gate = gate
         self._token_of = token_of
         self._variant = variant
-        self._outcome = Outcome(invocation, found, lease, variant)
-        self._may_renew = found.renewal == "ready"
+        self._outcome = Outcome(invocation, variant, before=before, item=item)
+        self._may_renew = before.renewal == "ready"
         self._has_sent = False
         """Whether this exchange sent any request, which the vendor may have processed."""
         self._is_proven = False
@@ -89,7 +91,7 @@ class ExchangeAttempt:
         """
         began = self._deps.clock.monotonic()
         try:
-            result = self._keep(self._converse())
+            result = self._keep(self._result())
             self._gate.finish()
         except Exception as error:
             known = error if isinstance(error, BrokerError) else Internal("the exchange failed")
@@ -100,11 +102,12 @@ class ExchangeAttempt:
                 self._invocation.is_available = False
             raise
         self._emit(began, "success")
-        self._invocation.is_available = True
+        if self._has_sent:
+            self._invocation.is_available = True
         return result
 
     def _keep(self, result: Token | ResolvedTo) -> CachedToken | Alias | None:
-        if not self._outcome.is_leased:
+        if not self._outcome.holds_lease:
             if isinstance(result, ResolvedTo):
                 raise Internal("an exchange that is not shared led to another variant")
             self._outcome.try_write(self._gate.release)
@@ -113,22 +116,22 @@ class ExchangeAttempt:
             return Alias(result.variant, self._outcome.alias(result))
         return self._outcome.token(result, self._version or "")
 
-    def _converse(self) -> Token | ResolvedTo:
+    def _result(self) -> Token | ResolvedTo:
         """Return what the conversation returns; begin again, once, if the secret changes.
 
         So no token is made with two versions, and a host of one version gets nothing of another.
         """
         for _ in range(2):
             with suppress(SecretReplaced):
-                return self._converse_once()
+                return self._with_current_secret()
         raise RefreshInProgress("the secret changed meanwhile", retry_after=1)
 
-    def _converse_once(self) -> Token | ResolvedTo:
+    def _with_current_secret(self) -> Token | ResolvedTo:
         """Converse with the version in use; if it is rejected, with the previous version."""
         secret = self._invocation.secret()
         self._version = secret.version
         try:
-            result = self._run()
+            result = self._converse()
         except CredentialRejected as error:
             if self._gate.has_rejected(secret.version):
                 raise  # `token_of` met the rejection, and its exchange has kept it
@@ -136,7 +139,7 @@ class ExchangeAttempt:
             previous = None if was_accepted else self._previous(secret)
             if not previous:
                 raise
-            return self._run_with(previous)
+            return self._with_previous_secret(previous)
         except (NotConfigured, InvalidRequest):
             if self._has_sent:
                 self._gate.accept(secret.version)
@@ -151,13 +154,13 @@ class ExchangeAttempt:
         """
         failure = self._outcome.failure(error, version)
         judged = self._gate.reject(
-            self._outcome.lease, version, failure, is_certain=error.is_certain
+            self._outcome.item, version, failure, is_certain=error.is_certain
         )
         self._outcome.continue_with(judged.lease)
         if judged.verdict is Verdict.BLAME_VARIANT:
             raise UpstreamRefused(error.detail, **upstream_of(error)) from None
         if judged.verdict is Verdict.SUSPECT:
-            error.retry_after = SECOND_LOOK
+            error.retry_after = SUSPECT_RETRY_SECONDS
         return judged.was_accepted
 
     def _previous(self, secret: Secret) -> Secret | None:
@@ -174,32 +177,32 @@ class ExchangeAttempt:
             self._deps.flow.vendor.parse(previous.content)
         except BrokerError:
             return None
-        lease = self._outcome.lease
-        gate = lease if lease.variant == ONLY else self._invocation.read_gate()
-        return None if self._gate.knows_rejected(lease, gate, previous.version) else previous
+        own = self._outcome.item
+        gate = own if own.is_gate else self._invocation.read_gate()
+        return None if self._gate.knows_rejected(own, gate, previous.version) else previous
 
-    def _run_with(self, previous: Secret) -> Token | ResolvedTo:
+    def _with_previous_secret(self, previous: Secret) -> Token | ResolvedTo:
         """Converse once with the previous version; the invocation uses it from now on."""
         self._invocation.use_previous(previous)
         try:
-            result = self._run()
+            result = self._converse()
         except CredentialRejected as error:
             if error.is_certain:
                 failure = self._outcome.failure(error, self._version)
-                lease = self._gate.reject_previous(self._outcome.lease, previous.version, failure)
-                self._outcome.continue_with(lease)
+                item = self._gate.reject_previous(self._outcome.item, previous.version, failure)
+                self._outcome.continue_with(item)
             raise
         self._gate.release()
         return result
 
-    def _run(self) -> Token | ResolvedTo:
+    def _converse(self) -> Token | ResolvedTo:
         """Drive the vendor's conversation. Only the first run may use the renewal token."""
-        lease = self._outcome.lease
+        item = self._outcome.item
         # The lease has marked the renewal token as in use, so a second run counts it as spent.
         may_renew, self._may_renew = self._may_renew, False
         # Another version of the secret may name another user, who must not get this session.
-        may_renew &= lease.secret_version == self._invocation.secret().version
-        kept = self._invocation.sealer.open_token(lease) if may_renew else None
+        may_renew &= item.secret_version == self._invocation.secret().version
+        kept = self._invocation.sealer.open_token(item) if may_renew else None
         self._is_proven = kept is not None
         credentials, now = self._invocation.credentials(), self._deps.clock.now()
         conversation = self._deps.flow.vendor.exchange(credentials, self._variant, now, kept)
@@ -221,7 +224,7 @@ class ExchangeAttempt:
         self._last = None
         if request.proves_credentials:
             self._is_proven = True
-            self._gate.admit(self._outcome.lease, self._invocation.secret().version)
+            self._gate.admit(self._outcome.item, self._invocation.secret().version)
         seconds = self._seconds_for_request()
         if seconds < LEAST_REQUEST_SECONDS:
             raise UpstreamUnavailable(f"{request.step}: no time was left to send it")
@@ -241,16 +244,16 @@ class ExchangeAttempt:
     def _seconds_for_request(self) -> float:
         """Return the seconds that an answer may take: both invocation and lease limit them."""
         seconds = self._invocation.seconds_for_requests
-        lease = self._outcome.lease
-        if not lease.lease_owner:
+        if not self._outcome.holds_lease:
             return seconds
-        return min(seconds, lease.lease_until - self._deps.skew - self._deps.clock.now())
+        ends = self._outcome.item.lease_until - self._deps.skew
+        return min(seconds, ends - self._deps.clock.now())
 
     def _emit(self, began: float, outcome: str) -> None:
         milliseconds = round(self._deps.clock.milliseconds_since(began))
         self._deps.emit(
             "exchange",
-            variant=self._outcome.lease.variant,
+            variant=self._outcome.item.variant,
             kind=self._variant.kind,
             outcome=outcome,
             milliseconds=milliseconds,

@@ -1,4 +1,4 @@
-"""The gate of a connection: a version of the secret that was rejected is never tried again.
+"""The gate of a connection: no login with a version of the secret that was rejected.
 
 A version is unknown, accepted, suspect or rejected; `decisions.verdict` decides which. With an
 unknown version, only the holder of the gate's lease may log in. So a wrong password costs one
@@ -14,9 +14,8 @@ from token_broker.aliases import refuse_held
 from token_broker.conditional_writes import Rejection
 from token_broker.decisions import Verdict, latched_by, verdict
 from token_broker.errors import BrokerError, CredentialLatched, CredentialRejected, upstream_of
-from token_broker.item import SECOND_LOOK, Failure, Item, rfc3339
+from token_broker.item import GATE, SUSPECT_RETRY_SECONDS, Failure, Item, rfc3339
 from token_broker.refresh.invocation import Invocation
-from token_broker.tokens import ONLY
 
 ACCEPT_PAUSE_SECONDS = 0.1
 """How long to wait before an acceptance that could not be written is written again."""
@@ -61,8 +60,7 @@ class CredentialGate:
 
     def knows_rejected(self, own: Item, gate: Item, version: str) -> bool:
         """Say whether *version* was rejected, as far as known. *own* may be the gate."""
-        is_latched = gate.is_latched(version) or own.is_latched(version)
-        return is_latched or self.has_rejected(version)
+        return self.has_rejected(version) or latched_by(gate, own, version) is not None
 
     def check(self, own: Item, version: str) -> None:
         """Raise `CredentialLatched` if *version* was rejected. *own* may be the gate itself.
@@ -71,23 +69,22 @@ class CredentialGate:
         event named another version than the rejected one, the secret is read again first. A
         rejection for one variant alone counts until another variant proves the version.
         """
-        gate = own if own.variant == ONLY else self._invocation.gate
-        noticed = gate.noticed_version
-        is_latched = gate.is_latched(version) or own.is_latched(version)
-        if is_latched and noticed not in (None, version):
-            version = self._invocation.reread_secret().version
-        if latching := latched_by(gate, own, version):
+        gate = own if own.is_gate else self._invocation.gate
+        latching = latched_by(gate, own, version)
+        if latching and gate.noticed_version not in (None, version):
+            latching = latched_by(gate, own, self._invocation.reread_secret().version)
+        if latching:
             raise latched(latching)
 
     def admit(self, lease: Item, version: str) -> None:
-        """Return when *version* may be tried by the holder of a variant's *lease*.
+        """Return once the holder of a variant's *lease* may log in with *version*.
 
         Raises `CredentialLatched`, `RefreshInProgress` while another one tries it,
         `CredentialRejected` while it is too early for a second try, and `ConnectionHeld`.
         """
         if self._admitted == version:
             return
-        if lease.variant == ONLY:
+        if lease.is_gate:
             self.check(lease, version)
             self._refuse_early(lease, version)
         else:
@@ -112,12 +109,12 @@ class CredentialGate:
             return
         try:
             recovers = self._lease.awaits_recovery and not self._invocation.uses_previous
-            self._deps.store.accept(self._lease, self._accepted, recovers=recovers)
+            written = self._deps.store.accept(self._lease, self._accepted, recovers=recovers)
         except BrokerError as error:
-            self._deps.emit("unreleased", code=error.code, variant=ONLY)
+            self._deps.emit("unreleased", code=error.code, variant=GATE)
             return
         self._lease = None
-        if recovers:
+        if written and recovers:
             self._invocation.announce("Connection Recovered", self._accepted)
 
     def reject(self, lease: Item, version: str, failure: Failure, *, is_certain: bool) -> Judged:
@@ -143,10 +140,10 @@ class CredentialGate:
     ) -> Judged:
         """Decide by the gate, and write the verdict to it. This ends the gate's lease.
 
-        If the gate has changed since it was read, it is read and decided again. A variant that is
-        refused keeps the rejection in its own item as well.
+        If the gate has changed since it was read, it is read and decided again. If only this
+        variant was refused, its own item keeps the rejection as well.
         """
-        own_gate = lease if lease.variant == ONLY else self._lease
+        own_gate = lease if lease.is_gate else self._lease
         gate, written = own_gate or self._invocation.read_gate(), None
         while not written:
             decided, was_accepted = decide(gate), gate.has_accepted(rejection.version)
@@ -214,7 +211,7 @@ class CredentialGate:
                 polls += 1
             else:
                 if gate.corrupt:
-                    self._deps.emit("damaged", variant=ONLY, attributes=list(gate.corrupt))
+                    self._deps.emit("damaged", variant=GATE, attributes=list(gate.corrupt))
                 self._lease, self._accepted = self._invocation.acquire(gate), None
                 if self._lease:
                     return
@@ -224,7 +221,7 @@ def suspected(gate: Item, now: int) -> CredentialRejected:
     """Return the error for callers while a suspect version waits for its second try."""
     return CredentialRejected(
         "this version of the secret worked before, and was rejected: it is tried once more",
-        retry_after=max(1, gate.suspect_at + SECOND_LOOK - now),
+        retry_after=max(1, gate.suspect_at + SUSPECT_RETRY_SECONDS - now),
         **upstream_of(gate.failure),
     )
 
@@ -232,7 +229,7 @@ def suspected(gate: Item, now: int) -> CredentialRejected:
 def latched(gate: Item) -> CredentialLatched:
     """Return the error for a version that *gate*, or a variant's own item, has latched.
 
-    A token of the secret's previous version clears the failure, so that is only the second source.
+    A token of the secret's previous version clears the failure, so `latched_at` is preferred.
     """
     since = rfc3339(gate.latched_at or (gate.failure.since if gate.failure else 0))
     at = f" at {since}" if since else ""

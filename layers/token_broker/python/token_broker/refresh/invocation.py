@@ -8,16 +8,22 @@ from contextlib import contextmanager
 from typing import Any
 
 from token_broker.aliases import Look, look
-from token_broker.decisions import LATCH_LOOK, lease_end
+from token_broker.decisions import SECRET_RECHECK_SECONDS, lease_end
 from token_broker.dependencies import Dependencies
 from token_broker.errors import RefreshInProgress
 from token_broker.exchange import Request
-from token_broker.item import Item
+from token_broker.item import GATE, Item
 from token_broker.secrets_manager import Secret
-from token_broker.tokens import ONLY
 
 COMMIT_SECONDS = 4.0
-"""Part of an invocation's time that is reserved for the commit and the answer."""
+"""Seconds at the end of an invocation that are reserved for the commit and the answer.
+
+::
+
+    begin                                                      the platform ends it
+      |---- requests: `seconds_for_requests` ----|------- COMMIT_SECONDS -------|
+      |---- waiting for a lease: `seconds_to_wait` ------------|----- half -----|
+"""
 
 LEAST_EXCHANGE_SECONDS = 2.0
 """An exchange with less time than this is not begun."""
@@ -50,12 +56,12 @@ class Invocation:
         """Caches what it opened: a renewal opens its item for the variant and for its token."""
         self.uses_previous = False
         """Whether the secret's previous version is used, because the current one was rejected."""
-        self.has_sent = False
-        """Whether any request was sent to the vendor."""
+        self.has_sent_any = False
+        """Whether any request was sent to the vendor, by any exchange of this invocation."""
         self.was_login = False
         """Whether the last request that was sent showed the credentials."""
         self.has_waited = False
-        self.gate = Item(self.partition, ONLY)
+        self.gate = Item(self.partition, GATE)
         """The connection's gate, as it was read last."""
         self.pending_events: list[tuple[str, Mapping[str, Any]]] = []
         """Events with their facts, never a token, that `outage.send_events` sends at the end."""
@@ -99,7 +105,7 @@ class Invocation:
 
     @contextmanager
     def nested(self) -> Iterator[None]:
-        """Mark what is obtained in here as needed by an outer exchange."""
+        """While this is open, tokens are obtained for an outer exchange."""
         self._depth += 1
         try:
             yield
@@ -111,14 +117,14 @@ class Invocation:
         return self.take(look(self.deps, self.partition, key))
 
     def take(self, seen: Look) -> Look:
-        """Remember the gate that *seen* shows, and return that."""
+        """Remember the gate of *seen*; return *seen*."""
         self.gate, self.gate_read_at = seen.gate, seen.read_at
         return seen
 
     def read_gate(self) -> Item:
         """Read the gate again, held or not."""
         self.gate_read_at = self.deps.clock.now()
-        self.gate = self.deps.store.read(self.partition, ONLY)
+        self.gate = self.deps.store.read(self.partition, GATE)
         return self.gate
 
     def secret(self) -> Secret:
@@ -154,21 +160,21 @@ class Invocation:
         is_shared = self.deps.flow.vendor.is_shared
         return is_shared is None or is_shared(self.credentials())
 
-    def version(self) -> str:
-        """Return the version of the secret in use, as of at most `LATCH_LOOK` seconds ago.
+    def recent_version(self) -> str:
+        """Return the version of the secret in use, as of `SECRET_RECHECK_SECONDS` ago at most.
 
         That is new enough for a latch, and saves a read of the secret.
         """
         if self.uses_previous:
             return self.secret().version
         seen_at, version = self.deps.versions_seen.get(self.connection, (0, ""))
-        if 0 <= self.deps.clock.now() - seen_at < LATCH_LOOK:
+        if 0 <= self.deps.clock.now() - seen_at < SECRET_RECHECK_SECONDS:
             return version
         return self.secret().version
 
     def record_sent(self, request: Request) -> None:
         """Remember that *request* was sent, before its answer is known."""
-        self.has_sent = True
+        self.has_sent_any = True
         self.was_login = request.proves_credentials
 
     def acquire(self, item: Item, *, forced: bool = False) -> Item | None:

@@ -14,22 +14,21 @@ event again. So an event is sent at least once.
 from enum import Enum
 
 from token_broker.errors import BrokerError
-from token_broker.item import CLAIM_SECONDS, LONGEST_CLAIM, Item, is_ahead, rfc3339
+from token_broker.item import CLAIM_SECONDS, GATE, Item, is_ahead, rfc3339
 from token_broker.item_codec import OUTAGE, SCHEMA, attribute
 from token_broker.records import replace
 from token_broker.refresh.invocation import Invocation
-from token_broker.tokens import ONLY
 
 OUTAGE_SECONDS = 60
 """Least seconds between the first failure of an outage and its event."""
 
-TELLING, TOLD, ENDING = "telling", "told", "ending"
+SENDING_DOWN, DOWN_SENT, SENDING_UP = "telling", "told", "ending"
 
 
 class Step(Enum):
     """What to do about an outage."""
 
-    NOTHING = "no outage, or its event was sent or is being sent"
+    NOTHING = "nothing to do: no outage, or another invocation handles it"
     BEGIN = "keep the time of the first failure"
     TELL = "send Upstream Down"
     CLEAR = "forget the outage: it ended before its event was sent"
@@ -38,17 +37,17 @@ class Step(Enum):
 
 def step(gate: Item, now: int, *, is_available: bool) -> Step:
     """Return what to do after an exchange has ended, with *gate* as it is."""
-    is_claimed = is_ahead(gate.outage_claim, now, LONGEST_CLAIM)
+    is_claimed = is_ahead(gate.outage_claim, now, CLAIM_SECONDS)
     if is_available:
         if not gate.outage_since:
             return Step.NOTHING
         if gate.outage_phase is None:
             return Step.CLEAR
         # `Upstream Down` may still be on its way: both events name the same outage.
-        return Step.NOTHING if is_claimed and gate.outage_phase == ENDING else Step.END
-    if gate.outage_phase == TOLD or is_claimed:
+        return Step.NOTHING if is_claimed and gate.outage_phase == SENDING_UP else Step.END
+    if gate.outage_phase == DOWN_SENT or is_claimed:
         return Step.NOTHING
-    if not gate.outage_since or gate.outage_phase == ENDING:
+    if not gate.outage_since or gate.outage_phase == SENDING_UP:
         return Step.BEGIN
     return Step.TELL if now - gate.outage_since >= OUTAGE_SECONDS else Step.NOTHING
 
@@ -72,7 +71,7 @@ def _take_step(invocation: Invocation, *, is_available: bool) -> None:
     now = invocation.deps.clock.now()
     if step(invocation.gate, now, is_available=is_available) is Step.NOTHING:
         return  # the usual case: no read and no write
-    gate = invocation.deps.store.read(invocation.partition, ONLY)
+    gate = invocation.deps.store.read(invocation.partition, GATE)
     if "fence" not in gate.raw:
         return  # no gate is kept: see `_note`
     bare = replace(gate, outage_since=0, outage_phase=None, outage_claim=0)
@@ -82,10 +81,10 @@ def _take_step(invocation: Invocation, *, is_available: bool) -> None:
         case Step.CLEAR:
             _note(invocation, gate, bare)
         case Step.TELL:
-            sent = replace(bare, outage_since=gate.outage_since, outage_phase=TOLD)
-            _claim_and_send(invocation, gate, TELLING, sent, "Upstream Down")
+            sent = replace(bare, outage_since=gate.outage_since, outage_phase=DOWN_SENT)
+            _claim_and_send(invocation, gate, SENDING_DOWN, sent, "Upstream Down")
         case Step.END:
-            _claim_and_send(invocation, gate, ENDING, bare, "Upstream Up")
+            _claim_and_send(invocation, gate, SENDING_UP, bare, "Upstream Up")
 
 
 def _claim_and_send(invocation: Invocation, gate: Item, phase: str, sent: Item, event: str) -> None:

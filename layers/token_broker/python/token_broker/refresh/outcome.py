@@ -19,13 +19,13 @@ from token_broker.errors import (
 from token_broker.exchange import ResolvedTo
 from token_broker.item import Failure, Item, rfc3339
 from token_broker.records import replace
-from token_broker.refresh.invocation import Invocation
-from token_broker.tokens import ONLY, Token, Variant
+from token_broker.refresh.invocation import COMMIT_SECONDS, LEAST_EXCHANGE_SECONDS, Invocation
+from token_broker.tokens import Token, Variant
 
 LAST_COMMIT_SECONDS = 1.0
 """With less time than this left, the table is not tried again."""
 
-LEAST_ALIAS_SECONDS = 6.0
+LEAST_ALIAS_SECONDS = COMMIT_SECONDS + LEAST_EXCHANGE_SECONDS
 """With less time than this left, no exchange could follow: an alias is not tried again."""
 
 COMMIT_PAUSE_SECONDS = 0.1
@@ -34,40 +34,42 @@ COMMIT_PAUSE_SECONDS = 0.1
 class Alias(NamedTuple):
     """The variant that another one stands for, and the item that records this, if it is kept."""
 
-    variant: Variant
+    target: Variant
     item: Item | None
 
 
 class Outcome:
-    """Keeps the outcome of an exchange of *variant* under *lease*.
+    """Keeps the outcome of an exchange of *variant*.
 
-    *found* is the item before the lease was acquired. If callers do not share tokens, there is no
-    lease, and only a back-off is kept.
+    *item* was written with the lease, and *before* was read before that. If callers do not share
+    tokens, there is no lease, and only a back-off is kept.
     """
 
-    def __init__(self, invocation: Invocation, found: Item, lease: Item, variant: Variant) -> None:
+    def __init__(
+        self, invocation: Invocation, variant: Variant, *, before: Item, item: Item
+    ) -> None:
         self._invocation = invocation
         self._deps = invocation.deps
         self._variant = variant
-        self._was_ready = found.renewal == "ready"
-        self._was_uncertain = found.is_uncertain(self._deps.clock.now())
-        self._failed_before = lease.failure
-        self.is_leased = lease.lease_owner is not None
-        self.lease = lease
+        self._was_ready = before.renewal == "ready"
+        self._was_uncertain = before.is_uncertain(self._deps.clock.now())
+        self._failed_before = item.failure
+        self.holds_lease = item.lease_owner is not None
+        self.item = item
         """The item as it was written last: a rejection is written during the exchange."""
 
-    def continue_with(self, lease: Item) -> None:
-        """Replace the item by *lease*, as it was written last.
+    def continue_with(self, item: Item) -> None:
+        """Go on with *item*, as it was written last.
 
         An exchange without a lease ignores the lease of another caller in it.
         """
-        self.lease = lease if self.is_leased else replace(lease, lease_owner=None, lease_until=0)
+        self.item = item if self.holds_lease else replace(item, lease_owner=None, lease_until=0)
 
     def unshared(self, token: Token) -> CachedToken:
         """Return *token* for one caller alone, and clear the back-off of earlier failures."""
-        if self.lease.failure:
-            self.try_write(lambda: self._deps.store.back_off(self.lease, None))
-        item = local_item(self.lease, self._values(token))
+        if self.item.failure:
+            self.try_write(lambda: self._deps.store.back_off(self.item, None))
+        item = local_item(self.item, self._values(token))
         return CachedToken(item, token, self._invocation.gate_read_at, is_shared=False)
 
     def alias(self, resolved: ResolvedTo) -> Item | None:
@@ -78,10 +80,10 @@ class Outcome:
         version = self._invocation.secret().version
 
         def write() -> Item | None:
-            sealed = self._deps.sealer.seal_variant(self.lease, resolved.variant)
+            sealed = self._deps.sealer.seal_variant(self.item, resolved.variant)
             now = self._deps.clock.now()
             values = alias_values(sealed, resolved.variant, version, now, resolved.expected)
-            return self._deps.store.commit(self.lease, values)
+            return self._deps.store.commit(self.item, values)
 
         try:
             return self._repeated(write, LEAST_ALIAS_SECONDS)
@@ -92,7 +94,7 @@ class Outcome:
     def token(self, token: Token, first_version: str) -> CachedToken | None:
         """Keep *token* and return it; None if the lease was lost.
 
-        A token that cannot be kept is still returned: it is live, and the kept one may not be.
+        A token that cannot be kept is still returned: the vendor may have revoked the kept one.
         Then the error is kept as a failure, so that others back off and do not log in again.
         *first_version* is the version of the secret that this exchange began with.
         """
@@ -101,21 +103,21 @@ class Outcome:
 
         def write() -> Item | None:
             sealed = self._deps.sealer.seal_token(
-                self.lease, self._variant, token, values["context"]
+                self.item, self._variant, token, values["context"]
             )
             kept = {**values, "token": sealed}
-            return self._deps.store.commit(self.lease, kept, recovers=recovers)
+            return self._deps.store.commit(self.item, kept, recovers=recovers)
 
         try:
             item = self._repeated(write, LAST_COMMIT_SECONDS)
         except (StoreUnavailable, NotConfigured) as error:
-            item = local_item(self.lease, values)
+            item = local_item(self.item, values)
             self._end_unkept(error, self.failure(error, first_version), item)
         else:
             if item and recovers:
                 self._invocation.announce("Connection Recovered", values["secret_version"])
             if item and item.kind in self._deps.flow.vendor.token_kinds:
-                self._pend("Token Replaced", item, replaces=self.lease.fingerprint)
+                self._pend("Token Replaced", item, replaces=self.item.fingerprint)
         return CachedToken(item, token, self._invocation.gate_read_at) if item else None
 
     def _repeated(self, write: Callable[[], Item | None], least_seconds: float) -> Item | None:
@@ -145,12 +147,12 @@ class Outcome:
         if failure and error.retryable:
             wait = failure.retry_at - self._deps.clock.now()
             error.retry_after = max(error.retry_after or 0, wait)
-        is_unspent = self.lease.renewal == "in_use" and not has_sent
+        is_unspent = self.item.renewal == "in_use" and not has_sent
         renewal = "ready" if is_unspent and self._was_ready else None
-        if self.is_leased:
-            self.try_write(lambda: self._deps.store.fail(self.lease, failure, renewal=renewal))
+        if self.holds_lease:
+            self.try_write(lambda: self._deps.store.fail(self.item, failure, renewal=renewal))
         elif failure:
-            self.try_write(lambda: self._deps.store.back_off(self.lease, failure))
+            self.try_write(lambda: self._deps.store.back_off(self.item, failure))
 
     def _is_kept(self, error: BrokerError) -> bool:
         """Say whether callers back off after *error*.
@@ -160,7 +162,7 @@ class Outcome:
         """
         if isinstance(error, UpstreamError):
             return not isinstance(error, CredentialLatched)
-        return self._invocation.has_sent and isinstance(error, NotConfigured | InvalidRequest)
+        return self._invocation.has_sent_any and isinstance(error, NotConfigured | InvalidRequest)
 
     def failure(self, error: BrokerError, version: str | None) -> Failure:
         """Return the failure to keep for *error*, which ended an exchange with *version*.
@@ -169,30 +171,30 @@ class Outcome:
         off for the same time, and the failure does not count.
         """
         now = self._deps.clock.now()
-        # Not the failure in `lease`: a rejection is written there first, and must not count twice.
+        # Not the failure in `item`: a rejection is written there first, and must not count twice.
         last, is_login = self._failed_before, self._invocation.was_login
         failure = next_failure(last, error, now, version, is_login=is_login)
-        if self._invocation.has_sent or error.retry_after is None:
+        if self._invocation.has_sent_any or error.retry_after is None:
             return failure
         return replace(failure, count=max(1, failure.count - 1), retry_at=now + error.retry_after)
 
     def _uncertainty(self, version: str | None, has_sent: bool) -> Failure | None:
-        """Return a failure that keeps the old token uncertain, if a request may have ended it."""
-        if not (has_sent or self._was_uncertain) or not self.lease.token:
+        """Return a failure which marks the old token as uncertain, if a request was sent."""
+        if not (has_sent or self._was_uncertain) or not self.item.token:
             return None
         unfinished = UpstreamUnavailable("the last exchange was not finished")
         return replace(self.failure(unfinished, version), retry_at=self._deps.clock.now())
 
     def _end_unkept(self, error: BrokerError, failure: Failure | None, item: Item | None) -> None:
-        """End the lease of an exchange whose outcome could not be kept, if the table permits.
+        """Try to end the lease of an exchange whose outcome could not be kept.
 
         *item* is the token's item that could not be written; None for an alias, which has no event.
         """
         if item:
             self._pend("Token Unkept", item, code=error.code)
         else:
-            self._deps.emit("unkept", code=error.code, variant=self.lease.variant)
-        self.try_write(lambda: self._deps.store.fail(self.lease, failure, renewal=None))
+            self._deps.emit("unkept", code=error.code, variant=self.item.variant)
+        self.try_write(lambda: self._deps.store.fail(self.item, failure, renewal=None))
 
     def _pend(self, event: str, item: Item, **facts: str | None) -> None:
         """Have *event* sent at the end of the invocation, with the facts of the token of *item*."""
@@ -211,15 +213,15 @@ class Outcome:
         try:
             write()
         except BrokerError as error:
-            self._deps.emit("unreleased", code=error.code, variant=self.lease.variant)
+            self._deps.emit("unreleased", code=error.code, variant=self.item.variant)
 
     def _has_recovered(self) -> bool:
         """Say whether this token ends the latch of its connection, if its item is the gate.
 
         A token of the previous version does not: the current version is still rejected.
         """
-        is_gate = self.lease.variant == ONLY
-        return is_gate and self.lease.awaits_recovery and not self._invocation.uses_previous
+        is_current = not self._invocation.uses_previous
+        return self.item.is_gate and self.item.awaits_recovery and is_current
 
     def _values(self, token: Token) -> dict[str, Any]:
         """Return the attributes of *token*, without the sealed one."""

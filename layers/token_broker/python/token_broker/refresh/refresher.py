@@ -4,8 +4,8 @@
 
 1. `_obtain_alone`: one thread of this process at a time; a reported token is marked as rejected.
 2. `_follow_aliases`: from the requested variant to the one that has the token.
-3. `_obtain_variant`: read the item; if its token does not do, wait for another holder of the lease,
-   or back off, or go on.
+3. `_obtain_variant`: read the item; if its token is not good enough, wait for another holder of
+   the lease, or back off, or go on.
 4. `Resolver.resolve`: find the variant that is meant, if the secret or an alias tells it.
 5. `_exchange`: otherwise acquire the lease, and run an `ExchangeAttempt`.
 
@@ -18,8 +18,8 @@ from typing import NamedTuple
 from token_broker.aliases import Look
 from token_broker.cache import CachedToken
 from token_broker.decisions import (
-    FORCE_INTERVAL,
-    MOST_REPORTS,
+    FORCE_INTERVAL_SECONDS,
+    MAX_REPORTS,
     may_force,
     recent_reports,
     refuse_too_long,
@@ -27,7 +27,7 @@ from token_broker.decisions import (
 )
 from token_broker.errors import Internal, TooManyRequests
 from token_broker.exchange import NeedToken
-from token_broker.item import LATCHES, REPORT_WINDOW, Item
+from token_broker.item import CREDENTIAL_REJECTED, REPORT_WINDOW_SECONDS, Item
 from token_broker.records import replace
 from token_broker.refresh.attempt import ExchangeAttempt, SecretReplaced
 from token_broker.refresh.credential_gate import CredentialGate
@@ -38,11 +38,11 @@ from token_broker.refresh.requirement import Requirement
 from token_broker.refresh.resolver import Followed, Resolver
 from token_broker.tokens import Token, Variant
 
-MOST_ALIASES = 8
+MAX_ALIASES = 8
 """Aliases in a row that are followed. A flow whose variants lead in a circle has a defect."""
 
 YOUNG_SECONDS = 60
-"""If the vendor refuses a step with a younger token, the step is wrong, not the token."""
+"""If the vendor refuses a step with a younger token, the token is not the reason."""
 
 
 class Found(NamedTuple):
@@ -72,18 +72,17 @@ class Refresher:
     def obtain(
         self, variant: Variant, requirement: Requirement, seen: Look | None = None
     ) -> tuple[CachedToken, str]:
-        """Return a token that meets *requirement*, and its source: ``table`` or ``exchange``.
+        """Return a token that meets *requirement*, and its source, as in `Answer`.
 
         *seen* is this invocation's last read of *variant*, if there was one. It may be out of date:
         acquiring a lease is a compare and swap, and a loser reads again. Raises a `BrokerError` if
-        there is no such token. Events are sent last, and not within a nested call: the outer
-        exchange needs that time for its requests.
+        there is no such token. Events are sent last: the exchange needs that time for its requests.
         """
         try:
-            return self._obtain_alone(variant, requirement, seen)
+            obtained, source = self._obtain_alone(variant, requirement, seen)
+            return obtained.without_handoff(), source
         finally:
-            if not self._invocation.is_nested:
-                send_events(self._invocation)
+            send_events(self._invocation)
 
     def token_of(self, need: NeedToken) -> Token:
         """Return a live token of another variant, of the version of the secret that is used.
@@ -96,21 +95,20 @@ class Refresher:
         if made := self._made_here(need.variant.key, requirement):
             return made.token
         with self._invocation.nested():
-            obtained, _ = self.obtain(need.variant, requirement)
+            obtained, _ = self._obtain_alone(need.variant, requirement, None)
         if self._invocation.secret().version != version:
             raise SecretReplaced
-        made = self._made_here(need.variant.key, requirement)
-        return made.token if made and made.item == obtained.item else obtained.token
+        return obtained.token
 
     def _obtain_alone(
         self, variant: Variant, requirement: Requirement, seen: Look | None
     ) -> tuple[CachedToken, str]:
-        """Do what `obtain` promises, while no other thread obtains the same variant."""
+        """Obtain the token while no other thread obtains the same variant, and cache it."""
         invocation = self._invocation
         partition, key = invocation.partition, variant.key
-        with self._deps.single_flight.hold((partition, key), invocation.seconds_to_wait):
+        with self._deps.single_flight.lock((partition, key), invocation.seconds_to_wait):
             if cached := self._cached_meanwhile(key, requirement, seen):
-                return cached, "table"
+                return cached, "memory"
             if seen:
                 invocation.take(seen)
             if requirement.rejected:
@@ -122,7 +120,7 @@ class Refresher:
                 if invocation.has_waited:
                     milliseconds = round(self._deps.clock.milliseconds_since(began))
                     self._deps.emit("wait", milliseconds=milliseconds)
-            self._deps.cache.put(partition, key, obtained)
+            self._deps.cache.put(partition, key, obtained.without_handoff())
             if source == "exchange":
                 requirement.check_new(obtained.item, self._now())
             return obtained, source
@@ -143,11 +141,11 @@ class Refresher:
     ) -> tuple[CachedToken, str]:
         """Follow aliases from *variant* until there is a token that meets *requirement*."""
         followed, may_go_back = list[Followed](), True
-        while len(followed) <= MOST_ALIASES:
+        while len(followed) <= MAX_ALIASES:
             result, source, seen = self._obtain_variant(variant, requirement, seen)
             if isinstance(result, Alias):
                 followed.append(Followed(variant, result.item))
-                variant = result.variant
+                variant = result.target
                 seen = seen and seen.of_target(variant.key)
             elif (
                 may_go_back
@@ -158,8 +156,7 @@ class Refresher:
                 variant, may_go_back, seen = followed.pop().variant, False, None
             else:
                 self._resolver.shorten(followed, variant)
-                # Only the invocation that made a token can use its `handoff`.
-                return replace(result, token=replace(result.token, handoff={})), source
+                return result, source
             requirement = requirement.resolved(self._invocation.secret().version)
         raise Internal("variants of this flow lead to each other")
 
@@ -202,22 +199,16 @@ class Refresher:
     ) -> CachedToken | Alias | None:
         """Exchange. None if another caller acquired the lease first: the table is read again."""
         if self._invocation.is_shared():
-            lease = self._invocation.acquire(own, forced=self._is_on_demand(own, requirement))
-            return self._run(variant, own, lease) if lease else None
-        # Nothing is shared: a kept token is dropped, and a lease that was left behind is ignored.
-        if own.fingerprint:
-            self._deps.store.drop(own)
-        bare = replace(own.without_token(), lease_owner=None, lease_until=0)
-        return self._run(variant, bare, bare)
-
-    def _run(self, variant: Variant, found: Item, lease: Item) -> CachedToken | Alias | None:
+            item = self._invocation.acquire(own, forced=self._is_on_demand(own, requirement))
+            if item is None:
+                return None
+        else:
+            # A kept token is dropped, and a lease that was left behind is ignored.
+            if own.fingerprint:
+                self._deps.store.drop(own)
+            own = item = replace(own.without_token(), lease_owner=None, lease_until=0)
         attempt = ExchangeAttempt(
-            self._invocation,
-            self._gate,
-            self.token_of,
-            found=found,
-            lease=lease,
-            variant=variant,
+            self._invocation, self._gate, self.token_of, variant, before=own, item=item
         )
         result = attempt.run()
         if isinstance(result, CachedToken) and result.is_shared:
@@ -284,25 +275,26 @@ class Refresher:
             return
         if requirement.force and not failure.is_login:
             return
-        if failure.code == LATCHES:
-            self._gate.check(item, invocation.version())  # may read the secret again
-        if failure.is_outage or invocation.version() == failure.secret_version:
-            if failure.code == LATCHES:
+        if failure.code == CREDENTIAL_REJECTED:
+            self._gate.check(item, invocation.recent_version())  # may read the secret again
+        if failure.is_outage or invocation.recent_version() == failure.secret_version:
+            if failure.code == CREDENTIAL_REJECTED:
                 self._gate.remember_rejection(failure.secret_version)
             raise stored_error(failure, self._now())
 
     def _is_on_demand(self, own: Item, requirement: Requirement) -> bool:
         """Say whether only the caller's demand causes this exchange: the token would still do.
 
-        Raises `TooManyRequests` within `FORCE_INTERVAL` seconds of the last such exchange.
+        Raises `TooManyRequests` within `FORCE_INTERVAL_SECONDS` seconds of the last such exchange.
         """
         now = self._now()
-        is_early = own.is_live(now) and now < own.refresh_at
+        is_early = own.is_good(now) and now < own.refresh_at
         is_on_demand = requirement.force or (is_early and requirement.min_ttl is not None)
         if is_on_demand and not may_force(own, now):
+            field = "force" if requirement.force else "min_ttl, while the kept token is young"
             raise TooManyRequests(
-                f"force: at most once in {FORCE_INTERVAL} seconds",
-                retry_after=own.forced_at + FORCE_INTERVAL - now,
+                f"{field}: at most once in {FORCE_INTERVAL_SECONDS} seconds",
+                retry_after=own.forced_at + FORCE_INTERVAL_SECONDS - now,
             )
         return is_on_demand
 
@@ -321,10 +313,10 @@ class Refresher:
             return newer, seen
         now, is_nested = self._now(), self._invocation.is_nested
         times = recent_reports(item, now)
-        if not is_nested and len(times) >= MOST_REPORTS:
+        if not is_nested and len(times) >= MAX_REPORTS:
             raise TooManyRequests(
-                f"rejected: at most {MOST_REPORTS} times in {REPORT_WINDOW} seconds",
-                retry_after=times[0] + REPORT_WINDOW - now,
+                f"rejected: at most {MAX_REPORTS} times in {REPORT_WINDOW_SECONDS} seconds",
+                retry_after=times[0] + REPORT_WINDOW_SECONDS - now,
             )
         self._deps.store.report(item, times if is_nested else (*times, now))
         return newer, None

@@ -1,6 +1,6 @@
 """The conditions that a token must meet for a call, or for another exchange."""
 
-from token_broker.decisions import too_long
+from token_broker.decisions import longest_min_ttl, too_long
 from token_broker.errors import UpstreamContractChanged, UpstreamUnavailable
 from token_broker.item import Item
 from token_broker.records import Record, replace
@@ -63,6 +63,6 @@ class Requirement(Record):
             raise UpstreamContractChanged("the upstream issued the reported token once more")
         if item.is_live(now, self.min_ttl):
             return
-        if self.min_ttl is None:
-            raise UpstreamUnavailable("the token ended before it could be handed out")
-        raise too_long(item)
+        if self.min_ttl and self.min_ttl > longest_min_ttl(item.lifetime):
+            raise too_long(item)
+        raise UpstreamUnavailable("the new token had too little time left", retry_after=1)

@@ -42,7 +42,7 @@ class Resolver:
         failures = [item.failure for item in (own, target) if item.failure]
         if any(failure.is_backing_off(now) for failure in failures):
             return False
-        version = self._invocation.version()
+        version = self._invocation.recent_version()
         is_rejected = self._gate.knows_rejected(own, seen.gate, version)
         return own.secret_version != version and not is_rejected
 
@@ -53,7 +53,7 @@ class Resolver:
         if *variant* does not fit the secret, which may pin another value.
         """
         own = seen.own
-        self._gate.check(own, self._invocation.version())
+        self._gate.check(own, self._invocation.recent_version())
         secret = self._invocation.secret()
         try:
             resolved = self._deps.flow.vendor.resolve(self._invocation.credentials(), variant)
@@ -65,10 +65,8 @@ class Resolver:
             return Alias(resolved, own)
         # An alias of an alias leads to the token, past what the secret alone tells.
         is_end = resolved.kind in self._deps.flow.vendor.token_kinds
-        if resolved.key == variant.key or not is_end:
-            found = self._recorded(seen) if is_current else None
-            if found:
-                return Alias(found, own)
+        if is_current and not is_end and (found := self._recorded(seen)):
+            return Alias(found, own)
         if resolved.key == variant.key:
             return None
         return Alias(resolved, self._write(own, resolved, secret.version))
