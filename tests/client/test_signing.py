@@ -11,6 +11,7 @@ from io import BytesIO, UnsupportedOperation
 from itertools import count
 from typing import Any
 
+import anyio
 import httpcore
 import httpx
 import pytest
@@ -295,6 +296,10 @@ REPEATABLE: dict[str, tuple[tuple[Library, ...], Callable[[], Any]]] = {
 UNREPEATABLE: dict[str, tuple[tuple[Library, ...], Callable[[], Any]]] = {
     "stream": (LIBRARIES, lambda: {"body": Chunks(), **LENGTH}),
     "file that is not rewound": (SYNC, lambda: {"body": Unwinding(b"a chair"), **LENGTH}),
+    "async file": (
+        ("async httpx",),
+        lambda: {"body": anyio.wrap_file(BytesIO(b"a chair")), **LENGTH},
+    ),
     "form with an unseekable file": (HTTPX, lambda: form(Unseekable(b"a chair"))),
     "form with a reader": (HTTPX, lambda: form(Reader(b"a chair"))),
 }

@@ -4,6 +4,7 @@ httpx follows redirects below its authentication, and removes only `Authorizatio
 extension is called with each request right before that is written to the connection.
 """
 
+import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -66,7 +67,8 @@ class Body:
     """A request's body, as it was before the first attempt.
 
     httpx can send a body in memory again, and the seekable files of a form. It reads a plain file
-    from the current position, so this must be restored. An iterator cannot be sent again.
+    from the current position, so this must be restored. An iterator or an asynchronous file cannot
+    be sent again.
     """
 
     def __init__(self, request: httpx.Request) -> None:
@@ -101,12 +103,14 @@ def is_kept(request: httpx.Request) -> bool:
 
 
 def start_of(file: Any) -> int | None:
-    """Return the position of a file; None for any other body."""
+    """Return the position of a file; None for any other body, and for an asynchronous file."""
     try:
-        position: int = file.tell()
+        position = file.tell()
     except Exception:  # noqa: BLE001 (same)
         return None
-    return position
+    if inspect.iscoroutine(position):
+        position.close()  # Python warns of one that is neither awaited nor closed
+    return position if isinstance(position, int) else None
 
 
 def is_seekable(file: Any) -> bool:
