@@ -28,14 +28,13 @@ class Guard:
     """The token that was added last."""
 
     def __init__(self, request: httpx.Request) -> None:
-        self._request = request
         self._body = Body(request)
         self._callers_trace: Trace | None = request.extensions.get("trace")
 
-    def sign(self, answer: "Answer") -> None:
-        """Add the token to the request. Raises `WrongDestination` if that goes to another host."""
-        origins.check(str(self._request.url), answer.base_url)
-        self._request.headers.update(answer.headers)
+    def sign(self, request: httpx.Request, answer: "Answer") -> None:
+        """Add the token to a *request*. Raises `WrongDestination` if that goes to another host."""
+        origins.check(str(request.url), answer.base_url)
+        request.headers.update(answer.headers)
         self.answer = answer
 
     def rewound(self) -> bool:
