@@ -100,6 +100,39 @@ def test_given_parameters_replace_stored_ones(monkeypatch: pytest.MonkeyPatch) -
     assert chosen == Settings("eu-north-1", expected)
 
 
+@pytest.fixture
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder: it has the template, and no settings. Nor has the environment."""
+    (tmp_path / "samconfig.toml").touch()
+    (tmp_path / "template.yaml").write_text((ROOT / "template.yaml").read_text())
+    monkeypatch.chdir(tmp_path)
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("variables", "region"),
+    [
+        ({"AWS_REGION": "eu-north-1", "AWS_DEFAULT_REGION": "us-east-1"}, "eu-north-1"),
+        ({"AWS_DEFAULT_REGION": "us-east-1"}, "us-east-1"),
+        ({}, "eu-west-1"),
+    ],
+)
+def test_a_new_stage_is_in_the_region_of_the_environment(
+    variables: dict[str, str], region: str, alone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So is one that `make destroy` looks for. boto3 reads only the second of the variables."""
+    monkeypatch.setattr(Account, "stack", lambda *_: None)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert deploy.chosen("", "dev", guided=False).region == region
+    assert destroy.main("dev") == f"There is no stack token-broker-dev in {region}."
+    assert (alone / "samconfig.toml").read_text() == ""
+
+
 def test_an_unknown_parameter_is_reported() -> None:
     """SAM ignores it without a message."""
     text = (ROOT / "template.yaml").read_text()

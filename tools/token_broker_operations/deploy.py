@@ -17,7 +17,7 @@ import boto3
 
 from token_broker_operations import settings
 from token_broker_operations.settings import Settings
-from token_broker_operations.stacks import Account, Deployed
+from token_broker_operations.stacks import Account, Deployed, default_region
 
 CAPABILITIES = ("CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND")
 """The second is for the nested stacks, which SAM translates, too."""
@@ -119,7 +119,7 @@ def chosen(text: str, stage: str, *, guided: bool) -> Settings:
     """Return the settings of *stage* in *text*, `PARAMETERS`, and answers to questions."""
     kept = settings.kept(text, stage)
     given = settings.pairs_of(shlex.split(os.environ.get("PARAMETERS", "")))
-    here = boto3.session.Session().region_name or "eu-west-1"
+    here = default_region()
     known = kept._replace(parameters={**kept.parameters, **given})
     return answered(known, here, input) if guided else known._replace(region=known.region or here)
 
