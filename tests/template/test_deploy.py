@@ -133,6 +133,25 @@ def test_a_new_stage_is_in_the_region_of_the_environment(
     assert (alone / "samconfig.toml").read_text() == ""
 
 
+@pytest.mark.parametrize("kept", [None, "Linear10PercentEvery1Minute"])
+def test_a_given_deployment_type_is_that_of_one_deployment(
+    kept: str | None, alone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next one is a canary, or what the file says: CloudFormation would keep the given type."""
+    stored = {"DeploymentType": kept} if kept else {}
+    monkeypatch.setattr(Account, "stack", lambda *_: Deployed("UPDATE_COMPLETE", {}))
+    config, (program, runs) = alone / "samconfig.toml", sam(alone)
+    config.write_text(settings.written("", "dev", Settings("eu-west-1", stored)))
+    for parameters in ("DeploymentType=AllAtOnce LogLevel=DEBUG", ""):
+        monkeypatch.setenv("PARAMETERS", parameters)
+        assert deploy.main(program, "dev", "arm64") == 0
+        expected = Settings("eu-west-1", {"LogLevel": "DEBUG", **stored})
+        assert settings.kept(config.read_text(), "dev") == expected
+    default = template()["Parameters"]["DeploymentType"]["Default"]
+    types = [re.findall(r'DeploymentType="(\w+)"', str(run)) for run in runs()]
+    assert types == [["AllAtOnce"], [kept or default]]
+
+
 def test_an_unknown_parameter_is_reported() -> None:
     """SAM ignores it without a message."""
     text = (ROOT / "template.yaml").read_text()
@@ -316,8 +335,8 @@ def test_a_deployment_that_would_fail_midway_is_refused(
     assert list(deploy.problems(before._replace(status="UPDATE_COMPLETE"), {})) == []
     at_once = {"DeploymentType": "AllAtOnce"}
     assert list(deploy.problems(before._replace(status="UPDATE_COMPLETE"), wanted | at_once)) == []
-    kept = Deployed("UPDATE_COMPLETE", {**before.parameters, **at_once})
-    assert list(deploy.problems(kept, wanted)) == []
+    earlier = Deployed("UPDATE_COMPLETE", {**before.parameters, **at_once})
+    assert len(list(deploy.problems(earlier, wanted))) == len(wanted)
 
 
 @pytest.mark.parametrize(
