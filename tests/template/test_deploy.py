@@ -40,6 +40,14 @@ parameter_overrides = [
 [dev.global.parameters]
 profile = "someone"
 """
+COMMENTED = """
+[dev.deploy.parameters] # here
+[anything.deploy.parameters]	# nothing yet
+[prod.deploy.parameters]  # the real one
+tags = ["team=a"]
+[dev.global.parameters] # [of dev]
+profile = "someone"
+"""
 
 
 @pytest.mark.parametrize(
@@ -58,7 +66,7 @@ def test_parameters_are_read_from_samconfig(overrides: str) -> None:
     assert settings.kept(config, "prod") == Settings(None, {})
 
 
-@pytest.mark.parametrize("text", [CONFIG, CONFIG + OTHERS])
+@pytest.mark.parametrize("text", [CONFIG, CONFIG + OTHERS, COMMENTED, COMMENTED.rstrip()])
 @pytest.mark.parametrize("stage", ["dev", "prod", "anything"])
 def test_written_settings_are_read_back(text: str, stage: str) -> None:
     """Also JSON; other parts of the file stay as they are."""
@@ -72,6 +80,23 @@ def test_written_settings_are_read_back(text: str, stage: str) -> None:
             parsed.setdefault(stage, {}).setdefault("deploy", {}).setdefault("parameters", {})
             parsed[stage]["deploy"]["parameters"].pop(name, None)
     assert after == before
+    assert re.findall("#.*", once) == re.findall("#.*", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "stage"),
+    [
+        ("version = 0.1", "version"),
+        ("[dev.deploy]\nparameters = 1", "dev"),
+        ('["dev".deploy.parameters]\nregion = "x"', "dev"),
+        ("[dev.deploy.parameters]\n[[more]]", "dev"),
+        ("[dev.deploy.parameters]\ntags = [\n[1]\n]", "dev"),
+    ],
+)
+def test_settings_that_cannot_be_stored_change_nothing(text: str, stage: str) -> None:
+    """A stage that is no table, or a file in a form that would lose another section."""
+    with pytest.raises(SystemExit, match="samconfig"):
+        settings.written(text, stage, Settings("eu-north-1", {"LogLevel": "DEBUG"}))
 
 
 @pytest.mark.parametrize("topic", ["arn:topic", ""])
