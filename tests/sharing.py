@@ -3,7 +3,8 @@
 import fcntl
 import os
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -11,6 +12,7 @@ import pytest
 from botocore import loaders, session
 
 from tests.waiting import Put
+from token_broker.aws import clients
 
 _Made = TypeVar("_Made")
 
@@ -29,6 +31,21 @@ def once(factory: pytest.TempPathFactory, name: str, make: Callable[[], _Made]) 
         made = make()
         file.write(pickle.dumps(made))
         return made
+
+
+@contextmanager
+def new_clients() -> Iterator[None]:
+    """Have the broker make new clients of boto3 in this context, and again after it."""
+
+    def forget() -> None:
+        for client in clients._made.values():
+            client.close()
+        clients._made.clear()
+        clients._session.cache_clear()
+
+    forget()
+    yield
+    forget()
 
 
 def share_models(put: Put = setattr) -> None:

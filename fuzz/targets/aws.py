@@ -9,6 +9,7 @@ from token_broker.aws.clients import FastFirst, call
 from token_broker.aws.endpoints import SERVICES, Credentials, Endpoint, PlainEnvironment
 from token_broker.aws.fast_client import FastClient
 from token_broker.aws.http1 import LARGEST_BODY, LARGEST_HEAD, Connection
+from token_broker.aws.operations import AwsRefusal, Members, Parameters
 from token_broker.errors import NotConfigured, StoreUnavailable
 from token_broker.store import Store
 
@@ -50,6 +51,13 @@ class FixedClient(FastClient):
     def __init__(self, data: bytes) -> None:
         super().__init__(PlainEnvironment(Credentials("a", "b", None, "eu-west-1"), ENDPOINTS))
         self.connection = FakeConnection(data)
+        self.fallbacks = 0
+
+    def call(self, operation: str, parameters: Parameters) -> Members | AwsRefusal | None:
+        """Count the calls that are left to boto3."""
+        answer = super().call(operation, parameters)
+        self.fallbacks += answer is None
+        return answer
 
     def _connection(self, service: str) -> Connection:
         del service

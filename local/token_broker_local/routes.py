@@ -5,10 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from token_broker import events
-from token_broker.flows import every
-from token_broker.flows.vendor import OPTIONAL
 from token_broker_local import messages
-from token_broker_local.addresses import FLOWS
+from token_broker_operations.flows import FLOWS, OPTIONAL, Flow
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +29,13 @@ class Route:
         return found.groupdict() if found else None
 
 
-def routes_of(flow: str) -> Iterator[Route]:
+def routes_of(flow: Flow) -> Iterator[Route]:
     """Yield the routes of one flow."""
-    missing = OPTIONAL - every()[flow].vendor.abilities
+    missing = OPTIONAL - flow.abilities
     for (method, rest), action in events.ROUTES.items():
         if action not in missing:
-            yield Route(method, f"/v1/{flow}/{{connection}}/{rest}".rstrip("/"), flow)
+            resource = f"/v1/{flow.name}/{{connection}}/{rest}".rstrip("/")
+            yield Route(method, resource, flow.name)
 
 
 ROUTES = [route for flow in FLOWS for route in routes_of(flow)]

@@ -163,10 +163,10 @@ def test_a_probe_sends_no_request_in_the_last_second_of_a_trial(
     moments = iter([1000.0, *[1000.0 + passed] * 99])
     monkeypatch.setattr(dry_run, "time", SimpleNamespace(monotonic=lambda: next(moments)))
 
-    def probed_flow(_: object, is_time_left: Callable[[], bool]) -> None:
+    def observer_of(_: object, is_time_left: Callable[[], bool]) -> None:
         raise BrokerError(str(is_time_left()))
 
-    monkeypatch.setattr(dry_run, "probed_flow", probed_flow)
+    monkeypatch.setattr(dry_run, "observer_of", observer_of)
     with pytest.raises(BrokerError, match=str(is_left)):
         attempt(every()["vntana"], None)
 

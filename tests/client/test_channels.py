@@ -254,7 +254,7 @@ def test_functions_are_named_by_a_prefix_a_template_an_arn_or_a_mapping(
 @pytest.mark.parametrize("rest", ["-vntana", "-vntana:live", ":live"])
 def test_a_function_name_with_an_ambiguous_flow_is_refused(named: str, rest: str) -> None:
     """A stage or an alias may have the name of a flow."""
-    with refused(InvalidRequest, "functions: say with {flow} where in their names the flow's is"):
+    with refused(InvalidRequest, "functions: put {flow} where the names have the flow"):
         Broker.from_function(f"{named}{rest}")
 
 
@@ -376,7 +376,7 @@ def test_each_error_of_boto3_without_a_response_has_a_class_and_retryability(
     what = type(error).__name__
     details = {
         Unreachable: f"Lambda, to invoke f: {what}",
-        AccessDenied: f"the AWS credentials cannot be had ({what})",
+        AccessDenied: f"the AWS credentials cannot be obtained ({what})",
         InvalidRequest: "no region: name the function by its ARN, or set AWS_DEFAULT_REGION",
     }
     found = unsent(error, "f")
@@ -392,7 +392,7 @@ def test_missing_credentials_raise_access_denied() -> None:
         "there are no AWS credentials: boto3's chain found none": Broker.from_url(
             "http://127.0.0.1:9", session=anonymous
         ),
-        "the AWS credentials cannot be had (NoCredentialsError)": Broker.from_function(
+        "the AWS credentials cannot be obtained (NoCredentialsError)": Broker.from_function(
             "token-broker", session=anonymous
         ),
     }
@@ -644,7 +644,7 @@ def test_wrong_settings_of_boto3_are_invalid_requests(
     with refused(AccessDenied, "the AWS settings cannot be read (ProfileNotFound)"):
         Broker.from_url("https://tokens.example.com")
     for broker in (Broker.from_url(API), Broker.from_function("token-broker")):
-        with refused(AccessDenied, "the AWS credentials cannot be had (ProfileNotFound)"):
+        with refused(AccessDenied, "the AWS credentials cannot be obtained (ProfileNotFound)"):
             broker.vntana("acme")
     bare_environment.delenv("AWS_PROFILE")
     bare_environment.setenv("AWS_ENDPOINT_URL_LAMBDA", "nonsense")

@@ -58,7 +58,7 @@ def test_the_error_shows_no_path_and_no_query() -> None:
         ("https://evil.com:443/private?secret=1", "https://evil.com"),
         ("https://evil.com:8443/private", "https://evil.com:8443"),
         ("http://evil.com:443/", "http://evil.com:443"),
-        ("https://evil.com:x/private", "an address that cannot be told"),
+        ("https://evil.com:x/private", "an address that is not clear"),
     ):
         with pytest.raises(WrongDestination) as caught:
             origins.check(url, HOME)

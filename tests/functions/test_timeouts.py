@@ -14,6 +14,7 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from tests.functions.world import World, proxy_event
+from tests.sharing import new_clients
 from tests.waiting import wait_for_aws_as_ever
 from token_broker.aws import clients, fast_client, http1
 from token_broker.dependencies import Clock
@@ -96,7 +97,7 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Iterator[Time]:
     time = Time()
 
     class Connection(http1.Connection):
-        def post(self, path: str, headers: Mapping[str, str], body: bytes) -> http1.Answer:
+        def post(self, path: str, headers: Mapping[str, str], body: bytes) -> http1.AwsAnswer:
             if time.is_spent(headers["x-amz-target"], body, self._socket.gettimeout() or 0):
                 raise TimeoutError
             return super().post(path, headers, body)
@@ -119,9 +120,8 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Iterator[Time]:
     monkeypatch.setattr(clients, "monotonic", time.now)
     monkeypatch.setattr(fast_client, "Connection", Connection)
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=time.sleep))
-    clients.forget()
-    yield time
-    clients.forget()
+    with new_clients():
+        yield time
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from token_broker_local.addresses import ACCESS_KEY, FLOWS, function_name
 from token_broker_local.functions import Function, LambdaContext
 from token_broker_local.gateway import Gateway
 from token_broker_local.messages import HttpRequest, HttpResponse
+from token_broker_operations.flows import abilities
 
 Handler = Callable[[Any, Any], Any]
 ROUTES = [
@@ -26,7 +27,7 @@ ROUTES = [
     *(
         ("POST", f"/v1/{flow}/demo/{ability}", flow)
         for flow in FLOWS
-        for ability in sorted(every()[flow].vendor.abilities)
+        for ability in sorted(abilities(every()[flow].vendor))
     ),
 ]
 

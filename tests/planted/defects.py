@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import requests
 
-from token_broker import aliases, events, item_codec, tokens
+from token_broker import aliases, events, item_codec, maintenance, tokens
 from token_broker.aws import clients, errors, fast_client, http1
 from token_broker.cache import TokenCache
 from token_broker.document import Document
@@ -30,7 +30,6 @@ from token_broker.flows.vendorlink import flow as vendorlink
 from token_broker.flows.vntana import api
 from token_broker.flows.vntana import credentials as vntana_credentials
 from token_broker.item import Item
-from token_broker.maintenance import Maintenance
 from token_broker.records import Record
 from token_broker.refresh import attempt, refresher
 from token_broker.refresh.credential_gate import CredentialGate
@@ -204,6 +203,7 @@ def named_by_kind(variant: tokens.Variant, kind: str, inputs: Any = None) -> Non
 
 UNIT, FUNCTIONS = "tests/unit", "tests/functions"
 SIGNATURES = "tests/local/test_signatures.py"
+HANDLER = f"{UNIT}/test_handler.py"
 TRANSPORT, REACH = f"{UNIT}/transport/test_client.py", f"{UNIT}/transport/test_reach.py"
 FAILURES, TAMPERING = f"{FUNCTIONS}/test_failures.py", f"{FUNCTIONS}/test_tampering.py"
 REPLACED = f"{TAMPERING}::test_a_changed_item_is_replaced_by_one_exchange"
@@ -265,6 +265,12 @@ DEFECTS = (
         put(aliases, "refuse_held", nothing),
     ),
     Defect(
+        "a team's own alias passes events of the API",
+        "T36",
+        (f"{HANDLER}::test_by_an_alias_other_than_live_every_event_is_a_direct_invocation",),
+        put(events, "FOR_SERVICES", re.compile(".*")),
+    ),
+    Defect(
         "pins are read, but not enforced",
         "T38",
         (f"{PINNED}::test_a_pinned_field_accepts_only_the_value_of_the_secret",),
@@ -277,7 +283,7 @@ DEFECTS = (
         "a rotation with pins refreshes forbidden variants",
         "T38",
         (f"{PINNED}::test_a_rotation_to_a_pinning_secret_drops_tokens_of_other_values",),
-        put(Maintenance, "_may_be_pinned_away", nothing),
+        put(maintenance, "_may_be_pinned_away", nothing),
     ),
     Defect(
         "a refused call falls back to the token from before the pin",

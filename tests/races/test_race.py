@@ -9,9 +9,9 @@ import pytest
 
 from tests.functions.world import World
 from tests.races.lambdas import START, Job, Result, race
+from tests.sharing import new_clients
 from tests.subjects import FLOWS, body, talk
 from tests.waiting import PATIENCE_SECONDS
-from token_broker.aws import clients
 
 PROCESSES, THREADS = 8, 8
 
@@ -20,9 +20,8 @@ PROCESSES, THREADS = 8, 8
 def _new_clients(engine: object) -> Iterator[None]:
     """Make clients for the engine, and none for the next test."""
     del engine
-    clients.forget()
-    yield
-    clients.forget()
+    with new_clients():
+        yield
 
 
 def race_of(jobs: Sequence[Job]) -> list[Result]:

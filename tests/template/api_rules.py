@@ -10,7 +10,6 @@ from tests.template.stacks import ACCOUNT
 from tests.template.subjects import FLOWS, holder, of_type, others, text
 from tests.template.translation import REGION
 from token_broker.events import ROUTES
-from token_broker.flows.vendor import OPTIONAL
 from token_broker_operations import flows
 
 SECRETS = "aws.secretsmanager"
@@ -20,12 +19,12 @@ REQUEST_DATA = ("header", "query", "body", "authorizer.token", 'identity.apikey"
 
 def expected_routes() -> set[tuple[str, str]]:
     """Return method and path of each route that the code answers."""
-    missing = {flow.name: OPTIONAL - flow.abilities for flow in flows.FLOWS}
+    missing = {flow.name: flows.OPTIONAL - flow.abilities for flow in flows.FLOWS}
     return {
         (method.lower(), f"/v1/{flow}/{{connection}}" + (f"/{rest}" if rest else ""))
         for flow in FLOWS
         for (method, rest), action in ROUTES.items()
-        if action not in missing.get(flow, OPTIONAL)
+        if action not in missing.get(flow, flows.OPTIONAL)
     }
 
 

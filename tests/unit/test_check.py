@@ -11,10 +11,11 @@ import pytest
 from tests.functions.test_tokens import assert_problem
 from tests.subjects import CHECKED, check, dead, proof, wrong_login
 from tests.unit.memory_aws import PREFIX
-from tests.unit.memory_broker import MemoryBroker, raising, with_token
-from token_broker.check import MOST_SECONDS, Check
+from tests.unit.memory_broker import Context, MemoryBroker, raising, with_token
+from token_broker.check import Check
 from token_broker.document import Document
 from token_broker.errors import BrokerError, InvalidRequest, UpstreamUnavailable
+from token_broker.handler import ANSWER_SECONDS
 from token_broker.records import replace
 from token_broker.tokens import TokenRequest
 
@@ -184,15 +185,21 @@ def test_a_check_reports_an_invalid_secret_while_the_token_lives(flow: str) -> N
     assert_problem(checked(broker), "not_configured", 500)
 
 
-@pytest.mark.parametrize(("left", "waited"), [(0.125, []), (0.25, [0.25]), (9.0, [MOST_SECONDS])])
-def test_the_timeout_of_a_check_is_the_remaining_time(left: float, waited: list[float]) -> None:
-    """Five seconds at most; with too little, nothing is sent."""
+@pytest.mark.parametrize("payload", [{"action": "check"}, {"action": "verify", "token": "x"}])
+@pytest.mark.parametrize(("left", "waited"), [(0.125, []), (0.25, [0.25]), (9.0, [5.0])])
+def test_the_timeout_of_a_check_or_a_verify_is_the_remaining_time(
+    payload: dict[str, Any], left: float, waited: list[float]
+) -> None:
+    """Five seconds at most; with too little, nothing is sent. Each request is measured."""
     broker = editor()
     broker.waited.clear()
-    no_time = pytest.raises(UpstreamUnavailable, match=r"^verify: no time was left to send it$")
+    broker.telemetry.events.clear()
+    context = Context(milliseconds=round(1000 * (left + ANSWER_SECONDS)))
+    no_time = pytest.raises(Exception, match='"verify: no time was left to send it"')
     with nullcontext() if waited else no_time:
-        run(broker, left)
+        broker.service({"connection": "acme"} | payload, context)
     assert broker.waited == pytest.approx(waited)
+    assert [line["step"] for line in broker.telemetry.of("upstream")] == ["verify"] * len(waited)
 
 
 @pytest.mark.parametrize("is_sent", [True, False])

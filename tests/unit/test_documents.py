@@ -91,7 +91,7 @@ def test_attributes_of_the_item_are_listed() -> None:
     listed = {
         name for row in table("docs/protocol.md", "attribute | meaning") for name in codes(row[0])
     }
-    assert listed == {*item_codec.OF_ITEM, "ttl"} - {"partition", "variant"}
+    assert listed == {*item_codec.OF_ITEM, "ttl"}
 
 
 def test_routes_are_listed() -> None:

@@ -159,7 +159,10 @@ TOKEN = {"action": "token", "connection": "acme"}
         ({"connection": "acme", "action": "warm"}, TOKEN | {"action": "warm"}),
         ({"connection": "a b", "action": "x"}, {}),
         ({"connection": ["acme"], "action": ["token"]}, {}),
-        ({"source": "aws.secretsmanager", "detail": {}}, {"action": "rotate"}),
+        *(
+            ({"source": "aws.secretsmanager", "detail": {}} | extra, {"action": "rotate"})
+            for extra in ({}, TOKEN)
+        ),
     ],
 )
 def test_only_a_valid_action_and_a_valid_connection_are_logged(

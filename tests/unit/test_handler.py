@@ -1,6 +1,7 @@
 """From an event to a response: the exact response, problem and audit line."""
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -136,12 +137,24 @@ def test_each_other_action_has_an_audit_line(payload: dict[str, Any], outcome: s
     assert line == named | by | {"outcome": outcome, "milliseconds": 0.0}
 
 
-def test_the_audit_line_of_an_action_has_its_duration() -> None:
-    broker = with_token()
+@pytest.mark.parametrize(
+    ("line", "payload"),
+    [("action", {"action": "renew", "variant": "-"}), ("hand-out", {"force": True})],
+)
+def test_an_audit_line_has_the_duration_since_the_invocation_began(
+    line: str, payload: dict[str, Any]
+) -> None:
+    broker, context = with_token(), Context()
     broker.now = broker.item().refresh_at
     broker.vendor_seconds = 2.00006
-    broker.call(action="renew", variant="-")
-    assert broker.telemetry.of("action")[0]["milliseconds"] == 2000.1
+
+    def slow(left: Callable[[], int]) -> int:
+        broker.monotonic += 1.0
+        return left()
+
+    around(context, "get_remaining_time_in_millis", slow)
+    broker.service({"connection": "acme"} | payload, context)
+    assert broker.telemetry.of(line)[-1]["milliseconds"] == 3000.1
 
 
 def test_an_unexpected_exception_of_an_action_is_audited_as_internal() -> None:

@@ -14,7 +14,7 @@ from token_broker.document import Document
 from token_broker.errors import BrokerError, CredentialRejected, InvalidRequest
 from token_broker.exchange import NeedToken, Request, ResolvedTo, Response, Send, run
 from token_broker.flows import Flow
-from token_broker.probe import LEAST_SECONDS, ProbedFlow
+from token_broker.probe import LEAST_QUESTION_SECONDS, Observer
 from token_broker.records import replace
 from token_broker.tokens import Token, Variant
 
@@ -82,10 +82,11 @@ def attempt(flow: Flow, credentials: Any) -> tuple[Token, dict[str, Any]]:
 
     transport = Transport(hosts_in(os.environ.get("INTERNAL_HOSTS", "")))
     until = time.monotonic() + SECONDS
-    probed = probed_flow(flow, lambda: time.monotonic() < until - LEAST_SECONDS)
+    observer = observer_of(flow, lambda: time.monotonic() < until - LEAST_QUESTION_SECONDS)
     send = within(transport.send, SECONDS)
-    forgiving = probed.forgiving(send) if probed else send
-    trial = DryRun(probed or flow, credentials, forgiving, int(time.time()))
+    if observer:
+        flow, send = observer.flow, observer.forgiving(send)
+    trial = DryRun(flow, credentials, send, int(time.time()))
     try:
         token = trial.token()
     except BrokerError:  # some sessions may have begun; Ctrl-C does not wait for their end
@@ -95,12 +96,12 @@ def attempt(flow: Flow, credentials: Any) -> tuple[Token, dict[str, Any]]:
         trial.end(within(transport.send, LOG_OUT_SECONDS))
     finally:
         transport.close()
-    return token, probed.report(credentials) if probed else {}
+    return token, observer.report(credentials) if observer else {}
 
 
-def probed_flow(flow: Flow, is_time_left: Callable[[], bool]) -> ProbedFlow | None:
-    """Return *flow* with its prober; None if it has none."""
-    return ProbedFlow.of(flow, is_time_left) if flow.vendor.probe else None
+def observer_of(flow: Flow, is_time_left: Callable[[], bool]) -> Observer | None:
+    """Return what observes the vendor in the exchanges of *flow*; None without a probe."""
+    return Observer(flow, is_time_left) if flow.vendor.probe else None
 
 
 def within(send: Callable[[Request, float], Response], seconds: float) -> Send:

@@ -117,7 +117,7 @@ def _aws(error: Any) -> CommandError:
     if name == "ProfileNotFound":
         return usage("there is no such profile in your AWS configuration", "See --profile.")
     if "Credential" in name or "Token" in name or "SSO" in name:
-        return CommandError("access_denied", f"the AWS credentials cannot be had ({name})")
+        return CommandError("access_denied", f"the AWS credentials cannot be obtained ({name})")
     if {one.__name__ for one in type(error).__mro__} & {"ConnectionError", "HTTPClientError"}:
         return CommandError("unreachable", f"AWS does not answer ({name})")
     return CommandError("aws_failed", f"AWS was not asked: {name}", "Run `token-broker doctor`.")

@@ -4,8 +4,12 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from token_broker.flows import every
+from token_broker.flows.vendor import Vendor
 from token_broker_descriptors import Descriptor, Field
 from token_broker_descriptors import every as descriptors
+
+OPTIONAL = frozenset({"verify", "check", "probe"})
+"""Actions of callers that a flow has only if its vendor has the member with this name."""
 
 
 class Flow(NamedTuple):
@@ -13,7 +17,7 @@ class Flow(NamedTuple):
 
     descriptor: Descriptor
     abilities: frozenset[str] = frozenset()
-    """Its optional actions: each has a route."""
+    """Its actions of `OPTIONAL`: each has a route."""
     may_be_unshared: bool = False
     """Whether a connection may be set to make a token for each call."""
 
@@ -53,11 +57,16 @@ class Flow(NamedTuple):
         return self.descriptor.answer
 
 
+def abilities(vendor: Vendor[Any]) -> frozenset[str]:
+    """Return the optional actions that *vendor* has."""
+    return frozenset(name for name in OPTIONAL if getattr(vendor, name) is not None)
+
+
 def known() -> tuple[Flow, ...]:
     """Return all flows, in the order of their positions."""
     vendors = {name: flow.vendor for name, flow in every().items()}
     return tuple(
-        Flow(one, vendors[one.name].abilities, vendors[one.name].is_shared is not None)
+        Flow(one, abilities(vendors[one.name]), vendors[one.name].is_shared is not None)
         for one in descriptors().values()
     )
 

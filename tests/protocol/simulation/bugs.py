@@ -5,7 +5,7 @@ from typing import Any
 from tests.protocol.simulation import fleet
 from tests.protocol.simulation.clients import DynamoDB
 from tests.protocol.simulation.planting import Bugs, Write
-from token_broker import aliases, check, conditional_writes, decisions, store
+from token_broker import aliases, check, conditional_writes, decisions, maintenance, store
 from token_broker.aliases import Look
 from token_broker.broker import Answer, Broker
 from token_broker.cache import CachedToken
@@ -15,7 +15,6 @@ from token_broker.exchange import Request, Response
 from token_broker.flows.editor import credentials as editor
 from token_broker.flows.vntana import credentials as vntana
 from token_broker.item import CREDENTIAL_REJECTED, Item
-from token_broker.maintenance import Maintenance
 from token_broker.records import replace
 from token_broker.refresh import credential_gate, invocation, resolver
 from token_broker.refresh.attempt import ExchangeAttempt
@@ -238,7 +237,7 @@ BUGS.add(
     near=21,
 )
 BUGS.add("no-backoff", "a failure has a back-off", (decisions, "backoff_seconds", zero), near=37)
-BUGS.add("rotation-quiet", "an event refreshes all variants", (Maintenance, "_start", zero))
+BUGS.add("rotation-quiet", "an event refreshes all variants", (maintenance, "_start", zero))
 
 
 # What operators do: DELETE, holds, pins
@@ -283,7 +282,7 @@ BUGS.add(
 BUGS.add(
     "pin-unrotated",
     "a rotation drops tokens that are pinned now",
-    (Maintenance, "_may_be_pinned_away", no),
+    (maintenance, "_may_be_pinned_away", no),
     near=132,
 )
 BUGS.add(
@@ -311,7 +310,7 @@ def check_unreported(record: Any, **changes: Any) -> Any:
     return replace(record, **{n: v for n, v in changes.items() if n != "rejected"})
 
 
-@BUGS.around(Check, "_credentials", "a token is checked where it was made", near=39)
+@BUGS.around(Check, "_secret", "a token is checked where it was made", near=39)
 def check_elsewhere(original: Any, self: Check, _version: str | None) -> Any:
     return original(self, self._deps.secrets.current(self._connection).version)
 

@@ -19,7 +19,6 @@ from tests.protocol.simulation.vendor import Vendor as SimulatedVendor
 from tests.protocol.simulation.vendor import no_sleep
 from token_broker.exchange import Conversation, Exchange, NeedToken, Request, Response
 from token_broker.flows import Flow, every
-from token_broker.flows.vendor import Vendor
 from token_broker.probing import relayed
 from token_broker.tokens import Token, Variant
 from token_broker_fakes import registry
@@ -53,34 +52,27 @@ class CredentialsOf:
     secret: Mapping[str, Any] = field(repr=False)
 
 
-class AnnotatedFlow(Flow):
-    """A flow whose requests are annotated."""
+def annotated(flow: Flow) -> Flow:
+    """Return *flow* with annotated requests; its conversations are the same."""
+    vendor = flow.vendor
+    changed: Any = {name: for_credentials(getattr(vendor, name)) for name in OF_CREDENTIALS}
 
-    @property
-    def vendor(self) -> Vendor[Any]:
-        """The flow's vendor, whose conversations are the same."""
-        vendor = super().vendor
-        changed: Any = {name: for_credentials(getattr(vendor, name)) for name in OF_CREDENTIALS}
-        return replace(
-            vendor,
-            parse=lambda secret: CredentialsOf(
-                vendor.parse(secret), cast("Mapping[str, Any]", secret)
-            ),
-            exchange=self._exchange,
-            log_out=self._log_out if vendor.log_out else None,
-            **changed,
-        )
+    def parse(secret: object) -> CredentialsOf:
+        return CredentialsOf(vendor.parse(secret), cast("Mapping[str, Any]", secret))
 
-    def _exchange(
-        self, known: CredentialsOf, variant: Variant, now: int, kept: Token | None = None
+    def exchange(
+        known: CredentialsOf, variant: Variant, now: int, kept: Token | None = None
     ) -> Exchange:
-        conversation = super().vendor.exchange(known.credentials, variant, now, kept)
+        conversation = vendor.exchange(known.credentials, variant, now, kept)
         return relayed(conversation, annotating(secret=known.secret, key=variant.key, kept=kept))
 
-    def _log_out(self, token: Token) -> Conversation[Any]:
-        log_out = super().vendor.log_out
-        assert log_out
-        return relayed(log_out(token), annotating(ends=token))
+    def log_out(token: Token) -> Conversation[Any]:
+        assert vendor.log_out
+        return relayed(vendor.log_out(token), annotating(ends=token))
+
+    changed |= {"parse": parse, "exchange": exchange}
+    changed |= {"log_out": log_out} if vendor.log_out else {}
+    return flow._replace(adapted=replace(vendor, **changed))
 
 
 def annotating(**what: Any) -> Callable[[Request | NeedToken], Conversation[Any]]:
@@ -201,7 +193,7 @@ class GenericUser(SimulatedVendor):
 
 def generic_user(flow: str) -> type[GenericUser]:
     known = {variant_of(flow, json.dumps(body)): body for body in (subjects.body(flow), {})}
-    members = {"flow": AnnotatedFlow(*every()[flow]), "bodies": tuple(known.values())}
+    members = {"flow": annotated(every()[flow]), "bodies": tuple(known.values())}
     return type(flow.capitalize(), (GenericUser,), members)
 
 

@@ -12,6 +12,7 @@ from botocore.exceptions import EndpointConnectionError
 from token_broker.aws import clients
 from token_broker.aws.clients import EVENTS, LAST, USUAL, FastFirst, Timeouts, call
 from token_broker.aws.errors import RESOURCES
+from token_broker.aws.operations import OPERATIONS
 from token_broker.errors import StoreUnavailable
 
 CANARY = "c4nary"
@@ -30,13 +31,13 @@ class Failing:
         return fail
 
 
-@pytest.mark.parametrize("operation", RESOURCES)
+@pytest.mark.parametrize("operation", OPERATIONS)
 def test_an_unreachable_service_is_named_without_quoting_the_error(operation: str) -> None:
     """Neither in the message nor as context of the exception."""
     error = EndpointConnectionError(endpoint_url=CANARY)
     with pytest.raises(StoreUnavailable) as raised:
         call(lambda: Failing(error), operation)
-    what = RESOURCES[operation].name
+    what = RESOURCES[OPERATIONS[operation].service].name
     assert raised.value.detail == f"{what} cannot be reached (EndpointConnectionError)"
     assert CANARY not in f"{raised.value!r}"
     assert raised.value.__cause__ is raised.value.__context__ is None

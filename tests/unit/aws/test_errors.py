@@ -3,12 +3,12 @@
 import pytest
 
 from token_broker.aws.errors import is_expected, is_final, unavailable
-from token_broker.aws.operations import Refusal
+from token_broker.aws.operations import AwsRefusal
 from token_broker.errors import BrokerError, Internal, NotConfigured, StoreUnavailable
 
 
-def error(code: str, message: str = "quotes hunter2") -> Refusal:
-    return Refusal(code, message)
+def error(code: str, message: str = "quotes hunter2") -> AwsRefusal:
+    return AwsRefusal(code, message)
 
 
 RESOURCES = {
@@ -35,7 +35,7 @@ SIGNATURES = [
 ]
 
 
-def error_of(refusal: Refusal, operation: str) -> tuple[type[BrokerError], str, int | None]:
+def error_of(refusal: AwsRefusal, operation: str) -> tuple[type[BrokerError], str, int | None]:
     found = unavailable(refusal, operation)
     return type(found), found.detail, found.retry_after
 

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 from collections.abc import Mapping
 from itertools import product
 from typing import Any
@@ -49,6 +50,7 @@ from token_broker_descriptors import asked
 from token_broker_descriptors import every as descriptors
 from token_broker_fakes import registry
 
+SECRET = re.compile(r"secret|pass|private|(^|_)(key|pin|token)$")
 CANARY = 'Zk/..?&#%"é canary'
 EACH = pytest.mark.parametrize("flow", FLOWS)
 
@@ -367,6 +369,13 @@ def test_each_key_of_a_secret_is_validated(flow: str) -> None:
     for key in members(flow):
         with pytest.raises(NotConfigured, match=f"^{key}: (?!is not known)"):
             parse(demo | {key: 1})
+
+
+@EACH
+def test_keys_that_are_called_secret_are_typed_unseen(flow: str) -> None:
+    """`connect`, and each test that looks for secrets, goes by `is_secret`."""
+    shown = [one.key for one in asked(descriptors()[flow].questions) if not one.is_secret]
+    assert [key for key in shown if SECRET.search(key)] == []
 
 
 @EACH

@@ -16,7 +16,6 @@ from tests import subjects
 from token_broker.errors import UpstreamError
 from token_broker.exchange import Request, Response, run
 from token_broker.flows import every
-from token_broker.flows.vendor import OPTIONAL
 from token_broker.flows.vntana.api import DEAD_TOKEN, SHUT_OUT, WAIT, WRONG_CREDENTIALS
 from token_broker_cli import settings
 from token_broker_client import request
@@ -100,10 +99,9 @@ def test_package_descriptor_and_fake_have_the_name_of_the_flow(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", FLOWS)
-def test_the_abilities_of_a_flow_are_its_optional_members(name: str) -> None:
-    """Routes are made from them. A flow without a kind of token would have no status or renewal."""
+def test_a_vendor_has_a_kind_of_token_and_what_its_module_defines(name: str) -> None:
+    """Without a kind it would have no status or renewal; an ability that is left out is lost."""
     vendor = FLOWS[name].vendor
-    assert vendor.abilities == {one for one in OPTIONAL if getattr(vendor, one)}
     assert vendor.token_kinds
     written = vars(import_module(FLOWS[name].module))
     forgotten = [one.name for one in fields(vendor) if getattr(vendor, one.name) is one.default]

@@ -28,7 +28,7 @@ from token_broker.errors import (
 )
 from token_broker.exchange import Exchange, NeedToken, Request, Response, run
 from token_broker.flows import every
-from token_broker.probe import ProbedFlow, prober_of
+from token_broker.probe import Observer, prober_of
 from token_broker.probing import NO_ANSWER, Budget, Observed
 from token_broker.tokens import Token, Variant
 from token_broker_fakes import registry
@@ -79,7 +79,7 @@ def clock() -> float:
 class Probe:
     """One probe of a fake, and the credentials it was held with."""
 
-    flow: ProbedFlow
+    observer: Observer
     fake: Fake[Any]
     broker: MiniBroker
     secret: dict[str, Any]
@@ -87,13 +87,14 @@ class Probe:
     def run(self) -> tuple[Token | None, dict[str, Any]]:
         """Return the token that the probe ends with, if it does, and the report."""
         credentials = self.broker.credentials
-        requested = self.flow.requested(Document({}, InvalidRequest))
-        variant = self.flow.vendor.complete(credentials, requested)
+        flow = self.observer.flow
+        requested = flow.requested(Document({}, InvalidRequest))
+        variant = flow.vendor.complete(credentials, requested)
         try:
-            token = self.broker.obtain(NeedToken(self.flow.vendor.resolve(credentials, variant)))
+            token = self.broker.obtain(NeedToken(flow.vendor.resolve(credentials, variant)))
         except BrokerError as error:
-            return None, self.flow.report(credentials, error)
-        return token, self.flow.report(credentials)
+            return None, self.observer.report(credentials, error)
+        return token, self.observer.report(credentials)
 
 
 def probe(
@@ -106,9 +107,10 @@ def probe(
     fake.modes.update(modes or {})
     at = AT.get(flow, subjects.LOOPBACK)
     secret = fake.demo_secret(at) | (GUEST if flow == "vntana" else {}) | changes
-    probed = ProbedFlow.of(FLOWS[flow], is_time_left)
-    broker = MiniBroker(probed.vendor, probed.vendor.parse(secret), probed.forgiving(fake))
-    return Probe(probed, fake, broker, secret)
+    observer = Observer(FLOWS[flow], is_time_left)
+    vendor = observer.flow.vendor
+    broker = MiniBroker(vendor, vendor.parse(secret), observer.forgiving(fake))
+    return Probe(observer, fake, broker, secret)
 
 
 def seen(report: dict[str, Any], question: str) -> Any:
@@ -160,7 +162,7 @@ def test_a_probe_reports_the_mode_and_its_option(
     assert {name: getattr(fake.modes, name) for name in named} == named
     assert probe(flow, report["modes"]).run()[1]["findings"] == report["findings"]
     assert all(one["seen"] for one in report["findings"] if one["option"])
-    observed = one.flow.observed.seen
+    observed = one.observer.observed.seen
     assert observed.keys() <= {each["question"] for each in report["findings"]}
     assert all(observed.values())
     again = probe(flow, modes, options=options)
@@ -194,9 +196,9 @@ def test_wrong_credentials_are_sent_once(flow: str) -> None:
     token, report = one.run()
     assert token is None
     assert report["problem"]["code"] == "credential_rejected"
-    assert (report["sent"]["logins"], one.flow.prober.budget.logins >= 1) == (1, True)
+    assert (report["sent"]["logins"], one.observer.prober.budget.logins >= 1) == (1, True)
     assert one.fake.log.steps[-1] == subjects.proof(flow).step
-    assert one.flow.observed.seen == {}
+    assert one.observer.observed.seen == {}
 
 
 @pytest.mark.parametrize("kind", ["status", "drop", "html"])
@@ -214,14 +216,14 @@ def test_an_outage_during_a_probe_loses_no_token(flow: str, kind: str) -> None:
             nonlocal sent, had_token
             sent += 1
             if sent == reached + 1:
-                had_token = one.flow.observed.has_token
+                had_token = one.observer.observed.has_token
                 one.fake.fail(kind, times=None)  # type: ignore[arg-type]  # one of them
             return one.fake(request)
 
-        one.broker.send = one.flow.forgiving(send)
+        one.broker.send = one.observer.forgiving(send)
         token, report = one.run()
         assert (token is None) is (report["problem"] is not None)
-        assert token or not (had_token and one.flow.observed.has_token)
+        assert token or not (had_token and one.observer.observed.has_token)
         if kind != "html":
             assert sent <= reached + 2, "it goes on asking a vendor that is down"
 
@@ -246,7 +248,7 @@ def flags(one: Probe) -> list[bool]:
     found, send = list[bool](), one.broker.send
 
     def noted(request: Request) -> Response:
-        found.append(one.flow.observed.has_token)
+        found.append(one.observer.observed.has_token)
         return send(request)
 
     one.broker.send = noted
@@ -286,8 +288,8 @@ def test_an_unsupported_method_is_not_tried_with_other_headers() -> None:
     one.broker.kept = {key: kept[key] for key in kept if not kept[key].context.get("workspace")}
     one.fake.log.clear()
     one.fake.modes.refresh_method = "GET"
-    again = ProbedFlow.of(FLOWS["vntana"], lambda: True)
-    one.broker.vendor, one.flow = again.vendor, again
+    again = Observer(FLOWS["vntana"], lambda: True)
+    one.broker.vendor, one.observer = again.flow.vendor, again
     assert one.run()[1]["options"] == {"refresh_method": "GET", "workspace_headers": "client"}
     entered = ["enter workspace"] * 2
     assert one.fake.log.steps == ["list workspaces", "unknown", *entered]
@@ -321,7 +323,7 @@ SINGLE = answer({"accessToken": "a"})
 OPENED = answer({"token": "t", "expiration_time": NOW + 60})
 DOWN = answer({}, 503)
 EXPIRED = "x.eyJleHAiOjF9.x"
-NOT_BELIEVED = f"{1 - NOW} s ahead, which is not believed: 60 minutes are"
+NOT_BELIEVED = f"{1 - NOW} s ahead, which is ignored: 60 minutes are assumed"
 NO_EXTENSION = "none, with no content type (9 tried; 403)"
 OWN_TYPE = {"content_type": "text/json", "extend_key": "rToken"}
 OWN: dict[str, Any] = {"options": OWN_TYPE}
@@ -447,11 +449,11 @@ def test_a_probe_distinguishes_its_token_from_those_of_other_variants() -> None:
         answered.reached("step")
         return made
 
-    flow = ProbedFlow.of(FLOWS["vntana"], lambda: False)
-    flow.prober = replace(flow.prober, exchange=exchange)
+    observer = Observer(FLOWS["vntana"], lambda: False)
+    observer.prober = replace(observer.prober, exchange=exchange)
     for status in (200, 503):
-        send = flow.forgiving(lambda _, status=status: answer({}, status))
-        broker = MiniBroker(flow.vendor, None, send)
+        send = observer.forgiving(lambda _, status=status: answer({}, status))
+        broker = MiniBroker(observer.flow.vendor, None, send)
         try:
             ended: object = broker.obtain(NeedToken(Variant("outer")))
         except BrokerError as error:
@@ -462,12 +464,12 @@ def test_a_probe_distinguishes_its_token_from_those_of_other_variants() -> None:
 @pytest.mark.parametrize("kind", [UpstreamUnavailable, UpstreamContractChanged, UpstreamRefused])
 def test_an_outage_before_the_first_token_is_an_error(kind: type[UpstreamError]) -> None:
     """After it, the token is returned, also if a response is too large. A defect is one always."""
-    probed = ProbedFlow.of(FLOWS["vntana"], lambda: True)
-    send = probed.forgiving(raising(kind("login: no answer")))
+    observer = Observer(FLOWS["vntana"], lambda: True)
+    send = observer.forgiving(raising(kind("login: no answer")))
     request = Request("POST", subjects.LOOPBACK, "login")
     with pytest.raises(kind):
         send(request)
-    probed.observed.has_token = True
+    observer.observed.has_token = True
     assert send(request) is NO_ANSWER
     with pytest.raises(ZeroDivisionError):
-        probed.forgiving(raising(ZeroDivisionError()))(request)
+        observer.forgiving(raising(ZeroDivisionError()))(request)

@@ -896,6 +896,7 @@ def test_a_changed_alias_target_is_logged_and_not_followed() -> None:
 
 
 def test_a_failure_to_store_an_alias_fails_no_call() -> None:
+    """Nor a later one: nothing backs off."""
     broker = MemoryBroker("vntana")
 
     def failing(commit: Any, lease: Item, values: Any, **more: Any) -> Any:
@@ -907,7 +908,10 @@ def test_a_failure_to_store_an_alias_fails_no_call() -> None:
     assert broker.call()["source"] == "exchange"
     [unkept] = broker.telemetry.of("unkept")
     assert unkept["code"] == "not_configured"
-    assert broker.item(unkept["variant"]).lease_owner is None
+    left = broker.item(unkept["variant"])
+    assert (left.lease_owner, left.failure) == (None, None)
+    broker.restart()
+    assert broker.call()["source"] == "table"
 
 
 def test_values_of_the_secret_are_masked_in_the_message_of_each_step() -> None:

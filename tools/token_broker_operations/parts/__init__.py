@@ -79,12 +79,6 @@ def _fakes(flows: Sequence[Flow]) -> dict[str, list[str]]:
     return dict(sorted({**named, "faults": ["Fault"]}.items()))
 
 
-def tuple_of(flows: Iterable[Flow]) -> str:
-    """Return the names of *flows* as a tuple, as the formatter writes it."""
-    names = [f'"{flow.name}",' for flow in flows]
-    return f"({names[0]})" if len(names) == 1 else "\n    ".join(["(", *names]) + "\n)"
-
-
 def wrapped(lines: str, head: str, tail: str) -> str:
     """Return *head*, the arguments in *lines*, and *tail*, as the formatter writes a call."""
     arguments = [line for line in lines.splitlines() if line]
@@ -95,6 +89,14 @@ def wrapped(lines: str, head: str, tail: str) -> str:
     if len(indent) + 4 + len(joined) > WIDTH:
         joined = f",\n{indent}    ".join(arguments) + ","
     return f"{head}\n{indent}    {joined}\n{indent}{tail}"
+
+
+def tuple_of(flows: Iterable[Flow], head: str) -> str:
+    """Return *head* and the names of *flows* as a tuple, as the formatter writes it."""
+    names = [f'"{flow.name}"' for flow in flows]
+    if len(names) == 1:
+        return f"{head}({names[0]},)"
+    return wrapped("\n".join(names), f"{head}(", ")")
 
 
 def written(

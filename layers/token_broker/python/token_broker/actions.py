@@ -3,37 +3,50 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from token_broker import events
+from token_broker import events, maintenance
 from token_broker.aliases import refuse_held
 from token_broker.check import Check
 from token_broker.dependencies import Dependencies
-from token_broker.errors import InvalidRequest, UnknownConnection, UpstreamError
+from token_broker.errors import InvalidRequest, UnknownConnection
 from token_broker.events import Action, Command
-from token_broker.exchange import Request, Response, run, sendable
+from token_broker.exchange import sendable
 from token_broker.holds import gate_of, hold, is_held, lift
-from token_broker.maintenance import MOST_DROPPED, Maintenance
-from token_broker.refresh.upstream_message import quoted
+from token_broker.measured import Sender, measured
+from token_broker.refresh.invocation import Invocation
 from token_broker.tokens import TokenRequest
 
 MOST_WARM = 100
 """Calls of one `warm`: about what a parameter of the template holds."""
 
 
-def act(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
-    """Carry out *command* and return its answer."""
-    return ACTIONS[command.action](deps, command, deadline)
+def act(
+    deps: Dependencies, command: Command, began: float, deadline: float, request_id: str
+) -> dict[str, Any]:
+    """Carry out *command*, which began then. Return its answer, and write its audit line."""
+
+    def emit(outcome: str, milliseconds: float) -> None:
+        deps.emit(
+            "action",
+            action=command.action,
+            connection=command.connection,
+            **command.origin._asdict(),
+            outcome=outcome,
+            milliseconds=milliseconds,
+            request_id=request_id,
+        )
+
+    with measured(deps.clock, began, emit):
+        return ACTIONS[command.action](deps, command, deadline)
 
 
 def _status(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
-    """Return the state of each variant of a connection."""
     command.body.finish()
-    return Maintenance(deps, command.connection, deadline).status()
+    return maintenance.status(Invocation(deps, command.connection, deadline))
 
 
 def _forget(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
-    """Forget the tokens of a connection."""
     command.body.finish()
-    return Maintenance(deps, command.connection, deadline).forget()
+    return maintenance.forget(Invocation(deps, command.connection, deadline))
 
 
 def _hold(deps: Dependencies, command: Command, _deadline: float) -> dict[str, Any]:
@@ -53,28 +66,27 @@ def _renew(deps: Dependencies, command: Command, deadline: float) -> dict[str, A
     """Renew one variant, or start that for all that are due."""
     key, version = (events.formed(command.body, name) for name in ("variant", "version"))
     command.body.finish()
-    maintenance = Maintenance(deps, command.connection, deadline)
-    return (
-        {"renewed": maintenance.renew(key, version)}
-        if key
-        else {"started": maintenance.renew_all()}
-    )
+    invocation = Invocation(deps, command.connection, deadline, version)
+    if key is None:
+        return {"started": maintenance.renew_all(invocation)}
+    return {"renewed": maintenance.renew(invocation, key, version)}
 
 
 def _rotate(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
     """Renew the tokens of a connection, or drop those beyond the limit."""
     version, otherwise = (events.formed(command.body, name) for name in ("version", "otherwise"))
-    dropped = events.variants(command.body, "drop", MOST_DROPPED)
+    dropped = events.variants(command.body, "drop", maintenance.MOST_DROPPED)
     command.body.finish()
-    maintenance = Maintenance(deps, command.connection, deadline)
+    invocation = Invocation(deps, command.connection, deadline, version)
     if dropped:
-        return {"dropped": maintenance.drop(dropped, version)}
+        return {"dropped": maintenance.drop(invocation, dropped)}
     try:
-        return {"started": maintenance.rotate(version)}
+        return {"started": maintenance.rotate(invocation)}
     except UnknownConnection:
         if otherwise is None:
             raise
-        return {"started": Maintenance(deps, otherwise, deadline).rotate(version)}
+        invocation = Invocation(deps, otherwise, deadline, version)
+        return {"started": maintenance.rotate(invocation)}
 
 
 def _warm(deps: Dependencies, command: Command, _deadline: float) -> dict[str, Any]:
@@ -82,9 +94,8 @@ def _warm(deps: Dependencies, command: Command, _deadline: float) -> dict[str, A
     wanted, each = command.body.mappings("calls"), command.body.choice("each", "token", "check")
     command.body.finish()
     calls = [call if each == "token" else {"action": each} | call for call in wanted]
-    if len(calls) > MOST_WARM or any(
-        events.direct_command(e, command.origin).action != each for e in calls
-    ):
+    commands = (events.direct_command(call, command.origin) for call in calls)
+    if len(calls) > MOST_WARM or any(one.action != each for one in commands):
         raise command.body.wrong("calls", f"must be at most {MOST_WARM} calls for a {each}")
     held = {name for name in {call["connection"] for call in calls} if is_held(deps, name)}
     made = [call for call in calls if call["connection"] not in held]
@@ -122,19 +133,8 @@ def _verify(deps: Dependencies, command: Command, deadline: float) -> dict[str, 
         raise command.body.wrong("token", "must be printable ASCII")
     refuse_held(deps, gate_of(deps, command.connection))
     secret = deps.secrets.current(command.connection)
-    credentials = vendor.parse(secret.content)
-    last: tuple[Request, Response] | None = None
-
-    def send(request: Request) -> Response:
-        nonlocal last
-        last = None
-        last = request, deps.send(request, deadline - deps.clock.monotonic())
-        return last[1]
-
-    try:
-        parameters = run(vendor.verify(credentials, token), send)
-    except UpstreamError as error:
-        raise quoted(error, last, secret.content) from None
+    conversation = vendor.verify(vendor.parse(secret.content), token)
+    parameters = Sender(deps, deadline).run(conversation, secret.content)
     return {"valid": False} if parameters is None else {"valid": True, "parameters": parameters}
 
 

@@ -1,4 +1,4 @@
-"""Puts a function together from its environment variables, which docs/deploying.md lists."""
+"""Composition: a function from its environment variables, which docs/deploying.md lists."""
 
 import json
 import os

@@ -1,6 +1,6 @@
 """Commands, read from an event of API Gateway or from the payload of an invocation.
 
-Whatever is wrong in one raises `InvalidRequest`, which names the field.
+An error in one raises `InvalidRequest`, which names the field.
 """
 
 import binascii
@@ -103,9 +103,8 @@ def origin_of(event: object, invoked: str) -> Origin:
             return Origin("api", _signer(event), alias)
         if is_rotation(event):
             return Origin("event", "secret changed", alias)
-    return Origin(
-        "direct", f"direct invocation of {alias}" if alias else "direct invocation", alias
-    )
+    caller = f"direct invocation of {alias}" if alias else "direct invocation"
+    return Origin("direct", caller, alias)
 
 
 def described(event: object, origin: Origin) -> dict[str, str]:

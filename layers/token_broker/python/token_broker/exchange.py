@@ -85,7 +85,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What came back. Header names are in lower case. A repeated header is one, with commas."""
+    """An answer. Header names are in lower case. A repeated header is one, with commas."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)

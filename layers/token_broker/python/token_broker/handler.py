@@ -110,7 +110,7 @@ class Service:
                 return self._carry_out(command, began, began + left, context.aws_request_id)
         except BrokerError:
             raise
-        except Exception as error:  # noqa: BLE001 (the only one: callers see its id, the log its stack)
+        except Exception as error:  # noqa: BLE001 (the only catch-all: callers see an id, the log the stack)
             request_id = context.aws_request_id
             self._telemetry.defect(error, request_id)
             raise Internal(f"a defect; see the log of request {request_id}") from None
@@ -134,24 +134,7 @@ class Service:
             return token_body(command, self.deps.flow.name, answer)
         from token_broker.actions import act  # noqa: PLC0415 (off the hit path)
 
-        outcome = Internal.code
-        try:
-            done = act(self.deps, command, deadline)
-            outcome = "success"
-        except BrokerError as error:
-            outcome = error.code
-            raise
-        finally:
-            self._telemetry.emit(
-                "action",
-                action=command.action,
-                connection=command.connection,
-                **command.origin._asdict(),
-                outcome=outcome,
-                milliseconds=self.deps.clock.milliseconds_since(began),
-                request_id=request_id,
-            )
-        return done
+        return act(self.deps, command, began, deadline, request_id)
 
     def _request(self, command: Command) -> TokenRequest:
         body = command.body

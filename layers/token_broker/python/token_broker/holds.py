@@ -1,4 +1,4 @@
-"""An operator's hold of a connection: to put it, to lift it, and to respect it in the background.
+"""An operator's hold: setting it, ending it, and honouring it in background work.
 
 The gate has the hold, so each read of the table shows it: see `token_broker.aliases.look`.
 """

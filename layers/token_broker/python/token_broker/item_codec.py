@@ -73,6 +73,7 @@ OF_ITEM = {
     "failure": "M",
     "held": "M",
 }
+del OF_ITEM["partition"], OF_ITEM["variant"]  # the key, which every reader knows
 OF_FAILURE = {**_kinds_of(Failure), "login": "N"}
 OF_HOLD = _kinds_of(Hold)
 LEAST_FAILURE: dict[str, Any] = {"detail": "", "since": 0, "count": 1, "retry_at": 0}
@@ -119,7 +120,7 @@ def item_of(partition: str, variant: str, record: Mapping[str, Any] | None) -> I
         corrupt.append("schema")
     corrupt += sorted(_whole(record) - record.keys())
     raw = {name: record[name] for name in COMPARED if name in record}
-    item = Item(**values | {"partition": partition, "variant": variant, "raw": raw})
+    item = Item(partition, variant, **values, raw=raw)
     return replace(item.without_token(), corrupt=tuple(corrupt)) if corrupt else item
 
 

@@ -6,7 +6,7 @@ A flow defines its probe with `probing`. This module runs it as a miss.
 from collections.abc import Callable
 from dataclasses import replace as replace_in_vendor
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from token_broker.dependencies import Dependencies
 from token_broker.errors import BrokerError, InvalidRequest, RefreshInProgress, UpstreamError
@@ -19,11 +19,8 @@ from token_broker.refresh.refresher import Refresher
 from token_broker.refresh.requirement import Requirement
 from token_broker.tokens import Token, Variant
 
-if TYPE_CHECKING:
-    from token_broker.flows.vendor import Vendor
-
-LEAST_SECONDS = 1.0
-"""With less time than this left, no further request is sent."""
+LEAST_QUESTION_SECONDS = 1.0
+"""With less time than this left, a probe that has a token sends no further request."""
 
 
 class Probe:
@@ -33,8 +30,9 @@ class Probe:
     """
 
     def __init__(self, deps: Dependencies, connection: str, deadline: float) -> None:
-        self._flow = ProbedFlow.of(deps.flow, self._is_time_left)
-        probing = replace(deps, flow=self._flow, send=self._flow.forgiving(deps.send))
+        self._observer = Observer(deps.flow, self._is_time_left)
+        send = self._observer.forgiving(deps.send)
+        probing = replace(deps, flow=self._observer.flow, send=send)
         self._names = {"flow": deps.flow.name, "connection": connection}
         self._invocation = Invocation(probing, connection, deadline)
 
@@ -47,17 +45,17 @@ class Probe:
         credentials = self._invocation.credentials()
         error: BrokerError | None = None
         try:
-            variant = self._flow.vendor.complete(credentials, requested)
+            variant = self._observer.flow.vendor.complete(credentials, requested)
             Refresher(self._invocation).obtain(variant, Requirement(force=True))
         except BrokerError as raised:
             error = raised
-        if not self._flow.observed.seen:
+        if not self._observer.observed.seen:
             raise error or RefreshInProgress("another caller renewed it meanwhile", retry_after=10)
-        return self._names | self._flow.report(credentials, error)
+        return self._names | self._observer.report(credentials, error)
 
     def _is_time_left(self) -> bool:
         """Say whether one more request may be sent."""
-        return self._invocation.seconds_for_requests > LEAST_SECONDS
+        return self._invocation.seconds_for_requests > LEAST_QUESTION_SECONDS
 
 
 def prober_of(flow: Flow) -> Prober[Any]:
@@ -69,26 +67,18 @@ def prober_of(flow: Flow) -> Prober[Any]:
     return prober
 
 
-class ProbedFlow(Flow):
-    """A flow whose exchanges also observe. It serves one probe."""
+class Observer:
+    """Makes the exchanges of `flow` observe the vendor, for one probe.
 
-    observed: Observed
-    prober: Prober[Any]
-    is_time_left: Callable[[], bool]
+    Raises `InvalidRequest` for a flow without a probe.
+    """
 
-    @classmethod
-    def of(cls, flow: Flow, is_time_left: Callable[[], bool]) -> "ProbedFlow":
-        """Return *flow* for a probe. Raises `InvalidRequest` if it has none."""
-        probed = cls(*flow)
-        probed.prober = prober_of(flow)
-        probed.observed = Observed(probed.prober.budget)
-        probed.is_time_left = is_time_left
-        return probed
-
-    @property
-    def vendor(self) -> "Vendor[Any]":
-        """The flow's vendor, with the probe's conversation as its exchange."""
-        return replace_in_vendor(super().vendor, exchange=self._exchange)
+    def __init__(self, flow: Flow, is_time_left: Callable[[], bool]) -> None:
+        self.prober = prober_of(flow)
+        self.observed = Observed(self.prober.budget)
+        adapted = replace_in_vendor(flow.vendor, exchange=self._exchange)
+        self.flow = flow._replace(adapted=adapted)
+        self._is_time_left = is_time_left
 
     def _exchange(
         self, credentials: Any, variant: Variant, now: int, _kept: Token | None = None
@@ -106,7 +96,7 @@ class ProbedFlow(Flow):
 
     def _relay(self, step: Request | NeedToken) -> Conversation[Any]:
         if isinstance(step, Request):
-            if self.observed.has_token and not self.is_time_left():
+            if self.observed.has_token and not self._is_time_left():
                 return NOT_SENT
             self.observed.count(step)
         return (yield step)

@@ -50,7 +50,7 @@ class Line:
 
     def flush_metrics(self) -> None:
         """Write the line."""
-        print(self.text(int(time.time() * 1000)))  # noqa: T201 (it is how metrics are handed in)
+        print(self.text(int(time.time() * 1000)))  # noqa: T201 (CloudWatch takes metrics from stdout)
 
     def text(self, milliseconds: int) -> str:
         """Return the line as of *milliseconds* since the epoch."""
@@ -83,7 +83,7 @@ Unit = Literal["Count", "Milliseconds", "Seconds"]
 
 
 class Measure(NamedTuple):
-    """How an event is counted: its metrics with the fact each is taken from, by dimensions.
+    """How an event is counted: its metrics, each with the fact that is its value, by dimensions.
 
     *totals* are the dimensions under which it is counted once more over all flows, for alarms.
     """
@@ -136,7 +136,7 @@ AUDITED = frozenset({"action", "replaced"})
 """Events without a metric that docs/audit.md needs: written whatever the log level is."""
 
 CHATTY = ("boto3", "botocore", "urllib3", "requests")
-"""Libraries whose debug lines quote requests, and so secrets: they are never let through."""
+"""Libraries whose debug lines quote requests, and so secrets. These lines are never logged."""
 
 
 class Telemetry:
@@ -196,7 +196,7 @@ def _powertools_line() -> Any:
 
 
 def hush(logger: logging.Logger) -> None:
-    """Let nothing of *logger* and those below it reach the log, whatever their level."""
+    """Keep the lines of *logger* and its children out of the log, whatever their level."""
     logger.setLevel(logging.WARNING)
     logger.propagate = False
     if not logger.handlers:

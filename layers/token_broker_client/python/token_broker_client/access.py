@@ -3,7 +3,7 @@
 import json
 from typing import TYPE_CHECKING
 
-from token_broker_client.answers import Answer
+from token_broker_client.answers import Answer, Immutable
 from token_broker_client.cache import Cache, Question
 from token_broker_client.deadline import Deadline, Patience
 from token_broker_client.errors import TooManyRequests
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from token_broker_client.requests_auth import BrokerAuth
 
 
-class Access:
+class Access(Immutable):
     """Access to one token of one connection; `Broker.access` makes it. Threads may share it."""
 
     __slots__ = ("_cache", "_max_age", "_patience", "key")
@@ -27,9 +27,6 @@ class Access:
 
     def __repr__(self) -> str:
         return f"Access({self.key.flow}, {self.key.connection})"
-
-    def __deepcopy__(self, memo: object) -> "Access":
-        return self
 
     @property
     def flow(self) -> str:

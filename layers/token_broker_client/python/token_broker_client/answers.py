@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from token_broker_client.errors import Unreachable
 from token_broker_client.request import PER_CALL
@@ -17,7 +17,19 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Headers(Mapping[str, str]):
+class Immutable:
+    """A value that needs no copies: a copy is the value itself."""
+
+    __slots__ = ()
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+
+class Headers(Immutable, Mapping[str, str]):
     """Headers that sign a request. No repr shows their values, and they cannot be pickled."""
 
     __slots__ = ("_values",)
@@ -47,17 +59,11 @@ class Headers(Mapping[str, str]):
         """Return the headers as a dict, for `urllib3`. Its `repr` shows their values."""
         return dict(self._values)
 
-    def __copy__(self) -> "Headers":
-        return self
-
-    def __deepcopy__(self, memo: object) -> "Headers":
-        return self
-
     def __reduce__(self) -> str:
         raise TypeError("these headers hold a token, which is not pickled: ask the broker again")
 
 
-class Context(dict[str, Any]):
+class Context(Immutable, dict[str, Any]):
     """A token's context: an immutable dict, which `json` can write."""
 
     def _refuse(self, *_: object, **__: object) -> NoReturn:
@@ -66,18 +72,12 @@ class Context(dict[str, Any]):
     __setitem__ = __delitem__ = __ior__ = _refuse
     clear = pop = popitem = setdefault = update = _refuse
 
-    def __copy__(self) -> "Context":
-        return self
-
-    def __deepcopy__(self, memo: object) -> "Context":
-        return self
-
     def __reduce__(self) -> tuple[Any, ...]:
         return dict, (dict(self),)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Immutable):
     """A live token. It is immutable; `access` returns the next one."""
 
     flow: str
@@ -143,12 +143,6 @@ class Answer:
     def httpx_auth(self) -> "httpx.Auth":
         """Return an `auth` for `httpx`, with this token and the next ones."""
         return self.access.httpx_auth()
-
-    def __copy__(self) -> "Answer":
-        return self
-
-    def __deepcopy__(self, memo: object) -> "Answer":
-        return self
 
 
 def text(value: object) -> str:

@@ -50,7 +50,7 @@ class Kept(NamedTuple):
 
     answer: Answer
     number: int
-    """Of the call that it came from, in the order in which calls began."""
+    """The number of the call that it came from, in the order in which calls began."""
     since: float
     look_at: float
     ends_at: float
@@ -73,7 +73,7 @@ class Kept(NamedTuple):
         return lives and not request.force and self.answer.fingerprint != request.rejected
 
     def is_due(self, now: float) -> bool:
-        """Say whether to ask for the next token. So it is, too, if the clock was set back."""
+        """Say whether to ask for the next token, also because the clock was set back."""
         return not self.since <= now < self.look_at
 
 

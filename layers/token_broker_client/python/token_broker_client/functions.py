@@ -140,7 +140,7 @@ def sent(authorities: str | None, request: "AWSPreparedRequest", **_: object) ->
     body: Any = request.body or b""  # bytes, because the payload is bytes
     outgoing = Request(str(request.method), str(request.url), headers, body)
     reply = transport.send("Lambda", outgoing, _deadline.get(), authorities)
-    # That is what was read; a length that is no number is an error of another kind to botocore.
+    # The length of what was read: botocore raises another error for a length that is no number.
     received: Any = {**reply.headers, "content-length": str(len(reply.content))}
     return AWSResponse(outgoing.url, reply.status, received, Whole(reply.content))
 
@@ -162,7 +162,7 @@ def names(functions: str | Mapping[str, str]) -> tuple[tuple[str, str], ...]:
         return tuple(functions.items())
     if "{flow}" not in functions:
         if ":" in functions.rpartition(":function:")[2] or is_one(functions):
-            raise InvalidRequest("functions: say with {flow} where in their names the flow's is")
+            raise InvalidRequest("functions: put {flow} where the names have the flow")
         functions = f"{functions.rstrip('-')}-{{flow}}"
     return tuple((flow, functions.replace("{flow}", flow)) for flow in FLOWS)
 
@@ -203,7 +203,7 @@ def unsent(error: BotoCoreError, name: str) -> BrokerError:
     """Return the error for a call without an answer of Lambda."""
     what = type(error).__name__
     if any(word in what for word in ("Credential", "Login", "Profile", "SSO", "Token")):
-        return AccessDenied(f"the AWS credentials cannot be had ({what})")
+        return AccessDenied(f"the AWS credentials cannot be obtained ({what})")
     if isinstance(error, NoRegionError):
         return InvalidRequest("no region: name the function by its ARN, or set AWS_DEFAULT_REGION")
     found = Unreachable(f"Lambda, to invoke {name}: {what}")

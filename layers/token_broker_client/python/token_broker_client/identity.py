@@ -34,7 +34,9 @@ def credentials(session: "boto3.Session | None") -> "ReadOnlyCredentials":
             frozen: ReadOnlyCredentials = found.get_frozen_credentials()
             return frozen
     except (BotoCoreError, ClientError) as error:
-        raise AccessDenied(f"the AWS credentials cannot be had ({type(error).__name__})") from None
+        raise AccessDenied(
+            f"the AWS credentials cannot be obtained ({type(error).__name__})"
+        ) from None
     raise AccessDenied("there are no AWS credentials: boto3's chain found none")
 
 

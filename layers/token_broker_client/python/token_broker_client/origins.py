@@ -61,5 +61,5 @@ def check(url: str, base_url: str) -> None:
     """Raise `WrongDestination` unless *url* has the origin of *base_url*."""
     if not is_home(url, base_url):
         # Without path and query, which may be private.
-        target = origin(url) or "an address that cannot be told"
+        target = origin(url) or "an address that is not clear"
         raise WrongDestination(f"the token is for {origin(base_url)}, the request to {target}")

@@ -10,7 +10,7 @@ import ssl
 from collections import defaultdict
 from collections.abc import Mapping
 from contextvars import ContextVar
-from functools import lru_cache
+from functools import lru_cache, partial
 from http.cookiejar import DefaultCookiePolicy
 from time import monotonic
 from typing import Any, NamedTuple
@@ -19,7 +19,6 @@ import requests
 import urllib3.exceptions
 from requests import exceptions
 from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util.ssl_ import create_urllib3_context
@@ -82,7 +81,7 @@ def send(where: str, request: Request, deadline: Deadline, authorities: str | No
     _deadline.set(deadline)
     connections = _connections(os.getpid())[authorities]
     try:
-        return _sent(connections.session(), request, deadline, authorities)
+        return _sent(connections.session(), request, authorities)
     except Exception as error:  # noqa: BLE001 (a library may raise anything)
         is_untrusted = "CERTIFICATE_VERIFY_FAILED" in str(error)
         failure = Unreachable(f"{where}: {type(error).__name__}{hint(is_untrusted, authorities)}")
@@ -101,15 +100,13 @@ def hint(is_untrusted: bool, authorities: str | None) -> str:
     return ""
 
 
-def _sent(
-    session: requests.Session, request: Request, deadline: Deadline, authorities: str | None
-) -> Reply:
-    seconds = left(deadline)
+def _sent(session: requests.Session, request: Request, authorities: str | None) -> Reply:
+    seconds = seconds_left()
     with session.request(
         request.method,
         request.url,
         data=request.body or None,
-        auth=Signed(request.headers),
+        auth=partial(set_headers, request.headers),
         timeout=(min(CONNECT_SECONDS, seconds), seconds),
         verify=authorities,
         allow_redirects=False,
@@ -125,23 +122,15 @@ def _sent(
         return Reply(answer.status_code, answer.headers, content)
 
 
-def left(deadline: Deadline) -> float:
-    """Return the seconds until *deadline*. Raises `Timeout` if there are none."""
-    if seconds := deadline.left:
-        return seconds
-    raise exceptions.Timeout
+def set_headers(
+    headers: Mapping[str, str], request: requests.PreparedRequest
+) -> requests.PreparedRequest:
+    """Set the signed *headers* last, so that nothing replaces one.
 
-
-class Signed(AuthBase):
-    """Sets the signed headers of a request: without an `auth`, requests reads ~/.netrc."""
-
-    def __init__(self, headers: Mapping[str, str]) -> None:
-        self._headers = headers
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Set them last, so that nothing replaces one."""
-        request.headers.update(self._headers)
-        return request
+    It is the `auth` of a request, because without one requests reads ~/.netrc.
+    """
+    request.headers.update(headers)
+    return request
 
 
 class _Socket(socket.socket):

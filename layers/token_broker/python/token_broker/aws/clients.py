@@ -15,7 +15,7 @@ from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from token_broker.aws.operations import Refusal
+from token_broker.aws.operations import AwsRefusal
 from token_broker.errors import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def call(client: Client, operation: str, **parameters: Any) -> Any:
         answer = client.fast.call(operation, parameters)
     if answer is None:
         answer = _by_boto3(client(), operation, parameters)
-    if not isinstance(answer, Refusal):
+    if not isinstance(answer, AwsRefusal):
         return answer
     from token_broker.aws import errors  # noqa: PLC0415 (off the hit path)
 
@@ -102,7 +102,7 @@ def _by_boto3(client: Any, operation: str, parameters: Mapping[str, Any]) -> Any
         response: Any = getattr(error, "response", None) or {}
         found = response.get("Error", {})
         code = str(found.get("Code", "")) or type(error).__name__
-        return Refusal(code, str(found.get("Message", "")))
+        return AwsRefusal(code, str(found.get("Message", "")))
 
 
 @contextmanager
@@ -118,15 +118,6 @@ def until(seconds: float) -> Iterator[None]:
 def seconds_left() -> float:
     """Return the seconds within which a call must be answered."""
     return _ends_at.get() - monotonic()
-
-
-def forget() -> None:
-    """Close all clients and make new ones from now on: the environment has changed."""
-    with _lock:
-        for client in _made.values():
-            client.close()
-        _made.clear()
-        _session.cache_clear()
 
 
 def _client(service: str) -> Any:

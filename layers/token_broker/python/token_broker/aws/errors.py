@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from token_broker.aws.operations import Refusal
+from token_broker.aws.operations import OPERATIONS, AwsRefusal
 from token_broker.errors import BrokerError, Internal, NotConfigured, StoreUnavailable
 
 WRONG_SETTINGS = frozenset(
@@ -63,31 +63,22 @@ EXPECTED: Mapping[str, frozenset[str]] = {
 
 
 class Resource(NamedTuple):
-    """What an operation works on, as a message names it, and the setting to look at."""
+    """The resource of a service, as a message names it, and the setting to look at."""
 
     name: str
     setting: str
 
 
-TABLE = Resource("the table", "TABLE_NAME")
-KEY = Resource("the key", "KEY_ID")
-SECRET = Resource("the secret", "STAGE")
 RESOURCES: Mapping[str, Resource] = {
-    "get_item": TABLE,
-    "batch_get_item": TABLE,
-    "query": TABLE,
-    "update_item": TABLE,
-    "encrypt": KEY,
-    "decrypt": KEY,
-    "get_secret_value": SECRET,
-    "describe_secret": SECRET,
-    "invoke": Resource("the function itself", "its permission"),
-    "put_events": Resource("the bus", "EVENT_BUS_NAME"),
+    "dynamodb": Resource("the table", "TABLE_NAME"),
+    "kms": Resource("the key", "KEY_ID"),
+    "secretsmanager": Resource("the secret", "STAGE"),
+    "lambda": Resource("the function itself", "its permission"),
+    "events": Resource("the bus", "EVENT_BUS_NAME"),
 }
-"""The resource of each operation that the broker uses, by boto3's name for it."""
 
 
-def is_expected(refusal: Refusal, operation: str) -> bool:
+def is_expected(refusal: AwsRefusal, operation: str) -> bool:
     """Say whether *refusal* is a normal answer to *operation*."""
     code, message = refusal
     if operation == "decrypt" and code == "AccessDeniedException":
@@ -95,15 +86,15 @@ def is_expected(refusal: Refusal, operation: str) -> bool:
     return code in EXPECTED.get(operation, ())
 
 
-def is_final(refusal: Refusal, operation: str) -> bool:
+def is_final(refusal: AwsRefusal, operation: str) -> bool:
     """Say whether boto3 would be refused in the same way, at its last attempt too."""
     settings = WRONG_SETTINGS - WRONG_CREDENTIALS
     return is_expected(refusal, operation) or refusal.code in {*settings, RECURSION}
 
 
-def unavailable(refusal: Refusal, operation: str) -> BrokerError:
+def unavailable(refusal: AwsRefusal, operation: str) -> BrokerError:
     """Return what *refusal* means for *operation*, without its message: it may quote a request."""
-    what, setting = RESOURCES[operation]
+    what, setting = RESOURCES[OPERATIONS[operation].service]
     code = refusal.code
     if code == RECURSION:
         return Internal("recursion detection refused that the function invokes itself once more")

@@ -15,14 +15,14 @@ from hashlib import sha256
 
 from token_broker.aws import http1
 from token_broker.aws.endpoints import Credentials, FallBack, PlainEnvironment
-from token_broker.aws.http1 import Answer, Connection, UnexpectedResponse
+from token_broker.aws.http1 import AwsAnswer, Connection, UnexpectedResponse
 from token_broker.aws.operations import (
     ACCEPTED,
     OPERATIONS,
+    AwsRefusal,
     Members,
     Operation,
     Parameters,
-    Refusal,
     Request,
 )
 
@@ -46,13 +46,9 @@ class FastClient:
         self._clock = clock
         # Here, not at the first request: while a function starts, it has a whole processor.
         self._tls = _tls(environment)
-        self._kept: dict[str, list[tuple[float, Connection]]] = {
-            service: [] for service in environment.endpoints
-        }
-        self.fallbacks = 0
-        """How often boto3 had to be used instead."""
+        self._kept: dict[str, list[tuple[float, Connection]]] = {s: [] for s in self._endpoints}
 
-    def call(self, operation: str, parameters: Parameters) -> Members | Refusal | None:
+    def call(self, operation: str, parameters: Parameters) -> Members | AwsRefusal | None:
         """Return the answer to *operation*, by boto3's name. None if boto3 must be asked.
 
         A write whose answer is lost, or is no plain one, is repeated by boto3. It may have been
@@ -73,7 +69,6 @@ class FastClient:
             OverflowError,
             RecursionError,
         ):
-            self.fallbacks += 1
             return None
 
     def close(self) -> None:
@@ -84,7 +79,7 @@ class FastClient:
 
     def _answer(
         self, known: Operation, operation: str, parameters: Parameters
-    ) -> Members | Refusal:
+    ) -> Members | AwsRefusal:
         answer = self._post(known.service, known.request(parameters))
         if answer.status == known.status:
             return known.decoded(parameters, _members(answer))
@@ -95,7 +90,7 @@ class FastClient:
             raise FallBack(refusal.code)
         return refusal
 
-    def _post(self, service: str, request: Request) -> Answer:
+    def _post(self, service: str, request: Request) -> AwsAnswer:
         headers = self._headers(service, request)
         if kept := self._idle(service):
             try:
@@ -138,7 +133,7 @@ class FastClient:
 
     def _send(
         self, service: str, connection: Connection, request: Request, headers: Mapping[str, str]
-    ) -> Answer:
+    ) -> AwsAnswer:
         """Post over *connection*, and keep it open after a whole answer."""
         try:
             answer = connection.post(request.path, headers, request.body)
@@ -191,7 +186,7 @@ def _tls(environment: PlainEnvironment) -> ssl.SSLContext | None:
     return http1.context() if is_amazon else ssl.create_default_context()
 
 
-def _members(answer: Answer) -> Members:
+def _members(answer: AwsAnswer) -> Members:
     """Return what the JSON text of *answer* says. Its checksum, if there is one, must be right."""
     checksum = str(zlib.crc32(answer.body))
     if answer.headers.get("x-amz-crc32", checksum) != checksum:
@@ -202,14 +197,14 @@ def _members(answer: Answer) -> Members:
     return members
 
 
-def _refusal(answer: Answer) -> Refusal:
+def _refusal(answer: AwsAnswer) -> AwsRefusal:
     """Return the error in *answer*: in Lambda's protocol its code is in a header."""
     if not answer.headers["content-type"].startswith(_JSON):
         raise FallBack("an error that is not a service's")
     members = _members(answer)
     code = answer.headers.get("x-amzn-errortype", "").partition(":")[0] or members["__type"]
     message = members.get("message") or members.get("Message")
-    return Refusal(code.rpartition("#")[2], str(message))
+    return AwsRefusal(code.rpartition("#")[2], str(message))
 
 
 def fast_client(environ: Mapping[str, str]) -> FastClient | None:

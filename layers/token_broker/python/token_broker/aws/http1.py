@@ -34,10 +34,10 @@ def context() -> ssl.SSLContext:
 
 LARGEST_HEAD = 16_384
 LARGEST_BODY = 4 << 20
-"""Bytes. Two items are the most that is requested, and have less than one MiB."""
+"""Bytes. Larger answers are left to boto3."""
 
 _STATUS = re.compile(r"HTTP/1\.([01]) (20[02]|4\d\d)(?: |$)")
-"""Of a plain success, or an error that a service gives a reason for. All others are for boto3."""
+"""The first line of a success, or of an error with a reason. Others are left to boto3."""
 
 _ENCODINGS = {"transfer-encoding", "content-encoding"}
 
@@ -46,7 +46,7 @@ class UnexpectedResponse(Exception):
     """An answer in a form that this module does not read."""
 
 
-class Answer(NamedTuple):
+class AwsAnswer(NamedTuple):
     """An answer with its whole body. Its headers have lower-case names."""
 
     status: int
@@ -72,7 +72,7 @@ class Connection:
         """Close the connection."""
         self._socket.close()
 
-    def post(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def post(self, path: str, headers: Mapping[str, str], body: bytes) -> AwsAnswer:
         """Send *body* to *path* and return the answer."""
         lines = [f"{name}: {value}" for name, value in headers.items()]
         if any("\n" in line or "\r" in line for line in lines):
@@ -83,7 +83,7 @@ class Connection:
         self._socket.sendall(head.encode("latin-1") + body)
         return self._answer()
 
-    def _answer(self) -> Answer:
+    def _answer(self) -> AwsAnswer:
         head, content = self._head()
         first, *lines = head.decode("latin-1").split("\r\n")
         headers = _headers(lines)
@@ -92,7 +92,7 @@ class Connection:
             raise UnexpectedResponse(first[:12])
         option = headers.get("connection", "").lower()
         self.is_over = option == "close" or (status[1] == "0" and option != "keep-alive")
-        return Answer(int(status[2]), headers, self._body(content, _length(headers)))
+        return AwsAnswer(int(status[2]), headers, self._body(content, _length(headers)))
 
     def _head(self) -> tuple[bytes, bytes]:
         """Return the head, and the part of the body that was read with it."""

@@ -22,7 +22,7 @@ Parameters: TypeAlias = Mapping[str, Any]
 Members: TypeAlias = dict[str, Any]
 
 
-class Refusal(NamedTuple):
+class AwsRefusal(NamedTuple):
     """An answer that is an error: AWS's code for it and message, which may quote the request."""
 
     code: str
@@ -160,10 +160,6 @@ def _moment(seconds: float) -> "datetime":
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _unchanged(_: Parameters, answer: Members) -> Members:
-    return answer
-
-
 OPERATIONS: Mapping[str, Operation] = {
     "get_item": Operation("dynamodb", _json("1.0", "DynamoDB_20120810.GetItem"), _item),
     "batch_get_item": Operation("dynamodb", _json("1.0", "DynamoDB_20120810.BatchGetItem"), _items),
@@ -177,7 +173,9 @@ OPERATIONS: Mapping[str, Operation] = {
     "describe_secret": Operation(
         "secretsmanager", _json("1.1", "secretsmanager.DescribeSecret"), _description
     ),
-    "put_events": Operation("events", _json("1.1", "AWSEvents.PutEvents"), _unchanged),
+    "put_events": Operation(
+        "events", _json("1.1", "AWSEvents.PutEvents"), lambda _, answer: answer
+    ),
     "invoke": Operation(
         "lambda", _invocation, lambda *_: {"StatusCode": ACCEPTED}, status=ACCEPTED
     ),

@@ -22,11 +22,13 @@ class Flow(NamedTuple):
     """Returns the variant that a call's body requests, before the secret's defaults."""
     module: str
     """The module that has the flow's `VENDOR`."""
+    adapted: "Vendor[Any] | None" = None
+    """The vendor's functions, if they are not those of `module`: for a probe."""
 
     @property
     def vendor(self) -> "Vendor[Any]":
         """The vendor's functions. Imports `module`: not for a hit."""
-        vendor: Vendor[Any] = import_module(self.module).VENDOR
+        vendor: Vendor[Any] = self.adapted or import_module(self.module).VENDOR
         return vendor
 
 

@@ -1,4 +1,4 @@
-"""A vendor's functions: those that every flow has, and optional abilities."""
+"""A vendor's functions: those that every flow has, and optional ones."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,8 +9,6 @@ from token_broker.exchange import Conversation, Exchange
 from token_broker.tokens import Token, Variant
 
 Credentials = TypeVar("Credentials")
-OPTIONAL = frozenset({"verify", "check", "probe"})
-"""Actions of callers that a flow has only if its vendor has the member with this name."""
 
 Verified: TypeAlias = Conversation[dict[str, Any] | None]
 
@@ -31,16 +29,6 @@ def is_blank(value: object) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-def no_pins(_credentials: object) -> Mapping[str, Any]:
-    """Return no fields: this vendor has none that a secret can pin."""
-    return {}
-
-
-def unchanged(_credentials: object, variant: Variant) -> Variant:
-    """Return *variant*: the secret adds nothing to it."""
-    return variant
-
-
 @dataclass(frozen=True, slots=True)
 class Vendor(Generic[Credentials]):
     """A vendor's functions. They do no I/O. Those with a default are optional."""
@@ -51,15 +39,15 @@ class Vendor(Generic[Credentials]):
     """Makes a token of the variant, at a time, from the kept token if there is one."""
     token_kinds: tuple[str, ...]
     """Kinds of tokens that callers get. A kind stands before the kinds that are made from it."""
-    resolve: Callable[[Credentials, Variant], Variant] = unchanged
+    resolve: Callable[[Credentials, Variant], Variant] = lambda _, variant: variant
     """Returns a requested variant with the secret's defaults. Raises `InvalidRequest`.
 
     It returns a variant unchanged that an exchange needs or resolves to.
     """
-    complete: Callable[[Credentials, Variant], Variant] = unchanged
+    complete: Callable[[Credentials, Variant], Variant] = lambda _, variant: variant
     """Returns a requested variant that `resolve` accepts. Required fields without a value get a
     placeholder. For a probe, and for the test of a new secret."""
-    pins: Callable[[Credentials], Mapping[str, Any]] = no_pins
+    pins: Callable[[Credentials], Mapping[str, Any]] = lambda _: {}
     """Returns the fields that callers may not choose, with the secret's values. `resolve` refuses a
     request with another value."""
     is_shared: Callable[[Credentials], bool] | None = None
@@ -72,15 +60,10 @@ class Vendor(Generic[Credentials]):
     None: the vendor documents no way.
     """
     check: Callable[[Credentials, Token], Conversation[bool]] | None = None
-    """Sends one harmless request with a token; says whether the vendor accepts that token.
+    """Sends one request without side effects; says whether the vendor accepts the token.
 
     The credentials are those that made the token. Raises an `UpstreamError` for any other answer.
-    None: there is no harmless request.
+    None: the vendor has no request without side effects.
     """
     probe: str | None = None
     """The module that has the flow's `PROBER`. None: there is nothing to probe."""
-
-    @property
-    def abilities(self) -> frozenset[str]:
-        """The optional actions that this vendor has. `make operations` makes routes from them."""
-        return frozenset(name for name in OPTIONAL if getattr(self, name) is not None)

@@ -91,7 +91,7 @@ repeated. So no old connection is used.
 _HEADERS = {
     "user-agent": "token-broker",
     "accept": "*/*",
-    "accept-encoding": "identity",  # there is nothing to gain, and bombs to lose
+    "accept-encoding": "identity",  # answers are small, and a compressed one may be a bomb
     "connection": "keep-alive",
 }
 _FOLD = re.compile(r"[\r\n\0]+[ \t]*")
@@ -130,7 +130,7 @@ class Transport:
         body, back = request.body, current_deadline.set(deadline)
         try:
             return self._sent(request, body, deadline)
-        except Exception as error:  # noqa: BLE001 (whatever it is, its text is not ours)
+        except Exception as error:  # noqa: BLE001 (of any kind: a library's text must not get out)
             failure = _failure(request.step, error, deadline)
         finally:
             current_deadline.reset(back)
@@ -165,7 +165,7 @@ class Transport:
 
 
 class _Session(requests.Session):
-    """Without cookies, and without redirects: even to refuse one, requests reads its body."""
+    """Keeps no cookies and knows no redirects: requests reads a redirect's body in any case."""
 
     def __init__(self, ca_file: str) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """The limits of one request to a vendor: its deadline, and the addresses that it may connect to.
 
 A host name is looked up once. The addresses that were checked are the ones that are connected to,
-so a second answer of the DNS changes nothing.
+so a second, different answer of the DNS has no effect.
 """
 
 import socket
@@ -54,7 +54,7 @@ class Deadline:
 
     @property
     def is_over(self) -> bool:
-        """Say whether the time is over. 10 ms early counts: a timeout may end a little too soon."""
+        """Say whether the deadline has passed, but for 10 ms: a timeout may end slightly early."""
         return monotonic() >= self.ends_at - 0.01
 
     def addresses(self, host: str) -> Sequence[str]:

@@ -18,16 +18,16 @@ _HOST = re.compile(r"(?:\[(?P<ipv6>[0-9a-f:.]+)\]|(?P<name>[a-z0-9.-]+))(?::(?P<
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _UNSAFE = re.compile(r"[^\x21-\x7e]|[\\\"<>^`|]")
-"""Blanks, controls, anything not ASCII, and what a URL may hold only escaped."""
+"""Blanks, control characters, characters that are not ASCII, and those that a URL must escape."""
 
 _LONGEST_NAME, _LONGEST_URL, _LAST_PORT = 253, 2048, 65535
 
 _PROTOCOLS = IPv4Network("192.0.0.0/24")
-"""Never a vendor's, and in part a cloud's metadata; older Pythons call some of it global."""
+"""No vendor's addresses; some are a cloud's metadata. Older Pythons call some of them global."""
 _UNICAST = IPv6Network("2000::/3")
 """All of IPv6 that is routed between networks."""
 _NAT64 = IPv6Network("64:ff9b::/96")
-"""An IPv4 address as a network without IPv4 shows it: in the last 32 bits."""
+"""IPv4 addresses as a network without IPv4 maps them: in the last 32 bits."""
 
 
 def split_host(text: str) -> tuple[str, int | None]:
@@ -59,10 +59,10 @@ def is_loopback_host(host: str) -> bool:
 
 
 def split_url(text: str) -> SplitResult:
-    """Return the parts of an absolute URL that a secret may travel to.
+    """Return the parts of an absolute URL to which a secret may be sent.
 
     Raises `ValueError` for anything but https (http to a loopback host), and for userinfo, blanks,
-    and characters that belong escaped.
+    and characters that must be escaped.
     """
     if _UNSAFE.search(text) or len(text) > _LONGEST_URL:
         raise ValueError("is no URL")

@@ -31,8 +31,8 @@ LARGEST_PACKED = 3_200
 """Most bytes of the parameters and the editor's URL, in clear and compressed, that are sealed with
 a shared token. KMS encrypts at most 4,096 bytes, and `sealing` decompresses at most 65,536."""
 
-CERTAIN = 401
-REFUSALS = frozenset({CERTAIN, 403})
+UNAUTHORIZED = 401
+REFUSALS = frozenset({UNAUTHORIZED, 403})
 """Statuses for a wrong key. 403 is documented, but wrong parameters have it too. The text of that
 answer looks like JSON and is not JSON."""
 
@@ -156,7 +156,7 @@ def _checked(response: Response, step: str) -> Response:
     if status in REFUSALS:
         raise CredentialRejected(
             f"{step}: the key was refused, or the parameters",
-            is_certain=status == CERTAIN,
+            is_certain=status == UNAUTHORIZED,
             upstream_status=status,
         )
     if 400 <= status < 500:  # noqa: PLR2004 (the class of statuses that means "refused")

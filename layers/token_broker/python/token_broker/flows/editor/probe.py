@@ -12,15 +12,7 @@ from typing import Any
 from token_broker.exchange import Conversation, Exchange, Response, sendable
 from token_broker.flows.editor import flow
 from token_broker.flows.editor.credentials import Credentials
-from token_broker.probing import (
-    NOT_SENT,
-    Budget,
-    Observed,
-    Prober,
-    Question,
-    described,
-    observing,
-)
+from token_broker.probing import NOT_SENT, Budget, Observed, Prober, Question, described, observing
 from token_broker.tokens import Variant
 
 OVER = ""
@@ -41,14 +33,10 @@ QUESTIONS = (
         "Does a token survive being verified?",
         "not said; one token for each opening is assumed by none and forbidden by none",
     ),
-    Question(
-        "expiration_time",
-        "What is expiration_time counted in?",
-        "seconds, by the sample",
-    ),
+    Question("expiration_time", "What is the unit of expiration_time?", "seconds, by the sample"),
     Question(
         "missing_parameter",
-        "What is a missing parameter answered with?",
+        "What is the answer to a missing parameter?",
         "not said; userId is optional (old page), mandatory (new page)",
     ),
 )

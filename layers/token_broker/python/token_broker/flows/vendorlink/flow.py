@@ -185,11 +185,7 @@ def _context(answer: Mapping[str, Any], host: str, before: Mapping[str, Any]) ->
 
 
 def _token(
-    credentials: Credentials,
-    value: str,
-    renewal: str | None,
-    now: int,
-    context: Mapping[str, Any],
+    credentials: Credentials, value: str, renewal: str | None, now: int, context: Mapping[str, Any]
 ) -> Token:
     expiry = unverified_expiry(value)
     if expiry is None or not now < expiry <= now + LONGEST_LIFETIME:

@@ -13,15 +13,7 @@ from dataclasses import dataclass
 from token_broker.exchange import Conversation, Exchange, Response
 from token_broker.flows.vendorlink import flow
 from token_broker.flows.vendorlink.credentials import CONTENT_TYPE, Credentials
-from token_broker.probing import (
-    NOT_SENT,
-    Budget,
-    Observed,
-    Prober,
-    Question,
-    described,
-    observing,
-)
+from token_broker.probing import NOT_SENT, Budget, Observed, Prober, Question, described, observing
 from token_broker.records import replace
 from token_broker.tokens import Token, Variant
 
@@ -41,7 +33,7 @@ QUESTIONS = (
     ),
     Question(
         "content_type",
-        "With which content type?",
+        "Which content type extends a token?",
         "charset=utf-8 (clients), charset=utf8, or a colon before it (articles)",
     ),
     Question(
@@ -51,7 +43,7 @@ QUESTIONS = (
     ),
     Question(
         "exp",
-        "What does exp say against the clock?",
+        "How far ahead is exp?",
         "60 minutes (new article); 65 minutes after nbf (old sample)",
     ),
 )
@@ -143,7 +135,7 @@ def _find_renewal(session: _Session, renewal: str, observed: Observed) -> Conver
     form = "null" if "renewalToken" in session.answer.members() else "absent"
     if (yield from session.extend(renewal)):
         observed.options["null_renewal"] = "keep"
-        observed.note("null_renewal", f"{form}; the one before goes on", extend_renewal=form)
+        observed.note("null_renewal", f"{form}; the one before still works", extend_renewal=form)
         session.token = replace(session.token, renewal=renewal)
         return True
     if not session.is_over:
@@ -173,7 +165,7 @@ def _note_exp(token: Token, now: int, observed: Observed) -> None:
     if expiry is None:
         observed.note("exp", "it cannot be read: 60 minutes are assumed", access_token="opaque")  # noqa: S106 (a mode)
     elif expiry != token.expires_at:
-        observed.note("exp", f"{expiry - now} s ahead, which is not believed: 60 minutes are")
+        observed.note("exp", f"{expiry - now} s ahead, which is ignored: 60 minutes are assumed")
     else:
         seconds = expiry - now
         observed.note("exp", f"{seconds} s ahead", access_token="jwt", lifetime=seconds)  # noqa: S106 (a mode)

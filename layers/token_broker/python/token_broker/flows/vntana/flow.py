@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from token_broker.errors import InvalidRequest, NotConfigured
-from token_broker.exchange import Conversation, Exchange, ResolvedTo, Response
+from token_broker.exchange import Conversation, Exchange, NeedToken, ResolvedTo, Response
 from token_broker.flows.vendor import Vendor
 from token_broker.flows.vntana import api, organizations
 from token_broker.flows.vntana.api import (
@@ -31,11 +31,13 @@ from token_broker.flows.vntana.api import (
 from token_broker.flows.vntana.credentials import LONGEST_LIFETIME, Credentials
 from token_broker.flows.vntana.listing import Listing
 from token_broker.flows.vntana.organizations import (
-    current_role,
+    LISTING,
+    ORGANIZATION_LEVEL,
+    PROMOTION_MAX_AGE_SECONDS,
     is_live,
-    promoted_to,
-    recent_listing,
+    listed,
     resolve_requested,
+    role_in,
     with_organization,
 )
 from token_broker.tokens import Token, Variant, canonical_hash
@@ -94,7 +96,7 @@ def enter_organization(credentials: Credentials, variant: Variant, now: int) -> 
     A login is needed anyway. So the account is listed again if the listing is old: roles change.
     """
     uuid = variant.inputs["organization"]
-    kept = yield from recent_listing(now)
+    kept = yield from listed(now)
     entry = Listing.from_context(kept.context).pick(uuid, "organization", NotConfigured)
     login = kept.handoff.get("login") or (yield from log_in(credentials))
     entered: Response = yield api.enter_organization(credentials, login, uuid)
@@ -108,10 +110,14 @@ def enter_workspace(credentials: Credentials, variant: Variant, now: int) -> Exc
     request = partial(api.enter_workspace, credentials, organization=uuid, workspace=workspace)
     entered, token = yield from with_organization(uuid, request)
     if refusal(entered) is Refusal.BAD_CREDENTIALS:
-        role = yield from promoted_to(uuid, now)
-        if role:
+        role = role_in((yield from listed(now, PROMOTION_MAX_AGE_SECONDS)), uuid)
+        if role in ORGANIZATION_LEVEL:
             return ResolvedTo(organizations.organization(uuid), {"role": role})
-    role = yield from current_role(uuid, token.context["role"])
+    role = token.context["role"]
+    if role in ORGANIZATION_LEVEL:
+        # Such a role gets no workspace's token. One was just made, so the role is out of date.
+        kept: Token = yield NeedToken(LISTING)
+        role = role_in(kept, uuid, default=role)
     context = {"organization": uuid, "workspace": workspace, "role": role}
     return _token(credentials, entered, "enter workspace", context, now)
 

@@ -37,41 +37,25 @@ def workspace(organization_uuid: str, uuid: str) -> Variant:
     return Variant("workspace", {"organization": organization_uuid, "workspace": uuid.lower()})
 
 
-def listing_with(wanted: str | None, now: int) -> Conversation[Token]:
-    """Return the account's organizations. List them again if an old listing lacks *wanted*."""
-    kept: Token = yield NeedToken(LISTING)
-    is_old = now - kept.issued_at > LISTING_MAX_AGE_SECONDS
-    if is_old and not Listing.from_context(kept.context).only(wanted):
-        kept = yield NeedToken(LISTING, rejected=kept.fingerprint)
-    return kept
+def listed(
+    now: int,
+    max_age: int = LISTING_MAX_AGE_SECONDS,
+    suffices: Callable[[Listing], object] = lambda _: False,
+) -> Conversation[Token]:
+    """Return the account's organizations, from a kept listing or a new one.
 
-
-def recent_listing(now: int, max_age: int = LISTING_MAX_AGE_SECONDS) -> Conversation[Token]:
-    """Return the account's organizations, listed at most *max_age* seconds ago."""
-    kept: Token = yield NeedToken(LISTING)
-    if now - kept.issued_at > max_age:
-        kept = yield NeedToken(LISTING, rejected=kept.fingerprint)
-    return kept
-
-
-def promoted_to(uuid: str, now: int) -> Conversation[str | None]:
-    """Return the account's role in an organization. None unless the role needs no workspace."""
-    kept = yield from recent_listing(now, PROMOTION_MAX_AGE_SECONDS)
-    entry = Listing.from_context(kept.context).only(uuid)
-    return entry.role if entry and entry.role in ORGANIZATION_LEVEL else None
-
-
-def current_role(uuid: str, role: str | None) -> Conversation[str | None]:
-    """Return the account's role now. *role* is the one in the organization's token.
-
-    A workspace's token was just made. So if *role* needs no workspace, it is out of date, and the
-    kept listing has the present one.
+    A kept one that is older than *max_age* is used only if it *suffices*.
     """
-    if role not in ORGANIZATION_LEVEL:
-        return role
-    listing: Token = yield NeedToken(LISTING)
+    kept: Token = yield NeedToken(LISTING)
+    if now - kept.issued_at > max_age and not suffices(Listing.from_context(kept.context)):
+        kept = yield NeedToken(LISTING, rejected=kept.fingerprint)
+    return kept
+
+
+def role_in(listing: Token, uuid: str, default: str | None = None) -> str | None:
+    """Return the account's role in an organization, *default* if the listing lacks that."""
     entry = Listing.from_context(listing.context).only(uuid)
-    return entry.role if entry else role
+    return entry.role if entry else default
 
 
 def with_organization(
@@ -108,18 +92,18 @@ def resolve_requested(credentials: Credentials, requested: Variant, now: int) ->
     Raises `InvalidRequest` for an unknown name in the call, `NotConfigured` for one in the secret.
     """
     named = requested.inputs["organization"]
-    kept = yield from listing_with(named or credentials.organization, now)
+    name = named or credentials.organization
+    kept = yield from listed(now, suffices=lambda listing: listing.only(name))
     error = InvalidRequest if named else NotConfigured
-    organizations = Listing.from_context(kept.context)
-    entry = organizations.pick(named or credentials.organization, "organization", error)
+    entry = Listing.from_context(kept.context).pick(name, "organization", error)
     is_needed = entry.role not in ORGANIZATION_LEVEL
     wanted = requested.inputs["workspace"] or _default_workspace(credentials, entry)
     if not wanted and not is_needed:
         return ResolvedTo(organization(entry.uuid), {"role": entry.role})
     error = InvalidRequest if requested.inputs["workspace"] else NotConfigured
     request = partial(api.list_workspaces, credentials)
-    listed, _ = yield from with_organization(entry.uuid, request)
-    uuid = _workspace(listed, wanted, error, is_needed=is_needed)
+    response, _ = yield from with_organization(entry.uuid, request)
+    uuid = _workspace(response, wanted, error, is_needed=is_needed)
     if not is_needed:
         return ResolvedTo(organization(entry.uuid), {"role": entry.role})
     return ResolvedTo(workspace(entry.uuid, uuid))

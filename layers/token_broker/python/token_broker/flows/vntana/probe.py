@@ -13,14 +13,7 @@ from typing import Any
 from token_broker.exchange import Conversation, Exchange, NeedToken, Request, Response
 from token_broker.flows.vntana import api, flow
 from token_broker.flows.vntana.credentials import LONGEST_LIFETIME, Credentials
-from token_broker.probing import (
-    Budget,
-    Observed,
-    Prober,
-    Question,
-    described,
-    relayed,
-)
+from token_broker.probing import Budget, Observed, Prober, Question, described, relayed
 from token_broker.tokens import Variant
 
 WORKSPACE = "enter workspace"
@@ -45,12 +38,12 @@ QUESTIONS = (
     ),
     Question(
         "token_from_body",
-        "Where does a token come?",
+        "Is the token in the header or in the body?",
         "in the header X-AUTH-TOKEN (guide); in the body (samples)",
     ),
     Question(
         "lifetime",
-        "Is an expiration told?",
+        "Does the answer have an expiration?",
         "30 days (help centre); response.session.expiration (OpenAPI)",
     ),
 )

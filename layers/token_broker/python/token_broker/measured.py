@@ -1,0 +1,72 @@
+"""Measurement outside an exchange: the outcome of an action, and each request to the vendor."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from token_broker.dependencies import Clock, Dependencies
+from token_broker.errors import BrokerError, Internal, UpstreamError, UpstreamUnavailable
+from token_broker.exchange import Conversation, Request, Response, run
+from token_broker.refresh.attempt import LEAST_REQUEST_SECONDS
+from token_broker.refresh.upstream_message import quoted
+
+Result = TypeVar("Result")
+
+MOST_REQUEST_SECONDS = 5.0
+"""Seconds for the vendor to answer one request of a `Sender`."""
+
+
+@contextmanager
+def measured(clock: Clock, began: float, emit: Callable[[str, float], None]) -> Iterator[None]:
+    """Call *emit* at the end, with the outcome and the milliseconds since *began*.
+
+    The outcome is ``success``, or the code of the error, which is raised on.
+    """
+    outcome = Internal.code
+    try:
+        yield
+        outcome = "success"
+    except BrokerError as error:
+        outcome = error.code
+        raise
+    finally:
+        emit(outcome, clock.milliseconds_since(began))
+
+
+class Sender:
+    """Sends the requests of conversations that make no token, until *deadline*."""
+
+    def __init__(self, deps: Dependencies, deadline: float) -> None:
+        self._deps = deps
+        self._deadline = deadline
+        self._secret: object = None
+        """The content of the secret that the last conversation used."""
+        self._last: tuple[Request, Response] | None = None
+
+    def run(self, conversation: Conversation[Result], secret: object) -> Result:
+        """Return the result of *conversation*. Its `UpstreamError` is `quoted`."""
+        self._secret = secret
+        try:
+            return run(conversation, self._send)
+        except UpstreamError as error:
+            raise self.quoted(error) from None
+
+    def quoted(self, error: UpstreamError) -> UpstreamError:
+        """Return *error* with the vendor's last status, and its message without secrets."""
+        return quoted(error, self._last, self._secret)
+
+    def _send(self, request: Request) -> Response:
+        self._last = None
+        began = self._deps.clock.monotonic()
+        left = self._deadline - began
+        if left < LEAST_REQUEST_SECONDS:
+            raise UpstreamUnavailable(f"{request.step}: no time was left to send it")
+        status = 0
+        try:
+            response = self._deps.send(request, min(left, MOST_REQUEST_SECONDS))
+            status = response.status
+            self._last = request, response
+        finally:
+            milliseconds = self._deps.clock.milliseconds_since(began)
+            self._deps.emit("upstream", step=request.step, status=status, milliseconds=milliseconds)
+        return response
