@@ -203,6 +203,7 @@ def named_by_kind(variant: tokens.Variant, kind: str, inputs: Any = None) -> Non
 
 UNIT, FUNCTIONS = "tests/unit", "tests/functions"
 SIGNATURES = "tests/local/test_signatures.py"
+HANDLER = f"{UNIT}/test_handler.py"
 TRANSPORT, REACH = f"{UNIT}/transport/test_client.py", f"{UNIT}/transport/test_reach.py"
 FAILURES, TAMPERING = f"{FUNCTIONS}/test_failures.py", f"{FUNCTIONS}/test_tampering.py"
 REPLACED = f"{TAMPERING}::test_a_changed_item_is_replaced_by_one_exchange"
@@ -262,6 +263,12 @@ DEFECTS = (
             f"{FUNCTIONS}/test_hold.py::test_a_held_connection_hands_out_no_token_and_calls_no_vendor",
         ),
         put(aliases, "refuse_held", nothing),
+    ),
+    Defect(
+        "a team's own alias passes events of the API",
+        "T36",
+        (f"{HANDLER}::test_by_an_alias_other_than_live_every_event_is_a_direct_invocation",),
+        put(events, "FOR_SERVICES", re.compile(".*")),
     ),
     Defect(
         "pins are read, but not enforced",

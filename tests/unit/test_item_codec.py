@@ -66,7 +66,7 @@ NO_TEXTS: list[Any] = [{"N": "1"}, {"S": 1}, {"SS": ["a"]}, {"B": b"a"}, {"NULL"
 OTHERS: dict[str, list[Any]] = {
     "token": [{"S": "x"}, {"B": "x"}, {"NULL": True}],
     "schema": [attribute(SCHEMA + 1), {"S": "1"}, {"N": "99"}],
-    "report_times": [{"L": [{"S": "x"}]}, {"L": "x"}, {"M": {}}, {"N": "1"}],
+    "report_times": [{"L": [{"N": "1"}, {"S": "x"}]}, {"L": "x"}, {"M": {}}, {"N": "1"}],
     "rejected_versions": [{"L": [{"N": "1"}]}, {"SS": ["v"]}],
     "failure": [
         *({"S": "x"}, {"M": []}, {"M": {"code": {"N": "1"}}}, {"M": {"since": {"S": "1"}}}),

@@ -209,6 +209,8 @@ class Judge(History):
                 self.latch_events.append((self.now, what, str(detail["secret_version"])))
             case "Upstream Down" | "Upstream Up":
                 self.outage_events.append((self.now, what, str(detail["since"])))
+                if not self.wire.current.sent:
+                    self.violate("outage", f"{what} is sent by a call that asked nobody")
             case "Connection Held" | "Connection Lifted":
                 pass  # `check_hold_write` checks the writes
             case _:
