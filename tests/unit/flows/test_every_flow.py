@@ -65,6 +65,7 @@ def test_tokens_have_sendable_headers_and_a_future_expiry(flow: str) -> None:
     secrets = {text for one in talk(flow).tokens for text in (one.value, one.renewal) if text}
     for token in talk(flow).tokens:
         assert token.issued_at == NOW < token.expires_at
+        assert urlsplit(token.base_url).netloc == urlsplit(LOOPBACK).netloc, "as the secret says"
         assert all(sendable(part) for pair in token.headers.items() for part in pair)
         assert traces(secrets, json.dumps([token.context, token.base_url]).encode()) == []
     assert talk(flow).tokens[-1].headers
@@ -156,9 +157,15 @@ def test_the_demo_names_another_variant_than_an_empty_body(flow: str) -> None:
 
 @EACH
 def test_connect_proposes_the_addresses_of_the_local_system(flow: str) -> None:
-    """At the local system: it would send what is typed to the vendor otherwise."""
-    demo = registry.kind(flow).demo_secret(LOOPBACK)
+    """At the local system: it would send what is typed to the vendor otherwise.
+
+    A default that is implied is the flow's, too.
+    """
+    demo, parse = registry.kind(flow).demo_secret(LOOPBACK), every()[flow].vendor.parse
     for question in asked(descriptors()[flow].questions):
+        if question.is_implied:
+            without = {key: value for key, value in demo.items() if key != question.key}
+            assert parse(without) == parse({**without, question.key: question.default})
         if urlsplit(LOOPBACK).netloc in str(demo.get(question.key)):
             local = (question.local or "").format(url=LOOPBACK, address=urlsplit(LOOPBACK).netloc)
             assert demo[question.key].startswith(local)
@@ -173,6 +180,9 @@ def test_the_descriptor_describes_the_answer(flow: str) -> None:
     """
     known, tokens = descriptors()[flow], callers_tokens(flow)
     assert tokens[-1:] == talk(flow).tokens[-1:], "`token_kinds` has the kind of the demo's token"
+    kinds = every()[flow].vendor.token_kinds
+    made = [one.kind for one in talk(flow).variants if one.kind in kinds]
+    assert made == sorted(made, key=kinds.index), "a kind stands before those made from it"
     answer = known.answer["properties"]
     common = set.intersection(*({*token.headers} for token in tokens))
     assert {*answer["headers"].get("required", ())} == common, "headers that each token has"
@@ -367,6 +377,13 @@ def test_each_key_of_a_secret_is_validated(flow: str) -> None:
         if "{url}" in (question.local or ""):
             with pytest.raises(NotConfigured, match=f"^{question.key}:? "):
                 parse(demo | {question.key: "http://vendor.example"})
+    shown = ""
+    for key, text in canaries(flow).items():
+        try:
+            parse(demo | {key: f"{text}é\n"})
+        except NotConfigured as error:
+            shown += str(error)
+    assert traces(canaries(flow).values(), shown.encode()) == []
     with pytest.raises(NotConfigured, match=r"^no-such-key: is not known"):
         parse(demo | {"no-such-key": 1})
     for key in members(flow):
