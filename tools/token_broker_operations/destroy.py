@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError, WaiterError
 
 from token_broker_operations import settings
 from token_broker_operations.deploy import GUIDED, stack_name
-from token_broker_operations.stacks import Account
+from token_broker_operations.stacks import Account, default_region
 
 SAMS_STACK = "aws-sam-cli-managed-default"
 """The stack with the bucket that `sam deploy --resolve-s3` puts files into."""
@@ -25,8 +25,7 @@ docs/deploying.md says how to delete them: do it before you deploy the stage aga
 def main(stage: str, *more: str) -> str | None:
     """Delete the stack; return a message for `sys.exit`, or None."""
     name = stack_name(stage)
-    kept = settings.kept(settings.CONFIG.read_text(), stage).region
-    region = kept or boto3.session.Session().region_name or "eu-west-1"
+    region = settings.kept(settings.CONFIG.read_text(), stage).region or default_region()
     session = boto3.session.Session(region_name=region)
     account = Account(session)
     if account.stack(name) is None:
