@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from tests import subjects
+from tests.unit.memory_aws import MemoryDynamoDB
 from tests.unit.memory_broker import NOW, Context, MemoryBroker, around, raising, with_token
+from token_broker.aws import clients
 from token_broker.errors import (
     BrokerError,
     ConnectionHeld,
@@ -294,19 +296,27 @@ def test_logout_is_sent_if_seven_seconds_are_left(left: float, seconds: list[flo
     assert broker.waited == seconds
 
 
-@pytest.mark.parametrize("is_expired", [True, False], ids=["expired", "its logout fails"])
-def test_delete_removes_a_token_that_cannot_be_logged_out(is_expired: bool) -> None:
-    """For an expired one no logout is sent; a failed logout is logged."""
+@pytest.mark.parametrize(
+    ("left", "gate", "is_sent"),
+    [(0, {}, False), (1, {}, True), (1, {"held": {"since": NOW}}, False)],
+    ids=["expired", "its logout fails", "held"],
+)
+def test_delete_removes_a_token_that_cannot_be_logged_out(
+    left: int, gate: dict[str, Any], is_sent: bool
+) -> None:
+    """For an expired one, or amid a hold, no logout is sent; a failed logout is logged."""
     broker = with_token("vntana")
     [token] = [i for i in broker.aws.store.list("vntana#acme") if i.kind == "organization"]
-    broker.now = token.expires_at - (0 if is_expired else 1)
+    broker.now = token.expires_at - left
+    broker.put(**gate)
     steps = len(broker.steps)
     broker.fake.fail("drop", step="logout")
     assert broker.call(action="forget")["complete"]
-    assert broker.steps[steps:] == ([] if is_expired else ["logout"])
+    assert broker.steps[steps:] == ["logout"] * is_sent
     assert broker.item(token.variant).is_bare
     failed = {"variant": token.variant, "code": "upstream_unavailable"}
-    assert broker.telemetry.of("log out failed") == ([] if is_expired else [failed])
+    assert broker.telemetry.of("log out failed") == [failed] * is_sent
+    assert broker.telemetry.of("unrenewed") == []
 
 
 REJECTION = {"code": "credential_rejected", "detail": "x", "secret_version": "v1"}
@@ -333,16 +343,59 @@ def test_delete_announces_the_recovery_of_a_latched_connection(
 
 
 @pytest.mark.parametrize("action", [forget, status])
-@pytest.mark.parametrize(("left", "is_complete"), [(1.0, True), (0.999, False)])
+@pytest.mark.parametrize(("left", "is_complete"), [(5.0, True), (4.999, False)])
 def test_delete_and_status_report_that_they_are_incomplete(
     action: Callable[[Invocation], dict[str, Any]], left: float, is_complete: bool
 ) -> None:
+    """With less than a write and its read-back may take: two seconds, and twice 1.5."""
     broker = MemoryBroker("editor")
     put_tokens(broker, (key(1), "parameters", NOW), (key(2), "parameters", NOW))
     answer = action(Invocation(broker.deps, "acme", broker.monotonic + left))
     assert answer["complete"] is is_complete
     found = len(answer["variants"]) if action is status else answer["forgotten"]
     assert found == (2 if is_complete else 0)
+
+
+def with_deadline(broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Let each call to the table take *seconds*, and be refused as `clients` refuses it."""
+    monkeypatch.setattr(clients, "monotonic", lambda: broker.monotonic)
+
+    def client() -> MemoryDynamoDB:
+        clients._timeouts("dynamodb")
+        broker.monotonic += seconds
+        return broker.aws.dynamodb
+
+    monkeypatch.setattr(broker.aws.store, "_client", client)
+
+
+@pytest.mark.parametrize("page", [8, 1000])
+@pytest.mark.parametrize("seconds", [0.01, 0.4, 1.4])
+@pytest.mark.parametrize("is_lost", [False, True], ids=["answered", "answers are lost"])
+def test_delete_and_status_that_run_out_of_time_answer_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, page: int, seconds: float, is_lost: bool
+) -> None:
+    """However slow the table is within its timeouts; repeated calls of DELETE come to an end."""
+    broker = MemoryBroker("editor", page=page)
+    put_tokens(broker, *((key(number), "parameters", NOW) for number in range(30)))
+    with_deadline(broker, monkeypatch, seconds)
+    broker.aws.dynamodb.lose_answer = is_lost
+    context = Context(milliseconds=13_000)
+    shown = broker.service({"connection": "acme", "action": "status"}, context)
+    assert shown["complete"] is (len(shown["variants"]) == 30)
+    forgotten, answer = 0, {"complete": False}
+    while not answer["complete"]:
+        answer = broker.service({"connection": "acme", "action": "forget"}, context)
+        forgotten += answer["forgotten"]
+        assert answer["forgotten"] or answer["complete"]
+    assert forgotten == 30
+
+
+def test_a_delete_that_fails_midway_leaves_no_token_in_its_process() -> None:
+    """Nor the version of the secret that it has seen."""
+    broker = with_token("vendorlink")
+    around(broker.aws.store, "forget", raising(StoreUnavailable("the table is down")))
+    assert raised_by(lambda: broker.call(action="forget"))["code"] == "store_unavailable"
+    assert (len(broker.deps.cache), broker.deps.versions_seen) == (0, {})
 
 
 # The status

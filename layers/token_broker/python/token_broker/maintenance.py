@@ -1,9 +1,10 @@
 """Work on all variants of a connection: background renewal, rotation, and an operator's actions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from token_broker.aliases import Look
+from token_broker.aws.clients import FAST_SECONDS, LAST
 from token_broker.decisions import latched_by, next_step, state
 from token_broker.errors import (
     BrokerError,
@@ -23,8 +24,11 @@ from token_broker.tokens import encode
 LOG_OUT_SECONDS = 3.0
 """Seconds for the vendor to end a session. Its token is dropped in any case."""
 
-LEAST_ITEM_SECONDS = 1.0
-"""With less time than this left, no further item is read, or dropped."""
+LEAST_ITEM_SECONDS = FAST_SECONDS + 2 * LAST.worst_seconds
+"""With less time than this left, no further item is read, or dropped.
+
+A write without an answer, by both clients, and the read that shows whether it was done take it.
+"""
 
 MOST_RENEWED = 100
 """Tokens that a rotation renews, each in a separate invocation."""
@@ -113,12 +117,20 @@ def forget(invocation: Invocation) -> dict[str, Any]:
     ``complete`` is false if the time was too short for all: the next call goes on. Raises
     `UnknownConnection` if there is neither an item nor a secret.
     """
+    try:
+        return _forget(invocation)
+    finally:  # also if the table fails after some items
+        invocation.deps.cache.drop(invocation.partition)
+        invocation.deps.versions_seen.pop(invocation.connection, None)
+
+
+def _forget(invocation: Invocation) -> dict[str, Any]:
     deps, connection = invocation.deps, invocation.connection
     forgotten, is_complete, is_known = 0, False, False
     may_log_out = not gate_of(deps, connection).held
-    for item in deps.store.list(invocation.partition):
+    for item in _items_in_time(invocation):
         is_known = True
-        if invocation.seconds_left < LEAST_ITEM_SECONDS:
+        if item is None:
             break
         if item.is_bare:
             continue  # so that repeated calls come to an end
@@ -136,8 +148,6 @@ def forget(invocation: Invocation) -> dict[str, Any]:
         is_complete = True
     if not is_known:
         deps.secrets.version(connection)  # raises if there is no secret
-    deps.cache.drop(invocation.partition)
-    deps.versions_seen.pop(connection, None)
     return {"forgotten": forgotten, "complete": is_complete}
 
 
@@ -147,8 +157,8 @@ def status(invocation: Invocation) -> dict[str, Any]:
     version = deps.secrets.version(connection)
     gate, now = gate_of(deps, connection), deps.clock.now()
     variants, is_complete = [], False
-    for item in deps.store.list(invocation.partition):
-        if invocation.seconds_left < LEAST_ITEM_SECONDS:
+    for item in _items_in_time(invocation):
+        if item is None:
             break
         if _is_token(invocation, item) or item.failure:  # the failure is the reason for no token
             variants.append(entry(item, gate, now, version))
@@ -167,6 +177,22 @@ def status(invocation: Invocation) -> dict[str, Any]:
 def _tokens(invocation: Invocation) -> list[Item]:
     items = invocation.deps.store.list(invocation.partition)
     return [item for item in items if _is_token(invocation, item)]
+
+
+def _items_in_time(invocation: Invocation) -> Iterator[Item | None]:
+    """Yield the items of a connection, and None instead of the rest if too little time is left.
+
+    The time counts before an item is handled, and after it: the next one may be on another page.
+    """
+    for item in invocation.deps.store.list(invocation.partition):
+        if invocation.seconds_left < LEAST_ITEM_SECONDS:
+            break
+        yield item
+        if invocation.seconds_left < LEAST_ITEM_SECONDS:
+            break
+    else:
+        return
+    yield None
 
 
 def _is_token(invocation: Invocation, item: Item) -> bool:
