@@ -293,8 +293,8 @@ def test_all_pages_of_resources_principals_and_files_are_read() -> None:
             ("list_entities_for_policy", {"PolicyRoles": [{"RoleName": "orders"}]}),
         ],
         s3: [
-            ("list_objects_v2", {"IsTruncated": True, "NextContinuationToken": "2"}),
-            ("list_objects_v2", {"Contents": [{"Key": "new/1"}]}),
+            ("list_object_versions", {"IsTruncated": True, "NextKeyMarker": "2"}),
+            ("list_object_versions", {"Versions": [{"Key": "new/1", "VersionId": "1"}]}),
             ("delete_objects", {}),
         ],
     }
@@ -414,6 +414,8 @@ def region(aws: tuple[Counted, str], monkeypatch: pytest.MonkeyPatch) -> Iterato
         monkeypatch.setenv(name, value)
     s3, cloudformation = boto3.client("s3"), boto3.client("cloudformation")
     s3.create_bucket(Bucket="teams", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    # SAM's bucket keeps the old versions of its files.
+    s3.put_bucket_versioning(Bucket="teams", VersioningConfiguration={"Status": "Enabled"})
     nested = {"Resources": {"InvokeVntana": managed("of-the-team")}}
     s3.put_object(Bucket="teams", Key="team.json", Body=json.dumps(nested).encode())
     whole = {
@@ -439,11 +441,12 @@ def region(aws: tuple[Counted, str], monkeypatch: pytest.MonkeyPatch) -> Iterato
     files = {"Resources": {}, "Outputs": {"SourceBucket": {"Value": "teams"}}}
     cloudformation.create_stack(StackName=SAMS_STACK, TemplateBody=json.dumps(files))
     for key in ("token-broker-old/1.template", "token-broker-older/2.template"):
-        s3.put_object(Bucket="teams", Key=key, Body=b"{}")
+        for body in (b"{}", b"{ }"):
+            s3.put_object(Bucket="teams", Key=key, Body=body)
+    s3.delete_object(Bucket="teams", Key="token-broker-old/0.template")
     yield "eu-west-1"
     cloudformation.delete_stack(StackName=SAMS_STACK)
-    for each in s3.list_objects_v2(Bucket="teams")["Contents"]:
-        s3.delete_object(Bucket="teams", Key=each["Key"])
+    boto3.resource("s3").Bucket("teams").object_versions.delete()
     s3.delete_bucket(Bucket="teams")
 
 
@@ -543,8 +546,8 @@ def test_a_policy_that_is_still_attached_is_not_deleted(
     iam.delete_group(GroupName="people")
     assert destroy.main("old") is None
     assert Account(boto3.session.Session(region_name=region)).stack("token-broker-old") is None
-    left = {each["Key"] for each in boto3.client("s3").list_objects_v2(Bucket="teams")["Contents"]}
-    assert left == {"team.json", "token-broker-older/2.template"}
+    left = [each.object_key for each in boto3.resource("s3").Bucket("teams").object_versions.all()]
+    assert left == ["team.json", *["token-broker-older/2.template"] * 2], "with old versions"
     assert destroy.main("old") == "There is no stack token-broker-old in eu-west-1."
     (tmp_path / "samconfig.toml").write_text('[old.deploy.parameters]\nregion = "eu-north-1"')
     assert destroy.main("old") == "There is no stack token-broker-old in eu-north-1."

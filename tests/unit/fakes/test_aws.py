@@ -190,3 +190,17 @@ def test_secrets_have_versions() -> None:
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
         secrets.describe_secret(SecretId=name)
     assert str(client_error("Code", "Get"))
+
+
+@pytest.mark.parametrize("make", ["update", "__ior__", "setdefault"])
+@pytest.mark.parametrize("remove", ["pop", "popitem", "clear"])
+def test_every_method_of_a_mapping_makes_and_deletes_secrets(make: str, remove: str) -> None:
+    """Not only an assignment and ``del``."""
+    place, secrets = ("vntana", "acme"), Secrets("")
+    getattr(secrets, make)(*((place, "a") if make == "setdefault" else ({place: "a"},)))
+    assert secrets.get_secret_value(SecretId="vntana/acme")["SecretString"] == "a"
+    assert {**secrets} == {place: "a"}
+    getattr(secrets, remove)(*((place,) if remove == "pop" else ()))
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        secrets.get_secret_value(SecretId="vntana/acme")
+    assert len(secrets) == 0
