@@ -24,6 +24,7 @@ from token_broker.maintenance import forget, is_due, is_of_another, status
 from token_broker.records import replace
 from token_broker.refresh.invocation import Invocation
 from token_broker.tokens import ONLY
+from token_broker_fakes.vntana import FakeVntana
 
 TOKEN = Item(
     "vendorlink#acme",
@@ -288,12 +289,51 @@ def test_delete_removes_tokens_and_logs_out() -> None:
     assert broker.aws.dynamodb.writes == writes
 
 
-@pytest.mark.parametrize(("left", "seconds"), [(7.0, [3.0]), (6.999, [])])
-def test_logout_is_sent_if_seven_seconds_are_left(left: float, seconds: list[float]) -> None:
+def with_four_sessions() -> MemoryBroker:
+    """Return a broker of two organizations' and two workspaces' tokens."""
+    broker = with_token("vntana")
+    for workspace in ("chairs", "tables"):
+        broker.call(organization="studio", workspace=workspace)
+    return broker
+
+
+@pytest.mark.parametrize("left", [5.0, 7.999, 10.999, 11.0, 13.0, 19.5])
+def test_delete_ends_the_session_of_each_token_that_it_drops(left: float) -> None:
+    """I16. With less than eight seconds for the next one, it ends; the next call goes on."""
+    broker = with_four_sessions()
+    assert isinstance(broker.fake, FakeVntana)
+    sessions, answers = broker.fake.sessions, list[dict[str, Any]]()
+    live = len(sessions.live(broker.now))
+    broker.vendor_seconds = 3.0
+    while not answers or not answers[-1]["complete"]:
+        answers.append(forget(Invocation(broker.deps, "acme", broker.monotonic + left)))
+        assert broker.steps.count("logout") == sum(answer["forgotten"] for answer in answers)
+        assert answers[-1]["forgotten"] or answers[-1]["complete"]
+    assert broker.steps.count("logout") == 4
+    assert len(sessions.live(broker.now)) == live - 4
+    assert max(answer["forgotten"] for answer in answers) == 1 + max(0, int(left - 8) // 3)
+    assert broker.telemetry.of("log out failed") == []
+
+
+@pytest.mark.parametrize(
+    ("write", "waited"), [(0.0, [3.0]), (2.0, [3.0]), (3.0, [2.0]), (4.75, [0.25]), (4.875, [])]
+)
+def test_a_logout_gets_what_is_left_after_a_slow_write_or_is_logged_as_failed(
+    write: float, waited: list[float]
+) -> None:
+    """The token is dropped already, so the session may live on."""
     broker = with_token("vntana")
     broker.waited.clear()
-    forget(Invocation(broker.deps, "acme", broker.monotonic + left))
-    assert broker.waited == seconds
+
+    def slowly(operation: Any, item: Item) -> None:
+        operation(item)
+        broker.monotonic += write if item.kind == "organization" else 0
+
+    around(broker.aws.store, "forget", slowly)
+    forget(Invocation(broker.deps, "acme", broker.monotonic + 5.0))
+    assert broker.waited == waited
+    failed = [entry["code"] for entry in broker.telemetry.of("log out failed")]
+    assert failed == ([] if waited else ["upstream_unavailable"])
 
 
 @pytest.mark.parametrize(

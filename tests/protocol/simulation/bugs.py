@@ -250,6 +250,12 @@ def item_deleted(self: Store, item: Item) -> None:
     client.delete_item(TableName="table", Key=key)
 
 
+@BUGS.around(maintenance, "_log_out", "DELETE ends each session", near=469)
+def session_left(log_out: Any, work: Invocation, item: Item) -> None:
+    if work.seconds_left >= 7:
+        log_out(work, item)
+
+
 @BUGS.of_writes("an exchange leaves a hold", near=54)
 def hold_removed(write: Write) -> None:
     if write.is_commit and "held" not in write.remove:

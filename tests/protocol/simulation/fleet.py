@@ -203,7 +203,7 @@ class Fleet:
             send=self._send,
             invoke=self._invoke_itself,
             announce=self._judge.announced,
-            emit=lambda *_, **__: None,
+            emit=self._emit,
             random=self._random,
             owner=self._owner,
             skew=SKEW,
@@ -216,6 +216,9 @@ class Fleet:
             monotonic=lambda: scheduler.now,
             sleep=self._wire.sleep,
         )
+
+    def _emit(self, event: str, **_: Any) -> None:
+        self._wire.current.unended += event == "log out failed"
 
     def _random(self) -> float:
         return self._wire.current.rng.random()

@@ -11,6 +11,7 @@ from token_broker.exchange import Request
 EXCUSES: frozenset[FaultKind] = frozenset(
     {"crash", "crash after", "refused", "lost", "late", "denied", "page"}
 )
+DELAYS: frozenset[FaultKind] = frozenset({"twice", "slow", "freeze", "freeze after"})
 LOSING: frozenset[FaultKind] = frozenset({"lost", "late", "twice"})
 """Faults after which a caller reads whether its write was done."""
 
@@ -46,6 +47,11 @@ class Sent:
     @property
     def step(self) -> str:
         return self.request.step
+
+    def shows(self, token: str) -> bool:
+        """Return whether the request has *token*."""
+        request = self.request
+        return token in f"{request.headers}{request.json}{request.form}"
 
 
 @dataclass(slots=True, eq=False)
@@ -110,6 +116,8 @@ class Invocation:
     """The time at which it last read the gate."""
     sessions: list[str] = field(default_factory=list)
     """Of a DELETE: the tokens whose session it found and could end."""
+    unended: int = 0
+    """Of a DELETE: the sessions that it reported as not ended."""
     children: int = 0
     life_at_begin: float = 0.0
     """The longest remaining life of the stored tokens at its begin, in seconds."""
@@ -156,6 +164,12 @@ class Invocation:
         """Return whether it met a fault that it may notice."""
         is_hurt = any(fault.kind not in HARMLESS for fault in self.met) or bool(self.offsets)
         return self.is_dead or bool(self.refused_by) or is_hurt
+
+    @property
+    def is_only_late(self) -> bool:
+        """Return whether it met no fault but delays."""
+        is_hurt = any(fault.kind not in DELAYS for fault in self.met) or bool(self.offsets)
+        return not (self.is_dead or self.refused_by or is_hurt)
 
     @property
     def is_denied(self) -> bool:

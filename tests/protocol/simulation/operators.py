@@ -27,29 +27,40 @@ def is_endable(history: History, item: Item, version: str) -> bool:
 
 
 def check_delete(history: History, delete: Invocation) -> None:
-    if delete.end != "answered" or not delete.answer.get("complete", True):
+    if delete.end != "answered":
         return
-    history.deletes.append(delete)
-    if delete.is_hindered:
+    is_complete = delete.answer.get("complete", True)
+    if is_complete:
+        history.deletes.append(delete)
+    if not delete.is_only_late:
         return
+    kept = set[str | None]()
     for item in history.items():
         is_newer = history.last_written.get(item.variant, 0.0) >= delete.begun
         has_data = item.token or item.failure or item.rejected_versions or item.accepted_version
-        if has_data and not is_newer:
+        if is_complete and has_data and not is_newer:
             history.violate("I16", f"{delete.name} leaves data in {item.variant[:8]}")
+        kept.add(item.fingerprint)
     for token in delete.sessions:
-        check_session(history, token)
+        if is_complete or fingerprint(token) not in kept:
+            check_session(history, token)
 
 
 def check_session(history: History, token: str) -> None:
-    """Check that a session is ended after the last DELETE that found it."""
+    """Check that a session is ended after the last DELETE that found it.
+
+    A DELETE that was delayed may end it too late for an answer, or report that it has no time.
+    """
     finders = [one for one in history.operations if token in one.sessions]
-    if any(one.ended is None or one.is_hindered for one in finders):
+    if any(one.ended is None or not one.is_only_late for one in finders):
         return  # only the last one is checked; one that met a fault may have taken the session
     if any(history.was_held(one) for one in finders):
         return  # no request is sent during a hold
     if fingerprint(token) in history.caller_reports or not history.vendor.flow.vendor.log_out:
         return  # a caller reported it meanwhile
+    late = [one for one in finders if one.is_hindered]
+    if any(one.unended or any(sent.shows(token) for sent in one.sent) for one in late):
+        return
     if not history.vendor.is_ended(token):
         names = ", ".join(one.name for one in finders)
         history.violate("I16", f"{names}: did not end the session of {token[:6]}")

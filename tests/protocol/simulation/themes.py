@@ -427,7 +427,13 @@ def emptied(draw: Draw, plan: Plan) -> Plan:
         )
         for visit in visits_at(times, {})
     ]
-    return replace(plan, visits=visits, lifetime=LONG)
+    rng = draw("delays")  # so that a DELETE has too little time for some of the sessions
+    faults = [
+        Fault(visit.name, rng.randint(2, 6), "freeze", rng.uniform(9, 15))
+        for visit in visits
+        if visit.event.get("action") == "forget" and rng.random() < EVEN
+    ]
+    return replace(plan, visits=visits, faults=faults, lifetime=LONG)
 
 
 @theme(8, amid=4)

@@ -2,7 +2,10 @@
 
 import base64
 import json
+import re
+import sys
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
@@ -11,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from token_broker.exchange import Request, Response
+from token_broker.refresh import upstream_message as module
 from token_broker.refresh.upstream_message import upstream_message
 
 SECRET = {"username": "ann", "password": "pä ss/w0rd", "host": "app.vendorlink.nl", "pin": 4711}
@@ -112,6 +116,37 @@ def test_a_header_is_masked_unless_it_is_public() -> None:
         request = Request("GET", "https://vendor/", "check", headers=headers)
         shown = "*** is wrong" if name in values else "a1b2c is wrong"
         assert upstream_message(response, request, {}) == shown
+
+
+def test_the_work_for_a_message_does_not_grow_with_the_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A call may have any number of parameters; only those that the answer quotes are masked."""
+    compiled = list[str]()
+
+    def sub(pattern: str, *rest: Any, **flags: Any) -> str:
+        compiled.append(pattern)
+        return re.sub(pattern, *rest, **flags)
+
+    monkeypatch.setattr(module, "re", SimpleNamespace(**vars(re) | {"sub": sub}))
+    for body, shown in ((b"", None), (b"No 10007 for a seat", "No *** for a seat")):
+        counts = []
+        for size in (10, 10_000):
+            values = [str(10_000 + number) for number in range(size)]
+            request = Request("POST", "https://vendor/", "generate", json={"list": values})
+            compiled.clear()
+            assert upstream_message(Response(403, {}, body), request, {}) == shown
+            counts.append(len(compiled))
+        assert counts[0] == counts[1] <= (10 if body else 0)
+
+
+def test_a_value_is_found_in_every_case_that_its_pattern_matches() -> None:
+    """Of all characters with a case: the search before the pattern loses none."""
+    every = map(chr, range(sys.maxunicode + 1))
+    cased = "".join(c for c in every if not c == c.lower() == c.upper())
+    for one in cased:
+        for same in re.findall(re.escape(one), cased, re.IGNORECASE):
+            assert module._folded(one) in module._folded(f"a{same}"), (one, same)
 
 
 @pytest.mark.parametrize(

@@ -16,19 +16,22 @@ from token_broker.errors import (
 from token_broker.holds import gate_of, is_held
 from token_broker.item import CLAIM_SECONDS, Item, rfc3339
 from token_broker.measured import Sender
-from token_broker.refresh.invocation import COMMIT_SECONDS, Invocation
+from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.refresher import Refresher
 from token_broker.refresh.requirement import Requirement
 from token_broker.tokens import encode
-
-LOG_OUT_SECONDS = 3.0
-"""Seconds for the vendor to end a session. Its token is dropped in any case."""
 
 LEAST_ITEM_SECONDS = FAST_SECONDS + 2 * LAST.worst_seconds
 """With less time than this left, no further item is read, or dropped.
 
 A write without an answer, by both clients, and the read that shows whether it was done take it.
 """
+
+LOG_OUT_SECONDS = 3.0
+"""Seconds for the vendor to end a session, after its token is dropped."""
+
+LEAST_SESSION_SECONDS = LEAST_ITEM_SECONDS + LOG_OUT_SECONDS
+"""With less time than this left, no further token with a session is dropped."""
 
 MOST_RENEWED = 100
 """Tokens that a rotation renews, each in a separate invocation."""
@@ -134,12 +137,14 @@ def _forget(invocation: Invocation) -> dict[str, Any]:
             break
         if item.is_bare:
             continue  # so that repeated calls come to an end
+        ends_session = may_log_out and _has_session(invocation, item)
+        if ends_session and forgotten and invocation.seconds_left < LEAST_SESSION_SECONDS:
+            break  # the next call begins with it, and has the time for its session
         deps.store.forget(item)
-        if _is_token(invocation, item):
+        if ends_session:
             # After the table: until then, an exchange may use the token for another one.
-            if may_log_out:
-                _log_out(invocation, item)
-            forgotten += 1
+            _log_out(invocation, item)
+        forgotten += _is_token(invocation, item)
         if item.is_gate and item.awaits_recovery:
             version = item.failure.secret_version if item.failure else None
             version = item.latched_version or version or ""
@@ -259,18 +264,21 @@ def _may_be_pinned_away(invocation: Invocation, item: Item) -> bool:
     )
 
 
-def _log_out(invocation: Invocation, item: Item) -> None:
-    """End the session of a token at the vendor. An error is emitted."""
+def _has_session(invocation: Invocation, item: Item) -> bool:
+    """Say whether *item* has a live token, and the vendor a way to end its session."""
     deps = invocation.deps
-    if invocation.seconds_left < COMMIT_SECONDS + LOG_OUT_SECONDS:
-        return
-    log_out = deps.flow.vendor.log_out
-    if log_out is None or not item.is_live(deps.clock.now()):
-        return
+    is_live = _is_token(invocation, item) and item.is_live(deps.clock.now())
+    return is_live and deps.flow.vendor.log_out is not None
+
+
+def _log_out(invocation: Invocation, item: Item) -> None:
+    """End the session of a token at the vendor. An error, also a lack of time, is emitted."""
+    deps, log_out = invocation.deps, invocation.deps.flow.vendor.log_out
     try:
         token = deps.sealer.open_token(item)
-        if token:
-            sender = Sender(deps, deps.clock.monotonic() + LOG_OUT_SECONDS)
+        if token and log_out:
+            seconds = min(LOG_OUT_SECONDS, invocation.seconds_left)
+            sender = Sender(deps, deps.clock.monotonic() + seconds)
             sender.run(log_out(token), secret=None)  # of an error, only the code is shown
     except BrokerError as error:
         deps.emit("log out failed", variant=item.variant, code=error.code)

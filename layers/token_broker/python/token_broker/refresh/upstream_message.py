@@ -54,8 +54,11 @@ def upstream_message(response: Response, request: Request, secret: object) -> st
 
     200 printable characters at most. What *secret* and *request* hold is masked.
     """
+    text = _message(response)
+    if not text:
+        return None
     confidential = sorted(set(_encoded(_confidential(request, secret))), key=len, reverse=True)
-    text = _masked(_message(response), confidential)
+    text = _masked(text, confidential)
     text = _masked(html.unescape(text), confidential)
     text = TOKEN.sub(lambda found: found[0] if WORDS.fullmatch(found[0]) else MASK, text)
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
@@ -127,8 +130,26 @@ def _encoded(values: Iterable[str]) -> Iterator[str]:
 
 
 def _masked(text: str, confidential: Iterable[str]) -> str:
+    """Return *text* without the *confidential* values.
+
+    A pattern is costly, and a request may have very many values. So only for a value that is
+    there, one is compiled.
+    """
+    folded = _folded(text)
     for value in confidential:
+        if _folded(value) not in folded:
+            continue
         escaped = re.escape(value)
         pattern = escaped if len(value) > SHORT else rf"(?<!\w){escaped}(?!\w)"
         text = re.sub(pattern, MASK, text, flags=re.IGNORECASE)
+        folded = _folded(text)
     return text
+
+
+def _folded(text: str) -> str:
+    """Return *text* such that what `re.IGNORECASE` takes as the same is the same.
+
+    Neither `lower` nor `casefold` does that: for a dotless i, a final sigma, or a capital I with a
+    dot, which `lower` splits.
+    """
+    return text.lower().upper().replace("\u0307", "")
