@@ -8,11 +8,11 @@ import json
 import operator
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import count
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Self, TypeAlias
 
 from botocore.exceptions import ClientError
 
@@ -258,14 +258,15 @@ class Version(NamedTuple):
     text: str
 
 
-class Secrets(dict[tuple[str, str], Any]):
+class Secrets(MutableMapping[tuple[str, str], Any]):
     """Secrets Manager: the secret of each flow and connection.
 
-    ``secrets["vntana", "acme"] = {…}`` makes one, or a new version of it; ``del`` deletes it.
+    ``secrets["vntana", "acme"] = {…}`` makes one, or a new version of it; ``del`` deletes it. The
+    other methods of a mapping do it by these two. Those of a dict would not.
     """
 
     def __init__(self, prefix: str) -> None:
-        super().__init__()
+        self._contents: dict[tuple[str, str], Any] = {}
         self.on_change: Callable[[str, str], object] = lambda *_: None
         """Called with a flow and the name of its secret that has a new version."""
         self._prefix = prefix
@@ -279,13 +280,26 @@ class Secrets(dict[tuple[str, str], Any]):
         name = f"{self._prefix}{flow}/{connection}"
         versions = self._versions.setdefault(name, [])
         versions.append(version)
-        super().__setitem__(place, content)
+        self._contents[place] = content
         if len(versions) > 1:
             self.on_change(flow, name)
 
     def __delitem__(self, place: tuple[str, str]) -> None:
-        super().__delitem__(place)
+        del self._contents[place]
         del self._versions[f"{self._prefix}{place[0]}/{place[1]}"]
+
+    def __getitem__(self, place: tuple[str, str]) -> Any:
+        return self._contents[place]
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._contents)
+
+    def __len__(self) -> int:
+        return len(self._contents)
+
+    def __ior__(self, others: Mapping[tuple[str, str], Any]) -> Self:
+        self.update(others)
+        return self
 
     def get_secret_value(self, **request: Any) -> dict[str, Any]:
         """Return a version, by default the current one."""

@@ -190,6 +190,8 @@ class Fake(Generic[M]):
         if found is None:
             self.log.unknown.append(f"{call.method} {call.path}")
             return "unknown", self.lost_way
+        if found[0] not in self.steps:
+            raise LookupError(f"{self.vendor}: `steps` has no {found[0]!r}, which is a route")
         return found
 
     @staticmethod

@@ -91,6 +91,27 @@ BY_MAIL = OPTIONS | {"email": "a@b.c", "password": "old"}
             "vendorlink", OTHER_HOST, "demo|secret| app.vendorlink.nl ", VENDORLINK, id="another"
         ),
         pytest.param(
+            "vendorlink",
+            {"host": "127.0.0.1:8083", "scheme": "http"},
+            "demo|secret|app.vendorlink.nl",
+            VENDORLINK,
+            id="no more at loopback",
+        ),
+        pytest.param(
+            "vendorlink",
+            OTHER_HOST | {"scheme": "https"},
+            "demo|secret|",
+            VENDORLINK | OTHER_HOST | {"scheme": "https"},
+            id="not what loopback has",
+        ),
+        pytest.param(
+            "vendorlink",
+            OTHER_HOST | {"scheme": "https"},
+            "demo|secret|localhost:1",
+            VENDORLINK | {"host": "localhost:1", "scheme": "http"},
+            id="at loopback now",
+        ),
+        pytest.param(
             "editor",
             EDITED | {"token_url": "https://old.example", "pinned": "userId"},
             "key||https://tokens.kudo.graebert.com|",

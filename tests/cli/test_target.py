@@ -127,6 +127,7 @@ ADDRESSES = (
         (Options(port=1), {}, "local", "http://127.0.0.1:1"),
         (Options(port=LAST), {}, "local", f"http://127.0.0.1:{LAST}"),
         *((Options(url=url), {}, "prod", url) for url in (PROD, *ADDRESSES)),
+        *((Options(url=url), {}, "v1", url) for url in (f"{HOST}/v1", f"{HOST}/v1/v1")),
         (Options(stage="prod", url=PROD), {STAGE: "dev"}, "prod", PROD),
         (Options(stage="prod", url=OWN), {STAGE: "test", URL: f"{HOST}/test"}, "prod", OWN),
         (Options(), {STAGE: "prod", URL: OWN}, "prod", OWN),

@@ -141,14 +141,21 @@ OTHER_CODES = {kind.code for kind in errors.kinds()} - CONNECTION_CODES | {"nove
 
 
 @pytest.mark.parametrize("code", sorted(CONNECTION_CODES))
-def test_an_error_about_the_connection_drops_the_live_token_and_is_raised(code: str) -> None:
-    """For each caller, though the token would still work."""
+@pytest.mark.parametrize(
+    ("request_", "time_of_day"),
+    [(PLAIN, "10:55"), (FORCE, "10:00"), (TOO_LONG, "10:00"), (rejecting(1), "10:00")],
+    ids=["renewal", "force", "min_ttl", "report"],
+)
+def test_an_error_about_the_connection_drops_the_live_token_and_is_raised(
+    code: str, request_: TokenRequest, time_of_day: str
+) -> None:
+    """For each caller, though the token would still work, and whatever was asked."""
     world = World(answer(1), coded(code), coded(code), GONE, answer(2))
     world.obtain()
-    world.now = at("10:55")
-    for code_or_end in (code, code, "gone"):
+    world.now = at(time_of_day)
+    for code_or_end, wanted in ((code, request_), (code, PLAIN), ("gone", PLAIN)):
         with pytest.raises(BrokerError, match=code_or_end):
-            world.obtain()
+            world.obtain(wanted)
     assert world.obtain() == 2
 
 

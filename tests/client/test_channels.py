@@ -142,10 +142,14 @@ def test_each_call_uses_the_renewed_credentials() -> None:
         assert identity.credentials(session).access_key == f"key-{number}"
 
 
+@pytest.mark.parametrize("stage", ["X", "v1"])
 @pytest.mark.parametrize("ends", ["", "/", "/v1", "//v1/ "])
-def test_a_slash_or_v1_after_the_stage_of_the_url_is_ignored(ends: str) -> None:
-    assert gateway(f" {API}/X{ends}") == gateway(f"{API}/X")
-    assert gateway(f"{API}/X{ends}").url == f"{API}/X"
+def test_a_slash_or_v1_after_the_stage_of_the_url_is_ignored(ends: str, stage: str) -> None:
+    """A stage may be called v1. A custom domain has no stage in its URL."""
+    own, deployed = "https://tokens.example.com", API.replace("/prod", f"/{stage}")
+    assert gateway(f" {deployed}{ends}") == gateway(deployed)
+    assert gateway(f"{deployed}{ends}").url == deployed
+    assert gateway(f"{own}{ends}", region="eu-west-1").url == own
 
 
 def test_each_action_is_sent_to_its_route(session: boto3.Session, server: Server) -> None:

@@ -63,9 +63,10 @@ def test_an_ambiguous_refusal_of_a_new_token_counts_for_other_places() -> None:
     assert not forbidden.has(refusal(AMBIGUOUS, other))
 
 
-def test_a_clear_refusal_does_not_count_for_other_places() -> None:
+@pytest.mark.parametrize("code", ["BAD_CREDENTIALS", "TOKEN_NOT_FOUND", "UNAUTHORIZED"])
+def test_a_clear_refusal_does_not_count_for_other_places(code: str) -> None:
     forbidden = Forbidden(Clock())
-    forbidden.add(refusal(CLEAR))
+    forbidden.add(refusal(CLEAR.replace(b"BAD_CREDENTIALS", code.encode())))
     assert not forbidden.has(refusal(AMBIGUOUS, "https://vendor/x"))
 
 

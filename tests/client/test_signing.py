@@ -11,6 +11,7 @@ from io import BytesIO, UnsupportedOperation
 from itertools import count
 from typing import Any
 
+import anyio
 import httpcore
 import httpx
 import pytest
@@ -295,6 +296,10 @@ REPEATABLE: dict[str, tuple[tuple[Library, ...], Callable[[], Any]]] = {
 UNREPEATABLE: dict[str, tuple[tuple[Library, ...], Callable[[], Any]]] = {
     "stream": (LIBRARIES, lambda: {"body": Chunks(), **LENGTH}),
     "file that is not rewound": (SYNC, lambda: {"body": Unwinding(b"a chair"), **LENGTH}),
+    "async file": (
+        ("async httpx",),
+        lambda: {"body": anyio.wrap_file(BytesIO(b"a chair")), **LENGTH},
+    ),
     "form with an unseekable file": (HTTPX, lambda: form(Unseekable(b"a chair"))),
     "form with a reader": (HTTPX, lambda: form(Reader(b"a chair"))),
 }
@@ -394,6 +399,25 @@ def test_a_token_is_replaced_once_for_a_request_and_its_redirects(
     assert Caller(library, channel.access("vntana")).send("GET", f"{server.url}/x").status == 401
     assert ["rejected" in command.body for command, _ in channel.calls] == [False, True]
     assert [b"token-1" in sent for sent in server.requests] == [True, False, False]
+
+
+@pytest.mark.parametrize(("status", "method"), [("303 See Other", "GET"), ("307 Moved", "POST")])
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_only_the_refused_hop_of_a_redirect_is_sent_again(
+    library: Library, server: Server, status: str, method: str
+) -> None:
+    """Not the POST before it, which the vendor has accepted."""
+    moved = answer(b"", "Location: /result", status=status)
+    server.behaviour = in_turn(moved, answer(status="401 No"), answer(b"hello"))
+    caller = Caller(library, RecordingChannel(base_url=server.url).access("vntana"))
+    assert caller.send("POST", f"{server.url}/create", b"a chair").text == "hello"
+    lines = [sent.partition(b" HTTP/1.1")[0].decode() for sent in server.requests]
+    assert lines == ["POST /create", f"{method} /result", f"{method} /result"]
+    assert [b"a chair" in sent for sent in server.requests[1:]] == [method == "POST"] * 2
+    assert [re.findall(rb"token-\d", sent) for sent in server.requests[1:]] == [
+        [b"token-1"],
+        [b"token-2"],
+    ]
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
@@ -519,8 +543,9 @@ def test_one_signer_works_with_sync_and_async_clients_of_httpx(fake_vntana: Fake
 @pytest.mark.parametrize("version", ["http11", "http2"])
 def test_the_token_is_removed_from_http1_and_http2_requests_to_another_host(version: str) -> None:
     """Right before the request is written."""
-    guard = Guard(httpx.Request("GET", "https://api-platform.vntana.com"))
-    guard.sign(channels.answer())
+    request = httpx.Request("GET", "https://api-platform.vntana.com")
+    guard = Guard(request)
+    guard.sign(request, channels.answer())
     for url, names in (
         ("https://api-platform.vntana.com/x", [b"X-Auth-Token", b"Accept"]),
         ("https://elsewhere.example/x", [b"Accept"]),

@@ -140,6 +140,14 @@ def test_an_event_has_the_members_of_its_example(
     assert OTHER not in listed
 
 
+def test_the_dashboard_lists_the_fifty_newest_events() -> None:
+    """The newest first."""
+    names = re.findall(r"\w+", QUERY.partition("|")[0].removeprefix("fields @timestamp"))
+    lines = [dict.fromkeys(names) | {"@timestamp": at, "event": "held"} for at in range(60)]
+    listed = insights.run(QUERY, lines)
+    assert [row["@timestamp"] for row in listed] == [*range(59, 9, -1)]
+
+
 @pytest.mark.parametrize("flow", FLOWS)
 def test_an_exchange_announces_the_new_token(world: World, flow: str) -> None:
     """By fingerprint and generation, with the replaced one; without another write."""

@@ -75,7 +75,7 @@ class Short:
 def test_exhausted_memory_releases_the_lease_and_stores_no_partial_token(
     world: World, flow: str, moment: str
 ) -> None:
-    """The caller gets `internal`, and the next one a token."""
+    """The caller gets `internal`, and the next one a token; after a login it waits two seconds."""
     connection = world.connect(flow)
     service = world.service(flow)
     tools = service.deps
@@ -84,6 +84,9 @@ def test_exhausted_memory_releases_the_lease_and_stores_no_partial_token(
     item = world.item(flow, connection)
     assert not {"token", "fingerprint", "lease_owner"} & item.keys()
     service.use(tools)
+    if moment in ("before the answer", AFTER):
+        assert_problem(world.http(flow, connection), "internal", 500)
+        world.ahead = 3
     assert world.call(flow, connection)["source"] == "exchange"
 
 

@@ -13,6 +13,7 @@ from botocore.credentials import Credentials
 from tests.local.callers import HOST, signed
 from tests.waiting import PATIENCE_SECONDS
 from token_broker.flows import every
+from token_broker_local import invocations
 from token_broker_local.addresses import ACCESS_KEY, FLOWS, function_name
 from token_broker_local.functions import Function, LambdaContext
 from token_broker_local.gateway import Gateway
@@ -247,7 +248,6 @@ def test_the_response_of_the_function_is_passed_on() -> None:
             "headers": {
                 "retry-after": "3",
                 "content-type": "application/problem+json",
-                "date": "x",
                 "x-two": "replaced by the several",
                 "x-true": True,
             },
@@ -262,8 +262,16 @@ def test_the_response_of_the_function_is_passed_on() -> None:
     assert [value for name, value in headers if name.lower() == "content-type"] == [
         "application/problem+json"
     ]
-    assert ("x-amzn-Remapped-date", "x") in headers
     assert ("x-true", "true") in headers
+
+
+@pytest.mark.parametrize(
+    "name", ["connection", "Content-Length", "Date", "SERVER", "transfer-encoding"]
+)
+def test_a_header_of_the_connection_is_renamed(name: str) -> None:
+    """A function may not set it; its name has any case."""
+    headers = answer_to({"headers": {name: "7"}}).headers
+    assert [pair for pair in headers if pair[1] == "7"] == [(f"x-amzn-Remapped-{name}", "7")]
 
 
 def test_a_response_without_content_type_is_json() -> None:
@@ -338,7 +346,12 @@ def test_a_function_beyond_its_timeout_is_a_502_or_504(
     assert (answer.status, message(answer)) == (status, text)
 
 
-def test_an_event_larger_than_lambdas_limit_is_a_413() -> None:
+def test_an_event_larger_than_lambdas_limit_is_a_413(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lambda's limit is below API Gateway's."""
-    answer = gateway(echo).answer(signed(body=b"x" * 6_300_000))
-    assert (answer.status, message(answer)) == (413, "Request Too Long")
+    assert invocations.PAYLOAD_LIMIT == 6_291_456
+    size = len(json.dumps(event_of(signed(body=b"x"))))
+    for limit, status in ((size, 200), (size - 1, 413)):
+        monkeypatch.setattr(invocations, "PAYLOAD_LIMIT", limit)
+        answer = gateway(echo).answer(signed(body=b"x"))
+        assert answer.status == status
+    assert message(answer) == "Request Too Long"

@@ -106,7 +106,7 @@ def test_an_unknown_function_is_not_found(serve: Serve) -> None:
     [
         (b"{", "RequestResponse", "InvalidRequestContentException"),
         (b"[" * 100_000, "RequestResponse", "InvalidRequestContentException"),
-        (b'"' + b"x" * 6_291_456 + b'"', "RequestResponse", "RequestTooLargeException"),
+        (b'"' + b"x" * 6_291_455 + b'"', "RequestResponse", "RequestTooLargeException"),
         (b"{}", "Later", "InvalidParameterValueException"),
     ],
 )
@@ -119,6 +119,13 @@ def test_an_invalid_call_has_lambdas_error_code(
             FunctionName=NAME, InvocationType=how, Payload=payload
         )
     assert caught.value.response["Error"]["Code"] == code
+
+
+def test_an_event_of_six_megabytes_is_taken(serve: Serve) -> None:
+    """One byte more is refused, as above."""
+    whole = b'"' + b"x" * 6_291_454 + b'"'
+    answer = client(serve(lambda event, _: len(event))).invoke(FunctionName=NAME, Payload=whole)
+    assert json.loads(answer["Payload"].read()) == 6_291_454
 
 
 def test_a_wrong_secret_is_refused(serve: Serve) -> None:

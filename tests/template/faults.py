@@ -251,7 +251,7 @@ FAULTY: Mapping[Rule, Mapping[str, Edit]] = {
     },
     resource_rules.deployments_are_gradual_and_rolled_back: {
         "all at once": Edit("DeploymentType", "Canary10Percent5Minutes", "AllAtOnce"),
-        "by an upstream": Edit("Function", "Alarms: [", "Alarms: [upstream_unavailable, "),
+        "by an upstream": Edit("Function", "[!Ref CrashAlarm", "[upstream, !Ref CrashAlarm"),
     },
     resource_rules.functions_have_the_required_settings: {
         "too long": Edit("Function", "Timeout: !Ref Timeout", "Timeout: 30"),

@@ -40,6 +40,14 @@ parameter_overrides = [
 [dev.global.parameters]
 profile = "someone"
 """
+COMMENTED = """
+[dev.deploy.parameters] # here
+[anything.deploy.parameters]	# nothing yet
+[prod.deploy.parameters]  # the real one
+tags = ["team=a"]
+[dev.global.parameters] # [of dev]
+profile = "someone"
+"""
 
 
 @pytest.mark.parametrize(
@@ -58,7 +66,7 @@ def test_parameters_are_read_from_samconfig(overrides: str) -> None:
     assert settings.kept(config, "prod") == Settings(None, {})
 
 
-@pytest.mark.parametrize("text", [CONFIG, CONFIG + OTHERS])
+@pytest.mark.parametrize("text", [CONFIG, CONFIG + OTHERS, COMMENTED, COMMENTED.rstrip()])
 @pytest.mark.parametrize("stage", ["dev", "prod", "anything"])
 def test_written_settings_are_read_back(text: str, stage: str) -> None:
     """Also JSON; other parts of the file stay as they are."""
@@ -72,6 +80,23 @@ def test_written_settings_are_read_back(text: str, stage: str) -> None:
             parsed.setdefault(stage, {}).setdefault("deploy", {}).setdefault("parameters", {})
             parsed[stage]["deploy"]["parameters"].pop(name, None)
     assert after == before
+    assert re.findall("#.*", once) == re.findall("#.*", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "stage"),
+    [
+        ("version = 0.1", "version"),
+        ("[dev.deploy]\nparameters = 1", "dev"),
+        ('["dev".deploy.parameters]\nregion = "x"', "dev"),
+        ("[dev.deploy.parameters]\n[[more]]", "dev"),
+        ("[dev.deploy.parameters]\ntags = [\n[1]\n]", "dev"),
+    ],
+)
+def test_settings_that_cannot_be_stored_change_nothing(text: str, stage: str) -> None:
+    """A stage that is no table, or a file in a form that would lose another section."""
+    with pytest.raises(SystemExit, match="samconfig"):
+        settings.written(text, stage, Settings("eu-north-1", {"LogLevel": "DEBUG"}))
 
 
 @pytest.mark.parametrize("topic", ["arn:topic", ""])
@@ -98,6 +123,58 @@ def test_given_parameters_replace_stored_ones(monkeypatch: pytest.MonkeyPatch) -
     chosen = deploy.chosen(settings.written("", "dev", stored), "dev", guided=False)
     expected = {"Team1": "sales", "LogLevel": "DEBUG", "AlarmTopicArn": "a=b"}
     assert chosen == Settings("eu-north-1", expected)
+
+
+@pytest.fixture
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder: it has the template, and no settings. Nor has the environment."""
+    (tmp_path / "samconfig.toml").touch()
+    (tmp_path / "template.yaml").write_text((ROOT / "template.yaml").read_text())
+    monkeypatch.chdir(tmp_path)
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("variables", "region"),
+    [
+        ({"AWS_REGION": "eu-north-1", "AWS_DEFAULT_REGION": "us-east-1"}, "eu-north-1"),
+        ({"AWS_DEFAULT_REGION": "us-east-1"}, "us-east-1"),
+        ({}, "eu-west-1"),
+    ],
+)
+def test_a_new_stage_is_in_the_region_of_the_environment(
+    variables: dict[str, str], region: str, alone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So is one that `make destroy` looks for. boto3 reads only the second of the variables."""
+    monkeypatch.setattr(Account, "stack", lambda *_: None)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert deploy.chosen("", "dev", guided=False).region == region
+    assert destroy.main("dev") == f"There is no stack token-broker-dev in {region}."
+    assert (alone / "samconfig.toml").read_text() == ""
+
+
+@pytest.mark.parametrize("kept", [None, "Linear10PercentEvery1Minute"])
+def test_a_given_deployment_type_is_that_of_one_deployment(
+    kept: str | None, alone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next one is a canary, or what the file says: CloudFormation would keep the given type."""
+    stored = {"DeploymentType": kept} if kept else {}
+    monkeypatch.setattr(Account, "stack", lambda *_: Deployed("UPDATE_COMPLETE", {}))
+    config, (program, runs) = alone / "samconfig.toml", sam(alone)
+    config.write_text(settings.written("", "dev", Settings("eu-west-1", stored)))
+    for parameters in ("DeploymentType=AllAtOnce LogLevel=DEBUG", ""):
+        monkeypatch.setenv("PARAMETERS", parameters)
+        assert deploy.main(program, "dev", "arm64") == 0
+        expected = Settings("eu-west-1", {"LogLevel": "DEBUG", **stored})
+        assert settings.kept(config.read_text(), "dev") == expected
+    default = template()["Parameters"]["DeploymentType"]["Default"]
+    types = [re.findall(r'DeploymentType="(\w+)"', str(run)) for run in runs()]
+    assert types == [["AllAtOnce"], [kept or default]]
 
 
 def test_an_unknown_parameter_is_reported() -> None:
@@ -216,8 +293,8 @@ def test_all_pages_of_resources_principals_and_files_are_read() -> None:
             ("list_entities_for_policy", {"PolicyRoles": [{"RoleName": "orders"}]}),
         ],
         s3: [
-            ("list_objects_v2", {"IsTruncated": True, "NextContinuationToken": "2"}),
-            ("list_objects_v2", {"Contents": [{"Key": "new/1"}]}),
+            ("list_object_versions", {"IsTruncated": True, "NextKeyMarker": "2"}),
+            ("list_object_versions", {"Versions": [{"Key": "new/1", "VersionId": "1"}]}),
             ("delete_objects", {}),
         ],
     }
@@ -283,8 +360,8 @@ def test_a_deployment_that_would_fail_midway_is_refused(
     assert list(deploy.problems(before._replace(status="UPDATE_COMPLETE"), {})) == []
     at_once = {"DeploymentType": "AllAtOnce"}
     assert list(deploy.problems(before._replace(status="UPDATE_COMPLETE"), wanted | at_once)) == []
-    kept = Deployed("UPDATE_COMPLETE", {**before.parameters, **at_once})
-    assert list(deploy.problems(kept, wanted)) == []
+    earlier = Deployed("UPDATE_COMPLETE", {**before.parameters, **at_once})
+    assert len(list(deploy.problems(earlier, wanted))) == len(wanted)
 
 
 @pytest.mark.parametrize(
@@ -337,6 +414,8 @@ def region(aws: tuple[Counted, str], monkeypatch: pytest.MonkeyPatch) -> Iterato
         monkeypatch.setenv(name, value)
     s3, cloudformation = boto3.client("s3"), boto3.client("cloudformation")
     s3.create_bucket(Bucket="teams", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    # SAM's bucket keeps the old versions of its files.
+    s3.put_bucket_versioning(Bucket="teams", VersioningConfiguration={"Status": "Enabled"})
     nested = {"Resources": {"InvokeVntana": managed("of-the-team")}}
     s3.put_object(Bucket="teams", Key="team.json", Body=json.dumps(nested).encode())
     whole = {
@@ -362,11 +441,12 @@ def region(aws: tuple[Counted, str], monkeypatch: pytest.MonkeyPatch) -> Iterato
     files = {"Resources": {}, "Outputs": {"SourceBucket": {"Value": "teams"}}}
     cloudformation.create_stack(StackName=SAMS_STACK, TemplateBody=json.dumps(files))
     for key in ("token-broker-old/1.template", "token-broker-older/2.template"):
-        s3.put_object(Bucket="teams", Key=key, Body=b"{}")
+        for body in (b"{}", b"{ }"):
+            s3.put_object(Bucket="teams", Key=key, Body=body)
+    s3.delete_object(Bucket="teams", Key="token-broker-old/0.template")
     yield "eu-west-1"
     cloudformation.delete_stack(StackName=SAMS_STACK)
-    for each in s3.list_objects_v2(Bucket="teams")["Contents"]:
-        s3.delete_object(Bucket="teams", Key=each["Key"])
+    boto3.resource("s3").Bucket("teams").object_versions.delete()
     s3.delete_bucket(Bucket="teams")
 
 
@@ -466,8 +546,8 @@ def test_a_policy_that_is_still_attached_is_not_deleted(
     iam.delete_group(GroupName="people")
     assert destroy.main("old") is None
     assert Account(boto3.session.Session(region_name=region)).stack("token-broker-old") is None
-    left = {each["Key"] for each in boto3.client("s3").list_objects_v2(Bucket="teams")["Contents"]}
-    assert left == {"team.json", "token-broker-older/2.template"}
+    left = [each.object_key for each in boto3.resource("s3").Bucket("teams").object_versions.all()]
+    assert left == ["team.json", *["token-broker-older/2.template"] * 2], "with old versions"
     assert destroy.main("old") == "There is no stack token-broker-old in eu-west-1."
     (tmp_path / "samconfig.toml").write_text('[old.deploy.parameters]\nregion = "eu-north-1"')
     assert destroy.main("old") == "There is no stack token-broker-old in eu-north-1."

@@ -16,6 +16,7 @@ from token_broker_operations import alarms, dashboard, flows
 from token_broker_operations.__main__ import WRITTEN, nested, written
 from token_broker_operations.signals import (
     BURNS,
+    LEAST_BAD,
     OBJECTIVES,
     SIGNALS,
     WINDOW_DAYS,
@@ -118,6 +119,7 @@ def test_the_documented_objectives_are_those_of_the_alarms(objective: Objective)
     [row] = re.findall(rf"(?m)^\| `{objective.name}` \|.*\| ([\d.]+) % \| ([\d.]+) min.* \|$", page)
     assert float(row[0]) == pytest.approx(objective.promised * 100)
     minutes = WINDOW_DAYS * 1440 * objective.budget
+    assert f"needs {('no', 'one', 'two', 'three')[LEAST_BAD]} bad calls" in page
     assert float(row[1]) == pytest.approx(minutes, abs=0.5)
     for burn in BURNS:
         name = f"{objective.name}_{burn.name}"

@@ -328,6 +328,7 @@ DECIDED: list[tuple[dict[str, str], set[str]]] = [
     ({"HostedZoneId": "Z"}, set()),
     (DOMAIN | {"HostedZoneId": "Z"}, {"Named", "InRoute53"}),
     ({"AlarmTopicArn": "arn:topic"}, {"Alarmed"}),
+    ({"DeploymentType": "AllAtOnce"}, {"AtOnce"}),
     *(({f"Team{number}": "orders"}, {f"HasTeam{number}"}) for number in range(1, 7)),
     *(({f"Warm{flow.capitalize()}": "[]"}, {f"Warms{flow.capitalize()}"}) for flow in FLOWS),
     *(({f"Check{flow.capitalize()}": "[]"}, {f"Checks{flow.capitalize()}"}) for flow in CHECKED),
@@ -377,6 +378,15 @@ def test_reserved_and_provisioned_concurrency_are_optional() -> None:
     assert "ProvisionedConcurrency" in text(
         of_type(with_(ProvisionedConcurrency="2"), "Lambda::Alias")
     )
+
+
+def test_a_deployment_at_once_waits_for_no_alarm() -> None:
+    """It may be the fix of what rings. Without the property, CodeDeploy would keep its alarms.
+
+    https://github.com/aws/serverless-application-model/issues/2452
+    """
+    groups = of_type(with_(DeploymentType="AllAtOnce"), "CodeDeploy::DeploymentGroup")
+    assert [each["AlarmConfiguration"] for each in groups.values()] == [{}] * len(FLOWS)
 
 
 def test_snap_start_can_be_enabled() -> None:

@@ -18,6 +18,7 @@ from token_broker.cache import CachedToken
 from token_broker.errors import (
     BrokerError,
     InvalidRequest,
+    NotConfigured,
     StoreUnavailable,
     UpstreamContractChanged,
     UpstreamUnavailable,
@@ -133,10 +134,10 @@ def test_the_age_of_a_cached_token_counts_from_the_start_of_its_read() -> None:
 # While the table is down
 
 
-def break_table(broker: MemoryBroker) -> None:
+def break_table(broker: MemoryBroker, kind: type[BrokerError] = StoreUnavailable) -> None:
     def broken(*_: object) -> Any:
         broker.now += 4
-        raise StoreUnavailable("the table cannot be reached", retry_after=1)
+        raise kind("the table cannot be used")
 
     around(broker.aws.store, "read_all", broken)
     around(broker.aws.store, "read", broken)
@@ -151,18 +152,19 @@ def break_table(broker: MemoryBroker) -> None:
         (500, {"rejected": "0123456789abcdef"}, False),
     ],
 )
+@pytest.mark.parametrize("kind", [StoreUnavailable, NotConfigured])
 def test_a_live_cached_token_is_handed_out_while_the_table_is_unavailable(
-    left: int, request_: dict[str, Any], is_served: bool
+    kind: type[BrokerError], left: int, request_: dict[str, Any], is_served: bool
 ) -> None:
-    """The read of the table takes four seconds."""
+    """It cannot be reached, or a permission is missing. The read takes four seconds."""
     broker = with_token()
     broker.now = ENDS - left
     broker.put(nudged_until=broker.now + 30)
-    break_table(broker)
+    break_table(broker, kind)
     if is_served:
         assert call(broker, **request_) == ("memory", False, 1)
     else:
-        assert type(refusal(broker, **request_)) is StoreUnavailable
+        assert type(refusal(broker, **request_)) is kind
     assert broker.steps == ["login"]
 
 
@@ -193,19 +195,21 @@ def test_a_cached_token_that_the_table_shows_as_dead_is_not_handed_out(is_delete
     assert type(refusal(broker)) is StoreUnavailable
 
 
+@pytest.mark.parametrize("kind", [StoreUnavailable, NotConfigured])
 @pytest.mark.parametrize("is_same", [True, False])
-def test_a_token_that_kms_cannot_open_is_taken_from_the_cache_if_it_is_the_same(
-    is_same: bool,
+def test_a_token_that_kms_does_not_open_is_taken_from_the_cache_if_it_is_the_same(
+    is_same: bool, kind: type[BrokerError]
 ) -> None:
+    """KMS is throttled, or the key is disabled."""
     broker = with_token(after=MEMORY_SECONDS)
     if not is_same:
         broker.put(fingerprint="0123456789abcdef")
-    around(broker.aws.sealer, "open_token", raising(StoreUnavailable("KMS is throttled")))
+    around(broker.aws.sealer, "open_token", raising(kind("the key")))
     if is_same:
         assert call(broker) == ("table", False, 1)
         assert call(broker) == ("memory", False, 1)
     else:
-        assert type(refusal(broker)) is StoreUnavailable
+        assert type(refusal(broker)) is kind
     assert broker.steps == ["login"]
 
 

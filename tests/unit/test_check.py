@@ -11,7 +11,7 @@ import pytest
 from tests.functions.test_tokens import assert_problem
 from tests.subjects import CHECKED, check, dead, proof, wrong_login
 from tests.unit.memory_aws import PREFIX
-from tests.unit.memory_broker import Context, MemoryBroker, raising, with_token
+from tests.unit.memory_broker import Context, MemoryBroker, around, raising, with_token
 from token_broker.check import Check
 from token_broker.document import Document
 from token_broker.errors import BrokerError, InvalidRequest, UpstreamUnavailable
@@ -61,8 +61,9 @@ def failure(broker: MemoryBroker, seconds: float) -> BrokerError:
 
 @pytest.mark.parametrize("flow", CHECKED)
 def test_a_check_uses_the_cached_token_or_obtains_one(flow: str) -> None:
-    """It obtains a missing token. Duration and result are emitted."""
+    """It obtains a missing token. Duration and result are emitted. The secret is read once."""
     broker = MemoryBroker(flow, vendor_seconds=1.00006)
+    around(broker.aws.secrets, "of_version", raising(LookupError("it is the current one")))
     answer = checked(broker)["body"]
     first = broker.call()
     assert first["source"] == "memory"

@@ -466,6 +466,8 @@ NO_TOKEN = (Next.EXCHANGE, "no token is kept")
 ENDED = (Next.EXCHANGE, "the token has ended, or has too little time left")
 UNFINISHED = "an exchange was begun and not finished, so the token may be dead"
 WAITS = (Next.WAIT, "another caller is exchanging; this one waits for its token")
+SUSPECT = {"accepted_version": "v1", "suspect_version": "v1", "suspect_at": NOW - 59}
+ONCE_MORE = "this version of the secret was rejected once: it is tried once more in a minute"
 LATCHED = (Next.REFUSE, "this version of the secret was rejected: set a new one, or DELETE")
 HELD = f"an operator has held the connection since {rfc3339(NOW)}: laptop stolen"
 BACKS_OFF = (Next.REFUSE, "the last exchange failed (upstream_unavailable): it is backing off")
@@ -493,6 +495,8 @@ SHUT = replace(EMPTY, variant="v", failure=replace(REFUSED, retry_at=NOW), **V1_
         pytest.param(replace(EMPTY, failure=DOWN), {}, BACKS_OFF, id="backing off"),
         pytest.param(replace(EMPTY, failure=AGAIN), {}, NO_TOKEN, id="its back-off is over"),
         pytest.param(replace(EMPTY, failure=DOWN), V1_REJECTED, LATCHED, id="latched"),
+        pytest.param(EMPTY, SUSPECT, (Next.REFUSE, ONCE_MORE), id="rejected once"),
+        pytest.param(EMPTY, SUSPECT | {"suspect_at": NOW - 60}, NO_TOKEN, id="a minute ago"),
         pytest.param(
             replace(EMPTY, failure=replace(REFUSED, secret_version="v0")),
             {},

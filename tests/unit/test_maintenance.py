@@ -336,19 +336,27 @@ def test_a_logout_gets_what_is_left_after_a_slow_write_or_is_logged_as_failed(
     assert failed == ([] if waited else ["upstream_unavailable"])
 
 
-@pytest.mark.parametrize("is_expired", [True, False], ids=["expired", "its logout fails"])
-def test_delete_removes_a_token_that_cannot_be_logged_out(is_expired: bool) -> None:
-    """For an expired one no logout is sent; a failed logout is logged."""
+@pytest.mark.parametrize(
+    ("left", "gate", "is_sent"),
+    [(0, {}, False), (1, {}, True), (1, {"held": {"since": NOW}}, False)],
+    ids=["expired", "its logout fails", "held"],
+)
+def test_delete_removes_a_token_that_cannot_be_logged_out(
+    left: int, gate: dict[str, Any], is_sent: bool
+) -> None:
+    """For an expired one, or amid a hold, no logout is sent; a failed logout is logged."""
     broker = with_token("vntana")
     [token] = [i for i in broker.aws.store.list("vntana#acme") if i.kind == "organization"]
-    broker.now = token.expires_at - (0 if is_expired else 1)
+    broker.now = token.expires_at - left
+    broker.put(**gate)
     steps = len(broker.steps)
     broker.fake.fail("drop", step="logout")
     assert broker.call(action="forget")["complete"]
-    assert broker.steps[steps:] == ([] if is_expired else ["logout"])
+    assert broker.steps[steps:] == ["logout"] * is_sent
     assert broker.item(token.variant).is_bare
     failed = {"variant": token.variant, "code": "upstream_unavailable"}
-    assert broker.telemetry.of("log out failed") == ([] if is_expired else [failed])
+    assert broker.telemetry.of("log out failed") == [failed] * is_sent
+    assert broker.telemetry.of("unrenewed") == []
 
 
 REJECTION = {"code": "credential_rejected", "detail": "x", "secret_version": "v1"}

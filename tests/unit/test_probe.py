@@ -31,6 +31,21 @@ def test_a_probe_that_runs_out_of_time_keeps_its_token(
     assert len(broker.steps) == requests
 
 
+def test_a_probe_of_a_vendor_that_stops_answering_keeps_its_token() -> None:
+    broker = MemoryBroker("vendorlink")
+    broker.fake.fail("drop", step="extend", times=None)
+    assert probed(broker, 60)["works"] is True
+    assert broker.call()["generation"] == 1
+
+
+def test_a_probe_whose_exchange_fails_reports_what_it_saw_and_the_problem() -> None:
+    broker = MemoryBroker("vntana")
+    broker.fake.fail("status", step="enter organization", times=None, status=403)
+    report = probed(broker, 60)
+    assert (report["works"], report["problem"]["upstream_status"]) == (False, 403)
+    assert any(finding["seen"] for finding in report["findings"])
+
+
 @pytest.mark.parametrize("flow", PROBED)
 def test_a_probe_overtaken_by_another_exchange_has_a_retry_after(flow: str) -> None:
     """A forced call would accept the other's token, but the probe has no findings."""

@@ -589,6 +589,14 @@ def test_only_the_gate_has_latched_version() -> None:
     assert (kept.rejected_versions, kept.latched_version) == (("v1",), None)
 
 
+def test_an_alias_replaces_corrupt_attributes() -> None:
+    """Otherwise each process would find them again and write the alias once more."""
+    desk = Desk(BASE | ALIAS | {"forced_at": "x"})
+    assert desk.item.corrupt == ("forced_at",)
+    desk.do(WRITES["alias_to"])
+    assert desk.aws.store.read(*PLACE).corrupt == ()
+
+
 @pytest.mark.parametrize(
     ("corrupt", "becomes"),
     [

@@ -96,7 +96,7 @@ def attempt(flow: Flow, credentials: Any) -> tuple[Token, dict[str, Any]]:
         trial.end(within(transport.send, LOG_OUT_SECONDS))
     finally:
         transport.close()
-    return token, observer.report(credentials) if observer else {}
+    return token, observer.report(credentials, None) if observer else {}
 
 
 def observer_of(flow: Flow, is_time_left: Callable[[], bool]) -> Observer | None:

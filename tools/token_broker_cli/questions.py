@@ -115,8 +115,11 @@ def ask_one(
     document.pop(question.key, None)
     if answer and not (question.is_implied and answer == question.default):
         document[question.key] = answer
-    if question.at_loopback and is_here(answer):
-        document.update(question.at_loopback)
+    for key, value in question.at_loopback.items():
+        if is_here(answer):
+            document[key] = value
+        elif document.get(key) == value:
+            del document[key]
     for other in question.instead:
         if answer:
             document.pop(other.key, None)

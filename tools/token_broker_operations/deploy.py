@@ -17,12 +17,16 @@ import boto3
 
 from token_broker_operations import settings
 from token_broker_operations.settings import Settings
-from token_broker_operations.stacks import Account, Deployed
+from token_broker_operations.stacks import Account, Deployed, default_region
 
 CAPABILITIES = ("CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND")
 """The second is for the nested stacks, which SAM translates, too."""
 
 PROTECTION = "DeletionProtection"
+TYPE = "DeploymentType"
+DEFAULTS = {PROTECTION: "enabled", TYPE: "Canary10Percent5Minutes"}
+"""Parameters that are always given: CloudFormation would keep those of an earlier deployment."""
+
 TEAMS = tuple(f"Team{number}" for number in range(1, 7))
 NOT_CREATED = ("ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS")
 """Statuses of a stack that was rolled back at its creation, or only reviewed."""
@@ -57,8 +61,8 @@ def problems(before: Deployed | None, wanted: Mapping[str, str]) -> Iterator[str
     if not before.status.endswith("_COMPLETE"):
         yield f"The stack is in {before.status}. docs/deploying.md says what to do then."
     provisioned = before.parameters.get("ProvisionedConcurrency", "0")
-    kind = wanted.get("DeploymentType", before.parameters.get("DeploymentType"))
-    if wanted.get("ProvisionedConcurrency", provisioned) != provisioned and kind != "AllAtOnce":
+    is_at_once = wanted.get(TYPE) == "AllAtOnce"
+    if wanted.get("ProvisionedConcurrency", provisioned) != provisioned and not is_at_once:
         yield (
             "ProvisionedConcurrency cannot be changed while traffic shifts between two versions. "
             "Add DeploymentType=AllAtOnce for this deployment."
@@ -99,7 +103,7 @@ def steps(before: Deployed | None, parameters: Mapping[str, str]) -> list[Mappin
     DynamoDB does not delete a protected table. A creation that fails would end in
     ROLLBACK_FAILED, with a table that no second try can make.
     """
-    whole = {PROTECTION: "enabled"} | dict(parameters)
+    whole = DEFAULTS | dict(parameters)
     is_new = before is None or before.status in NOT_CREATED
     return [whole | {PROTECTION: "disabled"}, whole] if is_new else [whole]
 
@@ -119,9 +123,18 @@ def chosen(text: str, stage: str, *, guided: bool) -> Settings:
     """Return the settings of *stage* in *text*, `PARAMETERS`, and answers to questions."""
     kept = settings.kept(text, stage)
     given = settings.pairs_of(shlex.split(os.environ.get("PARAMETERS", "")))
-    here = boto3.session.Session().region_name or "eu-west-1"
+    here = default_region()
     known = kept._replace(parameters={**kept.parameters, **given})
     return answered(known, here, input) if guided else known._replace(region=known.region or here)
+
+
+def stored(text: str, stage: str, wanted: Settings) -> str:
+    """Return *text* with what is *wanted*. The given type is that of this deployment alone."""
+    kept = settings.kept(text, stage).parameters
+    lasting = {name: value for name, value in wanted.parameters.items() if name != TYPE}
+    if TYPE in kept:
+        lasting[TYPE] = kept[TYPE]
+    return settings.written(text, stage, wanted._replace(parameters=lasting))
 
 
 def deploy(
@@ -154,7 +167,7 @@ def main(sam: str, stage: str, architecture: str, *more: str) -> str | int:
     account = Account(boto3.session.Session(region_name=wanted.region))
     if refused := refusals(account, stack_name(stage), wanted.parameters):
         return "\n".join(refused)
-    settings.CONFIG.write_text(settings.written(text, stage, wanted))
+    settings.CONFIG.write_text(stored(text, stage, wanted))
     fixed = {"Stage": stage, "Architecture": architecture, "Release": str(int(time.time()))}
     options = [each for each in more if each != GUIDED]
 

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError, WaiterError
 
 from token_broker_operations import settings
 from token_broker_operations.deploy import GUIDED, stack_name
-from token_broker_operations.stacks import Account
+from token_broker_operations.stacks import Account, default_region
 
 SAMS_STACK = "aws-sam-cli-managed-default"
 """The stack with the bucket that `sam deploy --resolve-s3` puts files into."""
@@ -25,8 +25,7 @@ docs/deploying.md says how to delete them: do it before you deploy the stage aga
 def main(stage: str, *more: str) -> str | None:
     """Delete the stack; return a message for `sys.exit`, or None."""
     name = stack_name(stage)
-    kept = settings.kept(settings.CONFIG.read_text(), stage).region
-    region = kept or boto3.session.Session().region_name or "eu-west-1"
+    region = settings.kept(settings.CONFIG.read_text(), stage).region or default_region()
     session = boto3.session.Session(region_name=region)
     account = Account(session)
     if account.stack(name) is None:
@@ -47,7 +46,7 @@ def main(stage: str, *more: str) -> str | None:
 
 
 def delete_files(session: boto3.session.Session, prefix: str) -> None:
-    """Delete SAM's files below *prefix* in the bucket that it created for the account."""
+    """Delete SAM's files below *prefix*, with the old versions that its bucket keeps."""
     stacks: Any = session.client("cloudformation")
     s3: Any = session.client("s3")
     try:
@@ -56,9 +55,12 @@ def delete_files(session: boto3.session.Session, prefix: str) -> None:
         return
     outputs = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
     bucket = outputs["SourceBucket"]
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/"):
-        if keys := [{"Key": each["Key"]} for each in page.get("Contents", [])]:
-            s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+    pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=f"{prefix}/")
+    for page in pages:
+        versions = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+        names = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in versions]
+        if names:
+            s3.delete_objects(Bucket=bucket, Delete={"Objects": names, "Quiet": True})
 
 
 if __name__ == "__main__":

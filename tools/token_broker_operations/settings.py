@@ -12,6 +12,8 @@ CONFIG = Path("samconfig.toml")
 TEMPLATE = Path("template.yaml")
 OURS = ("region", "parameter_overrides")
 """The options that `make deploy` keeps; all others are the user's own."""
+COMMENT = r"[ \t]*(?:#[^\n]*)?"
+"""What may follow a header in its line."""
 
 
 class Settings(NamedTuple):
@@ -32,7 +34,10 @@ def kept(text: str, stage: str) -> Settings:
 
 
 def written(text: str, stage: str, settings: Settings) -> str:
-    """Return *text* with *settings* in the section of *stage*, otherwise unchanged."""
+    """Return *text* with *settings* in the section of *stage*, otherwise unchanged.
+
+    Ends the program with a message if *text* has a form in which more would change.
+    """
     rest = section_of(text, stage).items()
     lines = [f"{name} = {toml(value)}" for name, value in rest if name not in OURS]
     if settings.region:
@@ -41,18 +46,34 @@ def written(text: str, stage: str, settings: Settings) -> str:
         pairs = (f"  {toml(f'{name}={value}')},\n" for name, value in settings.parameters.items())
         lines.append(f"parameter_overrides = [\n{''.join(pairs)}]")
     header = f"[{stage}.deploy.parameters]"
-    section = "\n".join([header, *lines]) + "\n"
-    old = re.compile(rf"(?ms)^{re.escape(header)}\n.*?(?=\n\[[^\n\]]+\]$|\Z)")
-    if old.search(text):
-        return old.sub(lambda _: section, text, count=1)
-    return f"{text.rstrip()}\n\n{section}"
+    body = "".join(f"\n{line}" for line in lines) + "\n"
+    old = re.compile(rf"(?ms)^({re.escape(header)}{COMMENT}).*?(?=\n\[[^\n\]]+\]{COMMENT}$|\Z)")
+    result, found = old.subn(lambda section: section[1] + body, text, count=1)
+    if not found:
+        result = f"{text.rstrip()}\n\n{header}{body}"
+    if not is_parallel(text, result, stage):
+        raise SystemExit(f"{CONFIG}: write the section {header} by hand: its form is not known")
+    return result
+
+
+def is_parallel(before: str, after: str, stage: str) -> bool:
+    """Say whether two files differ at most in the section of *stage*."""
+    try:
+        both = [tomllib.loads(text) for text in (before, after)]
+    except tomllib.TOMLDecodeError:
+        return False
+    for config in both:
+        config.setdefault(stage, {}).setdefault("deploy", {}).pop("parameters", None)
+    return both[0] == both[1]
 
 
 def section_of(text: str, stage: str) -> dict[str, Any]:
-    """Return the options of `sam deploy` for *stage*."""
-    section: dict[str, Any] = (
-        tomllib.loads(text).get(stage, {}).get("deploy", {}).get("parameters", {})
-    )
+    """Return the options of `sam deploy` for *stage*; end the program if it is no table."""
+    section: dict[str, Any] = tomllib.loads(text)
+    for name in (stage, "deploy", "parameters"):
+        section = section.get(name, {})
+        if not isinstance(section, dict):
+            raise SystemExit(f"{CONFIG}: {name} is no table, so there is no stage {stage}")
     return section
 
 

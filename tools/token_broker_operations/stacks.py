@@ -1,5 +1,6 @@
 """The state of a deployed stack in AWS, and its deletion."""
 
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -19,6 +20,11 @@ class Deployed(NamedTuple):
 
     status: str
     parameters: Mapping[str, str]
+
+
+def default_region() -> str:
+    """Return the region of the environment or the profile. boto3 does not read `AWS_REGION`."""
+    return os.environ.get("AWS_REGION") or boto3.session.Session().region_name or "eu-west-1"
 
 
 class Account:

@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.conftest import keepers, provide
-from token_broker_fakes.aws import Key, Secrets, Table, client_error
+from token_broker_fakes.aws import PAGE, Key, Secrets, Table, client_error
 from token_broker_local.addresses import KEY_ALIAS, TABLE
 
 NAMES = {"#a": "a", "#b": "b", "#n": "n", "#t": "t"}
@@ -139,9 +139,10 @@ def test_a_query_has_pages(tables: list[Any]) -> None:
                 **start,
             )
             found += [item["variant"]["S"] for item in page["Items"]]
+            assert len(page["Items"]) <= (PAGE if isinstance(table, Table) else 1_000)
             if "LastEvaluatedKey" not in page:
                 break
-            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}  # by pages of its own size
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"], "Limit": 1_000}
         assert found == [f"{number:03}" for number in range(60)]
 
 
@@ -189,3 +190,17 @@ def test_secrets_have_versions() -> None:
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
         secrets.describe_secret(SecretId=name)
     assert str(client_error("Code", "Get"))
+
+
+@pytest.mark.parametrize("make", ["update", "__ior__", "setdefault"])
+@pytest.mark.parametrize("remove", ["pop", "popitem", "clear"])
+def test_every_method_of_a_mapping_makes_and_deletes_secrets(make: str, remove: str) -> None:
+    """Not only an assignment and ``del``."""
+    place, secrets = ("vntana", "acme"), Secrets("")
+    getattr(secrets, make)(*((place, "a") if make == "setdefault" else ({place: "a"},)))
+    assert secrets.get_secret_value(SecretId="vntana/acme")["SecretString"] == "a"
+    assert {**secrets} == {place: "a"}
+    getattr(secrets, remove)(*((place,) if remove == "pop" else ()))
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        secrets.get_secret_value(SecretId="vntana/acme")
+    assert len(secrets) == 0

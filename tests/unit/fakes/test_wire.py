@@ -13,10 +13,16 @@ URL = "https://vendor.example.com/token"
 
 @given(user=st.text().filter(lambda text: ":" not in text), password=st.text())
 def test_basic_credentials_are_read_as_sent(user: str, password: str) -> None:
-    """A password may have colons (RFC 7617, section 2)."""
-    header = f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"
-    call = Call.of(Request("POST", URL, "test", {"authorization": header}))
-    assert call.basic() == (user, password)
+    """A password may have colons (RFC 7617, section 2). Not by another scheme, nor with more."""
+    encoded = b64encode(f"{user}:{password}".encode()).decode()
+    for header, found in (
+        (f"Basic {encoded}", (user, password)),
+        (f"basic {encoded}", (user, password)),
+        (f"Bearer {encoded}", None),
+        (f"Basic !{encoded}", None),
+        (f"Basic {encoded}-", None),
+    ):
+        assert Call.of(Request("POST", URL, "test", {"authorization": header})).basic() == found
 
 
 @given(fields=st.dictionaries(st.text(min_size=1), st.text()))

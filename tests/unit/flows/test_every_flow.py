@@ -16,8 +16,6 @@ from openapi_schema_validator import OAS30Validator
 
 from tests.conversations import SECRETS, any_answers, nearly, repeated, survives
 from tests.functions.canaries import traces
-from tests.protocol.simulation.generic_user import LIFETIME, GenericUser
-from tests.protocol.simulation.vendors import VENDORS
 from tests.subjects import (
     FLOWS,
     LOOPBACK,
@@ -64,10 +62,11 @@ def test_the_demo_secret_needs_no_request_fields(flow: str) -> None:
 @EACH
 def test_tokens_have_sendable_headers_and_a_future_expiry(flow: str) -> None:
     """Their context is JSON, and tells nothing that makes a token."""
+    secrets = {text for one in talk(flow).tokens for text in (one.value, one.renewal) if text}
     for token in talk(flow).tokens:
         assert token.issued_at == NOW < token.expires_at
+        assert urlsplit(token.base_url).netloc == urlsplit(LOOPBACK).netloc, "as the secret says"
         assert all(sendable(part) for pair in token.headers.items() for part in pair)
-        secrets = {token.value, token.renewal or token.value}
         assert traces(secrets, json.dumps([token.context, token.base_url]).encode()) == []
     assert talk(flow).tokens[-1].headers
 
@@ -149,15 +148,24 @@ def test_the_demo_names_another_variant_than_an_empty_body(flow: str) -> None:
 
     A vendor with a simulated user of its own has other bodies there.
     """
+    from tests.protocol.simulation.generic_user import GenericUser  # noqa: PLC0415 (makes vendors)
+    from tests.protocol.simulation.vendors import VENDORS  # noqa: PLC0415 (the same)
+
     if descriptors()[flow].fields and issubclass(VENDORS[flow], GenericUser):
         assert len(VENDORS[flow].bodies) > 1, "give `demo` another value than the secret's"
 
 
 @EACH
 def test_connect_proposes_the_addresses_of_the_local_system(flow: str) -> None:
-    """At the local system: it would send what is typed to the vendor otherwise."""
-    demo = registry.kind(flow).demo_secret(LOOPBACK)
+    """At the local system: it would send what is typed to the vendor otherwise.
+
+    A default that is implied is the flow's, too.
+    """
+    demo, parse = registry.kind(flow).demo_secret(LOOPBACK), every()[flow].vendor.parse
     for question in asked(descriptors()[flow].questions):
+        if question.is_implied:
+            without = {key: value for key, value in demo.items() if key != question.key}
+            assert parse(without) == parse({**without, question.key: question.default})
         if urlsplit(LOOPBACK).netloc in str(demo.get(question.key)):
             local = (question.local or "").format(url=LOOPBACK, address=urlsplit(LOOPBACK).netloc)
             assert demo[question.key].startswith(local)
@@ -172,6 +180,9 @@ def test_the_descriptor_describes_the_answer(flow: str) -> None:
     """
     known, tokens = descriptors()[flow], callers_tokens(flow)
     assert tokens[-1:] == talk(flow).tokens[-1:], "`token_kinds` has the kind of the demo's token"
+    kinds = every()[flow].vendor.token_kinds
+    made = [one.kind for one in talk(flow).variants if one.kind in kinds]
+    assert made == sorted(made, key=kinds.index), "a kind stands before those made from it"
     answer = known.answer["properties"]
     common = set.intersection(*({*token.headers} for token in tokens))
     assert {*answer["headers"].get("required", ())} == common, "headers that each token has"
@@ -211,7 +222,7 @@ def test_each_request_with_the_secret_proves_the_credentials(flow: str) -> None:
 
 
 @EACH
-@pytest.mark.parametrize("modes", [{}, {LIFETIME: 1800}])
+@pytest.mark.parametrize("modes", [{}, {"lifetime": 1800}])
 def test_tokens_end_at_the_vendor_when_the_flow_says(flow: str, modes: dict[str, Any]) -> None:
     """Not before: the one that is handed out is listed until then. If answers tell the lifetime."""
     found, later = Talk(flow, modes=modes), Talk(flow, modes=modes)
@@ -257,9 +268,11 @@ def checked(flow: str, answer: Response) -> bool:
 
 @EACH
 def test_a_response_without_a_token_is_an_error(flow: str) -> None:
-    for step in {request.step for request, _ in talk(flow).log}:
-        found = Talk(flow, fault={"kind": "no_token", "step": step})
-        assert found.error or found.log == talk(flow).log
+    tokens = [token.value for token in talk(flow).tokens]
+    for request, answer in talk(flow).log:
+        found = Talk(flow, fault={"kind": "no_token", "step": request.step})
+        told = traces(tokens, repr((answer.headers, answer.content)).encode())
+        assert found.error or (found.log == talk(flow).log and not told), request.step
 
 
 @EACH
@@ -364,11 +377,34 @@ def test_each_key_of_a_secret_is_validated(flow: str) -> None:
         if "{url}" in (question.local or ""):
             with pytest.raises(NotConfigured, match=f"^{question.key}:? "):
                 parse(demo | {question.key: "http://vendor.example"})
+    shown = ""
+    for key, text in canaries(flow).items():
+        try:
+            parse(demo | {key: f"{text}é\n"})
+        except NotConfigured as error:
+            shown += str(error)
+    assert traces(canaries(flow).values(), shown.encode()) == []
     with pytest.raises(NotConfigured, match=r"^no-such-key: is not known"):
         parse(demo | {"no-such-key": 1})
     for key in members(flow):
         with pytest.raises(NotConfigured, match=f"^{key}: (?!is not known)"):
             parse(demo | {key: 1})
+
+
+@EACH
+def test_a_pinned_field_may_not_be_chosen(flow: str) -> None:
+    """Whichever fields a secret can pin: `pins` tells them, and the vendor is asked nothing."""
+    for name in (one.name for one in descriptors()[flow].fields if one.name in members(flow)):
+        changes = {name: "usual", "pinned": [name]}
+        vendor, secret = every()[flow].vendor, registry.kind(flow).demo_secret(LOOPBACK)
+        try:
+            credentials = vendor.parse(secret | changes)
+        except NotConfigured:
+            continue
+        assert vendor.pins(credentials) == {name: "usual"}
+        chosen = Talk(flow, {**body(flow), name: "another"}, changes=changes)
+        assert isinstance(chosen.error, InvalidRequest), name
+        assert chosen.log == []
 
 
 @EACH

@@ -125,15 +125,18 @@ def test_the_vendors_page_lists_the_check_request_and_dead_token_responses(
     token, sent = talk.tokens[-1], list[Request]()
     assert check
 
-    def means_dead(response: Response) -> bool:
+    def verdict(response: Response) -> bool | None:
         def send(request: Request) -> Response:
             sent.append(request)
             return response
 
         try:
-            return not run(check(credentials, token), send)
+            return run(check(credentials, token), send)
         except UpstreamError:
-            return False
+            return None
+
+    def means_dead(response: Response) -> bool:
+        return verdict(response) is False
 
     statuses = [status for status in range(400, 600) if means_dead(Response(status, {}, b"{}"))]
     assert sorted(map(str, statuses)) == sorted({*re.findall(r"\b[45]\d\d\b", dead)})
@@ -150,6 +153,7 @@ def test_the_vendors_page_lists_the_check_request_and_dead_token_responses(
         }
         alike = {to: Response(answer.status, answer.headers, text) for to, text in texts.items()}
         assert [to for to, response in alike.items() if means_dead(response)] == listed
+        assert verdict(alike[OTHER]) is None, "another code is neither a live nor a dead token"
     assert {f"{one.method} {urlsplit(one.url).path}" for one in sent} == {asked}
     assert subjects.check(name)[0] in sent
     assert {one.step for one in sent} <= {"check", "verify"}

@@ -94,7 +94,7 @@ class Probe:
             token = self.broker.obtain(NeedToken(flow.vendor.resolve(credentials, variant)))
         except BrokerError as error:
             return None, self.observer.report(credentials, error)
-        return token, self.observer.report(credentials)
+        return token, self.observer.report(credentials, None)
 
 
 def probe(
@@ -282,8 +282,9 @@ def test_each_question_has_a_text_and_a_quote_of_the_documents(flow: str) -> Non
 
 def test_an_unsupported_method_is_not_tried_with_other_headers() -> None:
     """The organization's token is stored, so entering it did not show the method."""
+    assert seen(probe("vntana").run()[1], "workspace_headers") == "both"
     one = probe("vntana", {"workspace_headers": "client"})
-    one.run()
+    assert seen(one.run()[1], "workspace_headers") == "clientUuid alone"
     kept = one.broker.kept
     one.broker.kept = {key: kept[key] for key in kept if not kept[key].context.get("workspace")}
     one.fake.log.clear()

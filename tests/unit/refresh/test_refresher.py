@@ -1,6 +1,7 @@
 """The refresher: when it makes an exchange, its limits, and calls without the lease."""
 
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from token_broker.errors import (
     RefreshInProgress,
     StoreUnavailable,
     TooManyRequests,
+    UpstreamUnavailable,
     upstream_of,
 )
 from token_broker.exchange import NeedToken, Request, Response
@@ -57,6 +59,16 @@ def refused(error: type[BrokerError], call: Callable[[], object]) -> tuple[str, 
 
 DEAD: dict[str, Any] = {"lease_owner": "dead", "lease_until": NOW}
 """What a holder leaves that died in the middle of an exchange."""
+
+
+def test_unshared_parameters_beside_defaults_of_the_secret_are_written_nowhere() -> None:
+    """They may be larger than a sealed text; only the gate is kept."""
+    secret = {"options": {"reuse": False}, "parameters": {"server": "https://s.example"}}
+    broker = MemoryBroker("editor", secret=secret)
+    large = Random(1).randbytes(4000).hex()
+    assert broker.call(parameters={"userId": "1", "note": large})["source"] == "exchange"
+    assert [variant for _, variant in broker.aws.table.records] == ["-"]
+    assert broker.aws.kms.contexts == []
 
 
 # On demand
@@ -143,6 +155,20 @@ def test_a_token_that_another_thread_has_cached_meanwhile_is_from_memory() -> No
 
 def report(broker: MemoryBroker) -> tuple[str, int]:
     return obtain(broker, rejected=broker.item().fingerprint)
+
+
+@pytest.mark.parametrize("is_login", [True, False])
+def test_a_report_is_no_reason_to_repeat_a_login_without_a_clear_answer(is_login: bool) -> None:
+    """Its effect on the account is unknown. Any other back-off ends by the report."""
+    broker = with_token(after=100)
+    ends = broker.now + 60
+    down = {"code": "upstream_unavailable", "detail": "x", "since": 1, "count": 1, "retry_at": ends}
+    broker.put(failure=down | {"login": int(is_login)})
+    if is_login:
+        assert refused(UpstreamUnavailable, lambda: report(broker)) == ("x", 60)
+        assert broker.steps == ["login"]
+    else:
+        assert report(broker) == ("exchange", 2)
 
 
 def test_three_reports_a_minute_cause_an_exchange() -> None:
@@ -465,11 +491,11 @@ def test_each_version_is_admitted_separately() -> None:
     broker.put(accepted_version="v1", latched_version="v2", rejected_versions=["v2"])
     gate = gate_of(broker)
     gate.admit(VARIANT, "v1")
-    gate.accept("v1")
+    gate.accept(VARIANT, "v1")
     refused(CredentialLatched, lambda: gate.admit(VARIANT, "v2"))
     gate.admit(VARIANT, "v3")
     gate.release()
-    assert (broker.item().latched_version, broker.item().lease_owner) == ("v2", None)
+    assert (broker.item().rejected_versions, broker.item().lease_owner) == (("v2",), None)
 
 
 def test_a_rejected_version_is_not_admitted_again_in_the_same_invocation() -> None:

@@ -8,10 +8,13 @@ from token_broker.aliases import Look, look
 from token_broker.cache import CachedToken
 from token_broker.decisions import State, state
 from token_broker.dependencies import Dependencies
-from token_broker.errors import BrokerError, StoreUnavailable, UpstreamUnavailable
+from token_broker.errors import BrokerError, NotConfigured, StoreUnavailable, UpstreamUnavailable
 from token_broker.item import CLAIM_SECONDS, Item
 from token_broker.records import Record, field, replace
 from token_broker.tokens import Token, TokenRequest
+
+AWS_FAILURES = (StoreUnavailable, NotConfigured)
+"""Errors of the table and the key: throttled or not reached; denied, disabled or gone."""
 
 
 class Answer(Record):
@@ -49,7 +52,7 @@ class Broker(Record):
             return self._answer(cached, "memory")
         try:
             seen = look(self.deps, partition, key)
-        except StoreUnavailable:
+        except AWS_FAILURES:
             if cached and cached.item.is_live(self.deps.clock.now(), request.min_ttl):
                 return self._answer(cached, "memory")
             raise
@@ -77,10 +80,10 @@ class Broker(Record):
         return opened
 
     def _token_of(self, seen: Look) -> Token | None:
-        """Decrypt the token; while KMS cannot be reached, the cache may still have the same one."""
+        """Decrypt the token; while KMS does not, the cache may still have the same one."""
         try:
             return self.deps.sealer.open_token(seen.item)
-        except StoreUnavailable:
+        except AWS_FAILURES:
             cached = self.deps.cache.recall(seen.own.partition, seen.own.variant)
             if cached and cached.item.fingerprint == seen.item.fingerprint:
                 return cached.token
@@ -140,7 +143,7 @@ class Broker(Record):
         """Return the token that the failed exchange should have replaced, if it still lives."""
         try:
             old = self._opened(look(self.deps, partition, request.variant.key))
-        except StoreUnavailable:
+        except AWS_FAILURES:
             old = kept
         if old is None or old.item.fingerprint == request.rejected:
             return None

@@ -130,13 +130,22 @@ def next_step(item: Item, gate: Item, now: int, version: str | None) -> tuple[Ne
         return _hand_out(item, now, version)
     if item.is_leased(now):
         return Next.WAIT, "another caller is exchanging; this one waits for its token"
+    if why := _why_refused(item, gate, now, version):
+        return Next.REFUSE, why
+    return Next.EXCHANGE, _why_exchange(item, now)
+
+
+def _why_refused(item: Item, gate: Item, now: int, version: str | None) -> str | None:
+    """Return why no exchange may begin; None if one may."""
     if latched_by(gate, item, version):
-        return Next.REFUSE, "this version of the secret was rejected: set a new one, or DELETE"
+        return "this version of the secret was rejected: set a new one, or DELETE"
     failure = item.failure
     is_same = failure and (failure.is_outage or version in (None, failure.secret_version))
     if failure and is_same and failure.is_backing_off(now):
-        return Next.REFUSE, f"the last exchange failed ({failure.code}): it is backing off"
-    return Next.EXCHANGE, _why_exchange(item, now)
+        return f"the last exchange failed ({failure.code}): it is backing off"
+    if version and gate.is_suspect(version) and gate.is_too_early(now):
+        return "this version of the secret was rejected once: it is tried once more in a minute"
+    return None
 
 
 def _hand_out(item: Item, now: int, version: str | None) -> tuple[Next, str]:
@@ -228,7 +237,7 @@ def backoff_seconds(code: str, count: int) -> int:
     """Return the seconds to wait after *count* failures in a row: they double up to a limit."""
     if code == CREDENTIAL_REJECTED:
         return SECRET_RECHECK_SECONDS
-    if code == UPSTREAM_UNAVAILABLE:
+    if code in (UPSTREAM_UNAVAILABLE, Internal.code):
         return min(1 << min(count, 16), LONGEST_OUTAGE_BACKOFF_SECONDS)
     return min(15 << min(count, 16), LONGEST_BACKOFF_SECONDS)
 

@@ -114,7 +114,7 @@ class Observer:
 
         return forgiving_send
 
-    def report(self, credentials: Any, error: BrokerError | None = None) -> dict[str, Any]:
+    def report(self, credentials: Any, error: BrokerError | None) -> dict[str, Any]:
         """Return the observations, and the options whose value differs from *credentials*."""
         observed = self.observed
         options = {

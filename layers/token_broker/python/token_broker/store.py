@@ -160,6 +160,12 @@ class Store:
             is_done=lambda found: found.accepted_version == version,
         )
 
+    def recover(self, gate: Item) -> Item | None:
+        """End the latch of the connection without a lease. None if another one did so meanwhile."""
+        was = attribute(gate.latched_version or "")
+        ended = {"latched_version": None, "failure": None}
+        return self.note(gate, ended, {"latched_version": was})
+
     def back_off(self, item: Item, failure: Failure | None) -> Item | None:
         """Keep the *failure* of a variant that is not shared, without a lease; None clears it."""
         return self._update(
@@ -239,7 +245,7 @@ class Store:
         return self._update(
             item,
             {
-                **dict.fromkeys((*TOKEN, "failure")),
+                **dict.fromkeys((*item.corrupt, *TOKEN, "failure")),
                 **target,
                 "schema": SCHEMA,
                 "generation": item.generation + 1,
@@ -252,7 +258,9 @@ class Store:
 
     def report(self, item: Item, times: Sequence[int]) -> Item | None:
         """Mark the token of *item* as rejected. None if it was replaced or reported since."""
-        forgiven = {} if item.has_latching_failure else {"failure": None}
+        is_login = item.failure is not None and item.failure.is_login
+        # A login whose effect on the account is unknown is not repeated before its back-off ends.
+        forgiven = {} if item.has_latching_failure or is_login else {"failure": None}
         return self._update(
             item,
             {"rejected": item.fingerprint or "", "report_times": tuple(times), **forgiven},

@@ -180,7 +180,6 @@ class Cache:
             answer = shared_call.outcome()
         except BrokerError as error:
             if error.code in ENDS:
-                self._drop(question.key, kept)
                 raise
             pause = min(question.max_age, error.retry_after or 0)
             self._postpone(question.key, kept, max(LOOK_SECONDS, pause))
@@ -194,7 +193,12 @@ class Cache:
         if answer := self.fresh(question):
             return answer
         number = next(self._numbers)
-        return self._put(question, number, ask())
+        try:
+            return self._put(question, number, ask())
+        except BrokerError as error:
+            if error.code in ENDS:
+                self._drop(question.key, number)
+            raise
 
     def _recall(self, key: Hashable) -> Kept | None:
         with self._lock:
@@ -225,9 +229,10 @@ class Cache:
                 self._kept.popitem(last=False)
         return answer
 
-    def _drop(self, key: Hashable, kept: Kept) -> None:
+    def _drop(self, key: Hashable, number: int) -> None:
+        """Drop the kept answer, unless its call began after that with *number*."""
         with self._lock:
-            if (now := self._kept.get(key)) and now.number == kept.number:
+            if (kept := self._kept.get(key)) and kept.number < number:
                 del self._kept[key]
 
     def _postpone(self, key: Hashable, kept: Kept, seconds: float) -> None:

@@ -65,7 +65,7 @@ class Gateway(NamedTuple):
         if not is_host(host) or not is_plain or "@" in parts.netloc or not PATH.fullmatch(address):
             raise InvalidRequest("the URL must have a host, may have a path, and nothing else")
         region = region_of(host, region, session)
-        return cls(address.rstrip("/").removesuffix("/v1").rstrip("/"), region, session)
+        return cls(without_version(address.rstrip("/"), host), region, session)
 
     def call(self, command: Command, deadline: Deadline) -> dict[str, Any]:
         """Return the API's answer to *command*."""
@@ -143,6 +143,13 @@ def region_in(host: str) -> str | None:
     """Return the region in *host*. A custom domain has none."""
     region, _, domain = host.removesuffix(".").partition(".execute-api.")[2].partition(".")
     return region if domain in DOMAINS else None
+
+
+def without_version(address: str, host: str) -> str:
+    """Return *address* without a final ``/v1``, unless that is a stage of API Gateway's."""
+    base = address.removesuffix("/v1").rstrip("/")
+    is_stage = region_in(host) is not None and not urlsplit(base).path
+    return address if is_stage else base
 
 
 def is_host(host: str) -> bool:

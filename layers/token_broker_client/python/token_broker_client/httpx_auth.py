@@ -75,26 +75,27 @@ class HttpxBrokerAuth(httpx.Auth):
 
     def _steps(self, request: httpx.Request, guard: Guard) -> Steps:
         """Yield the steps of one request. This does no I/O."""
-        guard.sign((yield Wanted()))
+        guard.sign(request, (yield Wanted()))
         response = yield request
         if not (yield from self._is_refusal(response, guard)):
             return
-        refusal = self._refusal(request, response, guard.answer)
+        refusal = self._refusal(response, guard.answer)
         if self._forbidden.has(refusal):
             return
         answer = yield Wanted(guard.answer)
+        # After a redirect, this is its last hop: the vendor has accepted the request before it.
+        refused = response.request
         if answer is None:
             self._forbidden.add(refusal)
-        elif origins.is_home(str(request.url), answer.base_url) and guard.rewound():
-            guard.sign(answer)
-            response = yield request
+        elif origins.is_home(str(refused.url), answer.base_url) and guard.rewound():
+            guard.sign(refused, answer)
+            response = yield refused
             if (yield from self._is_refusal(response, guard)):
-                self._forbidden.add(self._refusal(request, response, answer))
+                self._forbidden.add(self._refusal(response, answer))
 
-    def _refusal(
-        self, request: httpx.Request, response: httpx.Response, answer: "Answer"
-    ) -> refusals.Refusal:
-        place = refusals.place_of(request.method, str(request.url))
+    def _refusal(self, response: httpx.Response, answer: "Answer") -> refusals.Refusal:
+        refused = response.request
+        place = refusals.place_of(refused.method, str(refused.url))
         flow, key = self._access.flow, self._access.key
         return refusals.Refusal(flow, key, answer.fingerprint, place, response.content)
 

@@ -4,6 +4,7 @@ httpx follows redirects below its authentication, and removes only `Authorizatio
 extension is called with each request right before that is written to the connection.
 """
 
+import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -27,14 +28,13 @@ class Guard:
     """The token that was added last."""
 
     def __init__(self, request: httpx.Request) -> None:
-        self._request = request
         self._body = Body(request)
         self._callers_trace: Trace | None = request.extensions.get("trace")
 
-    def sign(self, answer: "Answer") -> None:
-        """Add the token to the request. Raises `WrongDestination` if that goes to another host."""
-        origins.check(str(self._request.url), answer.base_url)
-        self._request.headers.update(answer.headers)
+    def sign(self, request: httpx.Request, answer: "Answer") -> None:
+        """Add the token to a *request*. Raises `WrongDestination` if that goes to another host."""
+        origins.check(str(request.url), answer.base_url)
+        request.headers.update(answer.headers)
         self.answer = answer
 
     def rewound(self) -> bool:
@@ -66,7 +66,8 @@ class Body:
     """A request's body, as it was before the first attempt.
 
     httpx can send a body in memory again, and the seekable files of a form. It reads a plain file
-    from the current position, so this must be restored. An iterator cannot be sent again.
+    from the current position, so this must be restored. An iterator or an asynchronous file cannot
+    be sent again.
     """
 
     def __init__(self, request: httpx.Request) -> None:
@@ -101,12 +102,14 @@ def is_kept(request: httpx.Request) -> bool:
 
 
 def start_of(file: Any) -> int | None:
-    """Return the position of a file; None for any other body."""
+    """Return the position of a file; None for any other body, and for an asynchronous file."""
     try:
-        position: int = file.tell()
+        position = file.tell()
     except Exception:  # noqa: BLE001 (same)
         return None
-    return position
+    if inspect.iscoroutine(position):
+        position.close()  # Python warns of one that is neither awaited nor closed
+    return position if isinstance(position, int) else None
 
 
 def is_seekable(file: Any) -> bool:

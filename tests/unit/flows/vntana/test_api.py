@@ -55,7 +55,8 @@ def test_error_responses_that_mean_a_dead_token() -> None:
     dead += [refused(401), BARE]
     assert {refusal(response) for response in dead} == {Refusal.DEAD}
     assert refusal(refused(403, "BAD_CREDENTIALS")) is Refusal.BAD_CREDENTIALS
-    others = [with_token("a"), PAGE, refused(403, "INVALID_CLIENT_UUID"), refused(500, "FORBIDDEN")]
+    others = [with_token("a"), PAGE, refused(403, "INVALID_CLIENT_UUID")]
+    others += [refused(status, "FORBIDDEN") for status in (429, 500, 503)]
     assert {refusal(response) for response in others} == {None}
 
 
@@ -89,6 +90,9 @@ def test_codes_of_limits_and_blocks_mean_neither_dead_token_nor_rejection(
         *((refused(status, "BAD_CREDENTIALS"), CredentialRejected) for status in (200, 403, 500)),
         pytest.param(answer({"error": "Unauthorized"}, 401), CredentialRejected, id="other body"),
         pytest.param(refused(403, "UNAUTHORIZED"), CredentialRejected, id="403 UNAUTHORIZED"),
+        *((refused(status, "UNAUTHORIZED"), UpstreamUnavailable) for status in (429, 500, 503)),
+        (refused(429, "BAD_CREDENTIALS"), UpstreamUnavailable),
+        (refused(503, "BAD_CREDENTIALS", "UNAUTHORIZED"), CredentialRejected),
         pytest.param(refused(200), CredentialRejected, id="no success, and no reason"),
         pytest.param(BARE, CredentialRejected, id="403 without a reason"),
         pytest.param(PAGE, UpstreamContractChanged, id="a page"),
@@ -101,7 +105,10 @@ def test_codes_of_limits_and_blocks_mean_neither_dead_token_nor_rejection(
 def test_each_failure_of_a_login_has_its_error(
     response: Response, error: type[UpstreamError]
 ) -> None:
-    """A rejection under a 500 is one, too: it must not be repeated. Others cause no latch."""
+    """A rejection under a 500 is one, too: it must not be repeated. Others cause no latch.
+
+    UNAUTHORIZED may also be a gateway's word: a 5xx that says so is repeated, as is any 429.
+    """
     with pytest.raises(error, match=r"^login: ") as raised:
         login_checked(response)
     if error is CredentialRejected:

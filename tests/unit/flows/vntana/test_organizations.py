@@ -176,7 +176,8 @@ def test_an_organization_is_entered_by_a_listing_of_at_most_five_minutes(
 def test_an_old_listing_without_the_wanted_entry_is_replaced(variant: Variant) -> None:
     """It is reported like a rejected token, so one caller lists for all.
 
-    A recent one is not replaced: a wrong name must not cause a login on each call.
+    A recent one is not replaced: a wrong name must not cause a login on each call. Nor is an old
+    one that has the entry.
     """
     old = listing(at=NOW - 300 - 1)
     talk = vntana.exchange(KEY, variant, NOW)
@@ -184,6 +185,8 @@ def test_an_old_listing_without_the_wanted_entry_is_replaced(variant: Variant) -
     assert talk.send(old) == NeedToken(LISTING, rejected=old.fingerprint)
     with pytest.raises(NotConfigured):
         held(vntana.exchange(KEY, ASKED, NOW), [listing(at=NOW - 300)])
+    two = listing(row(), row(SPACE, "studio"), at=NOW - 300 - 1)
+    assert held(asking({}, {"organization": "acme"}), [two]) == TO_ORGANIZATION
 
 
 def test_roles_that_need_a_workspace_token() -> None:

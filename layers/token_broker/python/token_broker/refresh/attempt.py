@@ -96,7 +96,7 @@ class ExchangeAttempt:
         except Exception as error:
             known = error if isinstance(error, BrokerError) else Internal("the exchange failed")
             self._outcome.failed(known, self._version, has_sent=self._has_sent)
-            self._outcome.try_write(self._gate.release)
+            self._gate.release()
             self._emit(began, known.code)
             if isinstance(known, UpstreamUnavailable) and self._last:
                 self._invocation.is_available = False
@@ -110,7 +110,7 @@ class ExchangeAttempt:
         if not self._outcome.holds_lease:
             if isinstance(result, ResolvedTo):
                 raise Internal("an exchange that is not shared led to another variant")
-            self._outcome.try_write(self._gate.release)
+            self._gate.release()
             return self._outcome.unshared(result)
         if isinstance(result, ResolvedTo):
             return Alias(result.variant, self._outcome.alias(result))
@@ -142,9 +142,9 @@ class ExchangeAttempt:
             return self._with_previous_secret(previous)
         except (NotConfigured, InvalidRequest):
             if self._has_sent:
-                self._gate.accept(secret.version)
+                self._gate.accept(self._outcome.item, secret.version)
             raise
-        self._gate.accept(secret.version)
+        self._gate.accept(self._outcome.item, secret.version)
         return result
 
     def _keep_rejection(self, error: CredentialRejected, version: str) -> bool:
@@ -227,6 +227,8 @@ class ExchangeAttempt:
             self._gate.admit(self._outcome.item, self._invocation.secret().version)
         seconds = self._seconds_for_request()
         if seconds < LEAST_REQUEST_SECONDS:
+            if not self._has_sent:  # others took the time: the vendor is not to blame
+                raise RefreshInProgress("too little time is left for an exchange", retry_after=1)
             raise UpstreamUnavailable(f"{request.step}: no time was left to send it")
         self._has_sent, self._last = True, Sent(request, None)
         self._invocation.record_sent(request)

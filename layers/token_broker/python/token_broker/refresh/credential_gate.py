@@ -91,12 +91,15 @@ class CredentialGate:
             self._admit_by_gate(version)
         self._admitted = version
 
-    def accept(self, version: str) -> None:
+    def accept(self, own: Item, version: str) -> None:
         """Keep that the upstream accepted *version*, if the gate does not know it yet.
 
         If that cannot be written, even at a second try, no error is raised: the caller has a token.
-        `finish` tries once more at the end of the exchange.
+        `finish` tries once more at the end of the exchange. *own* is the variant's item: if that is
+        the gate, the token's commit keeps all this.
         """
+        if not self._lease and not own.is_gate:
+            self._recover(version)
         self._accepted = version
         self.finish()
         if self._lease:
@@ -111,11 +114,29 @@ class CredentialGate:
             recovers = self._lease.awaits_recovery and not self._invocation.uses_previous
             written = self._deps.store.accept(self._lease, self._accepted, recovers=recovers)
         except BrokerError as error:
-            self._deps.emit("unreleased", code=error.code, variant=GATE)
+            self._emit_unreleased(error)
             return
         self._lease = None
         if written and recovers:
             self._invocation.announce("Connection Recovered", self._accepted)
+
+    def _recover(self, version: str) -> None:
+        """End the latch of another version, now that the accepted *version* works again."""
+        gate = self._invocation.gate
+        is_other = gate.latched_version not in (None, version)
+        is_current = gate.noticed_version in (None, version) and not self._invocation.uses_previous
+        if not (is_other and is_current and gate.has_accepted(version)):
+            return
+        try:
+            recovered = self._deps.store.recover(gate)
+        except BrokerError as error:
+            self._emit_unreleased(error)
+            return
+        if recovered:
+            self._invocation.announce("Connection Recovered", version)
+
+    def _emit_unreleased(self, error: BrokerError) -> None:
+        self._deps.emit("unreleased", code=error.code, variant=GATE)
 
     def reject(self, lease: Item, version: str, failure: Failure, *, is_certain: bool) -> Judged:
         """Keep what the rejection of *version* means, before anything else is tried."""
@@ -182,11 +203,17 @@ class CredentialGate:
         )
 
     def release(self) -> None:
-        """End the gate's lease, if this invocation holds it; first write an acceptance."""
+        """End the gate's lease, if this invocation holds it; first write an acceptance.
+
+        If that cannot be written, no error is raised: the lease expires.
+        """
         self.finish()
-        if self._lease:
-            lease, self._lease = self._lease, None
-            self._deps.store.fail(lease, None, renewal=None)
+        lease, self._lease = self._lease, None
+        if lease:
+            try:
+                self._deps.store.fail(lease, None, renewal=None)
+            except BrokerError as error:
+                self._emit_unreleased(error)
 
     def _refuse_early(self, gate: Item, version: str) -> None:
         """Raise `CredentialRejected` until a suspect *version* may have its second try."""

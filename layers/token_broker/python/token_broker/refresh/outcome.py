@@ -10,6 +10,7 @@ from token_broker.decisions import next_failure, refresh_at
 from token_broker.errors import (
     BrokerError,
     CredentialLatched,
+    Internal,
     InvalidRequest,
     NotConfigured,
     StoreUnavailable,
@@ -157,12 +158,13 @@ class Outcome:
     def _is_kept(self, error: BrokerError) -> bool:
         """Say whether callers back off after *error*.
 
-        A latch needs no back-off. A mistake in the secret or the call costs nothing, unless
-        requests were sent before it was found.
+        A latch needs no back-off. A mistake in the secret or the call, or a defect, costs nothing,
+        unless requests were sent before it was found.
         """
         if isinstance(error, UpstreamError):
             return not isinstance(error, CredentialLatched)
-        return self._invocation.has_sent_any and isinstance(error, NotConfigured | InvalidRequest)
+        is_mistake = isinstance(error, NotConfigured | InvalidRequest | Internal)
+        return self._invocation.has_sent_any and is_mistake
 
     def failure(self, error: BrokerError, version: str | None) -> Failure:
         """Return the failure to keep for *error*, which ended an exchange with *version*.

@@ -69,6 +69,8 @@ class Resolver:
             return Alias(found, own)
         if resolved.key == variant.key:
             return None
+        if not self._invocation.is_shared():
+            return Alias(resolved, None)  # nothing is kept under its key
         return Alias(resolved, self._write(own, resolved, secret.version))
 
     def is_contradicted(self, followed: Sequence[Followed], found: Item) -> bool:

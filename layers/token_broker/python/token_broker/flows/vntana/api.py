@@ -13,7 +13,7 @@ from token_broker.errors import (
     UpstreamRefused,
     UpstreamUnavailable,
 )
-from token_broker.exchange import Request, Response, sendable
+from token_broker.exchange import HTTP_TOO_MANY_REQUESTS, Request, Response, sendable
 from token_broker.flows.vntana.credentials import Credentials
 from token_broker.tokens import Token
 
@@ -61,7 +61,7 @@ def refusal(response: Response) -> Refusal | None:
     if response.is_html:
         return None
     codes = set(codes_of(response))
-    if response.status >= 500 or codes & (WAIT | SHUT_OUT) or not has_failed(response):  # noqa: PLR2004 (HTTP's)
+    if response.is_unavailable or codes & (WAIT | SHUT_OUT) or not has_failed(response):
         return None
     if "BAD_CREDENTIALS" in codes:
         return Refusal.BAD_CREDENTIALS
@@ -139,6 +139,8 @@ def _rejects(response: Response) -> bool:
     codes = set(codes_of(response))
     if codes & (WAIT | SHUT_OUT):
         return False
+    if response.is_unavailable:  # a gateway that is busy or down may say UNAUTHORIZED, too
+        return "BAD_CREDENTIALS" in codes and response.status != HTTP_TOO_MANY_REQUESTS
     if codes & WRONG_CREDENTIALS or response.status == 401:  # noqa: PLR2004 (HTTP's)
         return True
     return not codes and (response.is_success or response.status == 403)  # noqa: PLR2004 (HTTP's)
