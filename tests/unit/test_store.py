@@ -383,6 +383,11 @@ WRITES: dict[str, Write] = {
         frozenset({"held"}),
         NEW_HOLD_KEPT,
     ),
+    "recover": Write(
+        call("recover"),
+        lambda record: without(record, "latched_version", "failure"),
+        frozenset({"latched_version"}),
+    ),
     "notice": Write(
         call("notice", "v2"),
         lambda record: record | {"noticed_version": "v2"},
@@ -444,6 +449,8 @@ def fits(name: str, record: Record) -> Record:
         record = record | LEASES[0]
     if name in {"drop", "report"}:
         record = without(record, "target") | TOKEN
+    if name == "recover":
+        return {"latched_version": "v0"} | record
     return HOLD | record if name == "lift" else record
 
 
@@ -575,7 +582,7 @@ def test_a_write_without_a_compared_lease_or_token_creates_the_item(name: str) -
     assert desk.item == Item(*PLACE)
     desk.do(write)
     is_done = PLACE in desk.aws.table.records
-    assert is_done is write.compared.isdisjoint({"lease_owner", "fingerprint"})
+    assert is_done is write.compared.isdisjoint({"lease_owner", "fingerprint", "latched_version"})
     if is_done and name != "judge: suspect, without a lease":
         zeros = {"generation": 0, "fence": 0}
         assert zeros | desk.record == write.model(PLACED | zeros)

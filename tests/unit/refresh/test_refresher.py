@@ -32,6 +32,7 @@ from token_broker.refresh.refresher import Refresher
 from token_broker.refresh.requirement import Requirement
 from token_broker.refresh.resolver import Followed, Resolver
 from token_broker.tokens import Token, Variant
+from token_broker_fakes.vntana import FakeVntana, Workspace
 
 LOGIN = Variant("login")
 REFRESH, ENDS = NOW + 3030, NOW + 3600
@@ -676,3 +677,26 @@ def test_an_exchange_of_an_unshared_token_waits_for_no_lease() -> None:
     broker.now += 2
     broker.put(failed.variant, lease_owner="dead", lease_until=NOW + 60)
     assert (broker.call()["source"], broker.slept) == ("exchange", [])
+
+
+def test_each_name_of_a_promoted_workspace_leads_to_the_organization() -> None:
+    """The workspace's item became an alias when the first name was used after the promotion."""
+    broker = MemoryBroker("vntana")
+    assert isinstance(broker.fake, FakeVntana)
+    organization = broker.fake.accounts[0].organizations[0]
+    organization.role = "CLIENT_ORGANIZATION_ADMIN"
+    organization.workspaces = [Workspace("desks")]
+    names = [
+        {"organization": name, "workspace": "desks"}
+        for name in (organization.slug, organization.uuid)
+    ]
+    for name in names:
+        broker.call(**name)
+    organization.role = "ORGANIZATION_ADMIN"
+    broker.now += 7200
+    assert broker.call(**names[0], force=True)["source"] == "exchange"
+    broker.now += 40 * 86_400
+    broker.restart()
+    sent = len(broker.steps)
+    assert broker.call(**names[1])["context"]["workspace"] is None
+    assert broker.steps[sent:] == ["login", "list organizations", "enter organization"]

@@ -161,10 +161,13 @@ class Store:
         )
 
     def recover(self, gate: Item) -> Item | None:
-        """End the latch of the connection without a lease. None if another one did so meanwhile."""
-        was = attribute(gate.latched_version or "")
-        ended = {"latched_version": None, "failure": None}
-        return self.note(gate, ended, {"latched_version": was})
+        """End the latch of the connection without a lease. None if it is latched anew meanwhile."""
+        return self._update(
+            gate,
+            {"latched_version": None, "failure": None},
+            unchanged={"latched_version": attribute(gate.latched_version or "")},
+            is_done=lambda found: found.latched_version is None,
+        )
 
     def back_off(self, item: Item, failure: Failure | None) -> Item | None:
         """Keep the *failure* of a variant that is not shared, without a lease; None clears it."""

@@ -21,6 +21,10 @@ ACCEPT_PAUSE_SECONDS = 0.1
 """How long to wait before an acceptance that could not be written is written again."""
 
 
+REPLICA_SECONDS = 60
+"""Seconds in which a replica of Secrets Manager may still return the version before."""
+
+
 class Judged(NamedTuple):
     """What a rejection means, and the variant's lease as it was written last."""
 
@@ -121,12 +125,19 @@ class CredentialGate:
             self._invocation.announce("Connection Recovered", self._accepted)
 
     def _recover(self, version: str) -> None:
-        """End the latch of another version, now that the accepted *version* works again."""
+        """End the latch of another version, now that the accepted *version* works again.
+
+        Not if *version* may be the one before, which a replica of Secrets Manager still returned.
+        """
         gate = self._invocation.gate
         is_other = gate.latched_version not in (None, version)
-        is_current = gate.noticed_version in (None, version) and not self._invocation.uses_previous
-        if not (is_other and is_current and gate.has_accepted(version)):
-            return
+        is_noticed = gate.noticed_version in (None, version)
+        is_current = is_noticed and not self._invocation.uses_previous
+        age = self._deps.clock.now() - gate.latched_at
+        if is_other and is_current and age >= REPLICA_SECONDS and gate.has_accepted(version):
+            self._end_latch(gate, version)
+
+    def _end_latch(self, gate: Item, version: str) -> None:
         try:
             recovered = self._deps.store.recover(gate)
         except BrokerError as error:

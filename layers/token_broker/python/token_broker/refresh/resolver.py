@@ -65,7 +65,8 @@ class Resolver:
             return Alias(resolved, own)
         # An alias of an alias leads to the token, past what the secret alone tells.
         is_end = resolved.kind in self._deps.flow.vendor.token_kinds
-        if is_current and not is_end and (found := self._recorded(seen)):
+        may_be_alias = resolved.key == variant.key or not is_end
+        if is_current and may_be_alias and (found := self._recorded(seen)):
             return Alias(found, own)
         if resolved.key == variant.key:
             return None
