@@ -96,14 +96,11 @@ def state(item: Item, now: int, min_ttl: int | None = None, version: str | None 
     return State.FRESH
 
 
-def latched_by(gate: Item, own: Item, version: str | None) -> Item | None:
+def latched_by(gate: Item, own: Item, version: str) -> Item | None:
     """Return the item that forbids another login with *version*; None if there is none.
 
-    A rejection in a variant's *own* item counts until another variant proves the version. If the
-    version is not known, it is taken for that of the last failure.
+    A rejection in a variant's *own* item counts until another variant proves the version.
     """
-    if version is None:
-        return next((item for item in (gate, own) if item.has_latching_failure), None)
     if gate.is_latched(version):
         return gate
     return own if own.is_latched(version) and not gate.has_accepted(version) else None
@@ -119,7 +116,7 @@ class Next(Enum):
     REFUSE = "refuse"
 
 
-def next_step(item: Item, gate: Item, now: int, version: str | None) -> tuple[Next, str]:
+def next_step(item: Item, gate: Item, now: int, version: str) -> tuple[Next, str]:
     """Return what a call would do with *item* now, and why, for a person to read.
 
     *gate* is the connection's gate, and *version* the current version of the secret.
@@ -135,20 +132,20 @@ def next_step(item: Item, gate: Item, now: int, version: str | None) -> tuple[Ne
     return Next.EXCHANGE, _why_exchange(item, now)
 
 
-def _why_refused(item: Item, gate: Item, now: int, version: str | None) -> str | None:
+def _why_refused(item: Item, gate: Item, now: int, version: str) -> str | None:
     """Return why no exchange may begin; None if one may."""
     if latched_by(gate, item, version):
         return "this version of the secret was rejected: set a new one, or DELETE"
     failure = item.failure
-    is_same = failure and (failure.is_outage or version in (None, failure.secret_version))
+    is_same = failure and (failure.is_outage or version == failure.secret_version)
     if failure and is_same and failure.is_backing_off(now):
         return f"the last exchange failed ({failure.code}): it is backing off"
-    if version and gate.is_suspect(version) and gate.is_too_early(now):
+    if gate.is_suspect(version) and gate.is_too_early(now):
         return "this version of the secret was rejected once: it is tried once more in a minute"
     return None
 
 
-def _hand_out(item: Item, now: int, version: str | None) -> tuple[Next, str]:
+def _hand_out(item: Item, now: int, version: str) -> tuple[Next, str]:
     if item.is_renewal_due(now):
         return (
             Next.REFRESH,
@@ -160,7 +157,7 @@ def _hand_out(item: Item, now: int, version: str | None) -> tuple[Next, str]:
         return Next.HAND_OUT, "the last refresh failed; the token still lives"
     if now >= item.refresh_at:
         return Next.HAND_OUT, "the token lives, and its refresh has been started"
-    if version not in (None, item.secret_version):
+    if version != item.secret_version:
         return Next.HAND_OUT, "the token lives; it was made with another version of the secret"
     return Next.HAND_OUT, "the token is fresh"
 
