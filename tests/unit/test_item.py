@@ -522,6 +522,12 @@ def test_the_next_step_of_a_call_and_its_reason(
     assert next_step(item, gate, NOW, "v1") == expected
 
 
+def test_an_unknown_secret_version_does_not_count_as_another() -> None:
+    """A token of another version is aging, so its renewal is due."""
+    ages = {version: state(FRESH, NOW, version=version) for version in (None, "v1", "v2")}
+    assert ages == {None: State.FRESH, "v1": State.FRESH, "v2": State.AGING}
+
+
 def test_the_names_of_states_and_next_steps() -> None:
     assert [each.value for each in State] == ["fresh", "aging", "stale", "dead"]
     actions = ["hand_out", "refresh", "exchange", "wait", "refuse"]
