@@ -20,6 +20,7 @@ TITLES = {"replaced": "new token"}
 OMITTED = {
     "_aws",
     "action",
+    "alias",
     "caller",
     "connection",
     "entrance",

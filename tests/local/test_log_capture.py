@@ -7,7 +7,13 @@ import pytest
 
 from token_broker_local.log_capture import called, phrases
 
-HAND_OUT = {"event": "hand-out", "flow": "vntana", "connection": "demo", "caller": "arn:x"} | {
+HAND_OUT = {
+    "event": "hand-out",
+    "flow": "vntana",
+    "connection": "demo",
+    "caller": "arn:x",
+    "alias": "",
+} | {
     "variant": "-",
     "generation": 0,
     "fingerprint": "f00d",
