@@ -11,7 +11,7 @@ from tests import systems
 from tests.client.systems import Entrance, Handler, MakeBroker, Serve, System
 from tests.servers import Server, sends
 from tests.waiting import PATIENCE_SECONDS
-from token_broker_client import Broker, identity
+from token_broker_client import Broker, functions, identity
 from token_broker_client.cache import Cache
 from token_broker_client.deadline import Patience
 from token_broker_client.functions import CLIENTS
@@ -44,6 +44,7 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyP
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    monkeypatch.setattr(functions, "CLIENTS", functions.Clients())
     identity._botocore.cache_clear()
     yield monkeypatch
     identity._botocore.cache_clear()

@@ -60,7 +60,7 @@ def test_each_error_code_has_a_class(
 
 
 def test_the_error_classes_are_those_of_the_broker_and_three_more() -> None:
-    """With the same status and `retryable`."""
+    """With the same status and `retryable`. The docstring of the module lists all of them."""
 
     def tree(root: Any) -> dict[str, Any]:
         return {kind.__name__: tree(kind) for kind in root.__subclasses__()}
@@ -78,6 +78,11 @@ def test_the_error_classes_are_those_of_the_broker_and_three_more() -> None:
         theirs = getattr(brokers, kind.__name__, None)
         expected = (theirs.status, theirs.retryable) if theirs else OURS[kind.__name__]
         assert (kind.status, kind.retryable) == expected, kind
+        (line,) = [
+            one for one in (errors.__doc__ or "").splitlines() if f" {kind.__name__} " in f"{one} "
+        ]
+        assert kind is errors.UpstreamError or f" {kind.status} " in line
+        assert kind.retryable == ("(retryable)" in line)
 
 
 @pytest.mark.parametrize("status", [403, 418])

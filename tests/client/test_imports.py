@@ -4,11 +4,16 @@ The measures are the code that is loaded, in bytes of bytecode, and the calls th
 agree with the instructions that valgrind counts (1.04), and do not depend on how busy a machine is.
 """
 
+import ast
 import json
 import subprocess
 import sys
+from graphlib import TopologicalSorter
+from pathlib import Path
 
 import pytest
+
+import token_broker_client
 
 BUDGET = 1.1
 """Times the cost of signing requests to AWS by hand."""
@@ -131,3 +136,19 @@ def test_a_missing_httpx_is_named_in_the_import_error() -> None:
         "else: raise AssertionError"
     )
     loaded(statement)
+
+
+def test_the_modules_of_the_client_have_no_import_cycle() -> None:
+    """Neither in functions nor for types."""
+    folder = Path(token_broker_client.__file__).parent
+    needs: dict[str, set[str]] = {}
+    for file in folder.glob("*.py"):
+        named: set[str] = set()
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module == "token_broker_client":
+                named |= {one.name for one in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                named |= {node.module.removeprefix("token_broker_client.")}
+        needs[file.stem] = {name for name in named if (folder / f"{name}.py").is_file()}
+    assert needs["access"] >= {"cache", "requests_auth"}
+    assert "errors" in list(TopologicalSorter(needs).static_order())

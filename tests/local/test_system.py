@@ -227,7 +227,7 @@ def test_the_log_has_a_line_for_each_call_and_no_secret(
     _, first = running.call("POST", "/v1/vntana/wrong/token")
     _, again = running.call("POST", "/v1/vntana/wrong/token")
     _, token = running.call("POST", "/v1/vntana/demo/token")
-    running.call("GET", "/v1/nobody/demo")
+    running.call("GET", "/v1/unknown/demo")
     after = running.heard()
     lines = [line for line in running.lines[before:after] if " POST " in line]
     assert (first["code"], again["code"]) == ("credential_rejected", "credential_latched")
@@ -237,7 +237,7 @@ def test_the_log_has_a_line_for_each_call_and_no_secret(
     assert " POST /v1/vntana/demo/token 200 " in lines[2]
     assert token["fingerprint"] in lines[2]
     assert len(lines) == 4, "the last one is of who listened"
-    refused = " GET /v1/nobody/demo 403 | Missing Authentication Token\n"
+    refused = " GET /v1/unknown/demo 403 | Missing Authentication Token\n"
     assert [line.endswith(refused) for line in running.lines[before:after]].count(True) == 1
     everything = "".join([*running.lines, *running.banner])
     assert canary not in everything

@@ -269,7 +269,7 @@ def test_a_stack_that_may_not_be_seen_is_an_error() -> None:
 def test_all_pages_of_resources_principals_and_files_are_read() -> None:
     """AWS lists 100 resources, 100 principals and 1000 files at once.
 
-    A failed creation lists a policy without an ARN; it is attached to nobody.
+    A failed creation lists a policy without an ARN; it is attached to no role.
     """
     session = boto3.session.Session("local", "local", region_name="eu-west-1")
     account, s3 = Account(session), session.client("s3")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from token_broker import errors
 from token_broker.errors import BrokerError, CredentialRejected, UpstreamError
 
 CONTRACT = {
@@ -79,8 +80,10 @@ def test_a_rejection_is_certain_by_default() -> None:
     assert not CredentialRejected("why", is_certain=False).is_certain
 
 
-def test_the_page_lists_all_errors() -> None:
+def test_the_docstring_and_the_page_list_all_errors() -> None:
     """docs/errors.md: each with its status, and whether it is retryable."""
+    drawn = re.findall(r"[x+] (\w+) +(\d{3}) ", errors.__doc__ or "")
+    assert sorted(drawn) == sorted((kind.__name__, str(kind.status)) for kind in leaves())
     page = (Path(__file__).parents[2] / "docs/errors.md").read_text()
     listed = re.findall(r"(?m)^\| `(\w+)` \| (\d+) \| (yes|no) \|", page)
     assert sorted(listed) == sorted(

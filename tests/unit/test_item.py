@@ -448,7 +448,7 @@ def test_an_item_without_its_token_keeps_fence_and_generation() -> None:
 def test_a_wait_counts_by_a_clock_that_is_up_to_a_minute_behind(
     longest: int, must_wait: Callable[[int], object]
 ) -> None:
-    """A time that is later still comes from a wrong clock, and keeps nobody waiting."""
+    """A time that is later still comes from a wrong clock, and no caller waits for it."""
     ends = (0, 1, longest, longest + 60, longest + 61, 86_400)
     waits = [bool(must_wait(NOW + end)) for end in ends]
     assert waits == [False, True, True, True, False, False]

@@ -51,13 +51,13 @@ def written(text: str, stage: str, settings: Settings) -> str:
     result, found = old.subn(lambda section: section[1] + body, text, count=1)
     if not found:
         result = f"{text.rstrip()}\n\n{header}{body}"
-    if not is_parallel(text, result, stage):
+    if not is_otherwise_equal(text, result, stage):
         raise SystemExit(f"{CONFIG}: write the section {header} by hand: its form is not known")
     return result
 
 
-def is_parallel(before: str, after: str, stage: str) -> bool:
-    """Say whether two files differ at most in the section of *stage*."""
+def is_otherwise_equal(before: str, after: str, stage: str) -> bool:
+    """Say whether two files are equal but for the section of *stage*."""
     try:
         both = [tomllib.loads(text) for text in (before, after)]
     except tomllib.TOMLDecodeError:

@@ -210,7 +210,7 @@ class Judge(History):
             case "Upstream Down" | "Upstream Up":
                 self.outage_events.append((self.now, what, str(detail["since"])))
                 if not self.wire.current.sent:
-                    self.violate("outage", f"{what} is sent by a call that asked nobody")
+                    self.violate("outage", f"{what} is sent by a call that sent no request")
             case "Connection Held" | "Connection Lifted":
                 pass  # `check_hold_write` checks the writes
             case _:

@@ -1,4 +1,20 @@
-"""The errors that the broker raises, as callers see them. docs/errors.md lists them.
+"""The errors that the broker raises, as callers see them.
+
+* BrokerError
+  x InvalidRequest              400  the caller's body, path or parameters are wrong
+  x UnknownConnection           404  there is no such secret
+  x ConnectionHeld              409  an operator holds the connection
+  x TooManyRequests             429  forced or rejected too often for this variant
+  x NotConfigured               500  the secret or the environment is wrong
+  x Internal                    500  a defect of the broker
+  x UpstreamError
+    + CredentialRejected        502  it refused the stored credentials
+    + CredentialLatched         502  it did so before; the version of the secret is not tried again
+    + UpstreamRefused           502  it refused for another reason
+    + UpstreamContractChanged   502  it answered, but not as documented
+    + UpstreamUnavailable       503  it did not answer, or asked to wait
+  x RefreshInProgress           503  another caller renews, and took longer than this one could wait
+  x StoreUnavailable            503  the table cannot be reached, so exchanging would be unsafe
 
 The name of a class names the cause, and is the `errorType` of a direct invocation. Callers see the
 message: it has no secret, token, header's value or URL's query.

@@ -1,9 +1,9 @@
 """The broker's answer: a live token, the headers to send, and the host to send them to."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeVar
 
 from token_broker_client.errors import Unreachable
 from token_broker_client.request import PER_CALL
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     import httpx
     import requests.auth
 
-    from token_broker_client.access import Access
 
 T = TypeVar("T")
 
@@ -76,6 +75,43 @@ class Context(Immutable, dict[str, Any]):
         return dict, (dict(self),)
 
 
+class TokenSource(Protocol):
+    """The source of an answer and of the next ones: an `Access`."""
+
+    @property
+    def key(self) -> Hashable:
+        """The key of its tokens in the cache."""
+
+    @property
+    def flow(self) -> str:
+        """The vendor."""
+
+    @property
+    def connection(self) -> str:
+        """The credentials' name."""
+
+    def answer(self) -> "Answer":
+        """Return a live token."""
+
+    async def answer_async(self) -> "Answer":
+        """Do the same for a task."""
+
+    def replacement(self, refused: "Answer", /) -> "Answer | None":
+        """Report a token that the vendor refused, and return another one if there is one."""
+
+    async def replacement_async(self, refused: "Answer", /) -> "Answer | None":
+        """Do the same for a task."""
+
+    def url(self, path: str) -> str:
+        """Return the address of *path* at the vendor."""
+
+    def auth(self) -> "requests.auth.AuthBase":
+        """Return an `auth` for `requests`."""
+
+    def httpx_auth(self) -> "httpx.Auth":
+        """Return an `auth` for `httpx`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer(Immutable):
     """A live token. It is immutable; `access` returns the next one."""
@@ -99,16 +135,16 @@ class Answer(Immutable):
     """Facts of the token: an organization, a user, a role. Never a secret."""
     source: str = field(compare=False)
     """Where the broker took it from: ``memory``, ``table`` or ``exchange``."""
-    access: "Access" = field(repr=False, compare=False)
+    access: TokenSource = field(repr=False, compare=False)
     """Returns the next token."""
 
     @classmethod
-    def of(cls, access: "Access", document: Mapping[str, Any]) -> "Answer":
+    def of(cls, access: TokenSource, document: Mapping[str, Any]) -> "Answer":
         """Return the answer in *document*. Raises `Unreachable` if it is not one for *access*."""
         return understood(lambda: cls._read(access, document))
 
     @classmethod
-    def _read(cls, access: "Access", document: Mapping[str, Any]) -> "Answer":
+    def _read(cls, access: TokenSource, document: Mapping[str, Any]) -> "Answer":
         if (document["flow"], document["connection"]) != (access.flow, access.connection):
             raise ValueError
         return cls(

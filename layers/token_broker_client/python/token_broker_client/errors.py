@@ -1,6 +1,25 @@
-"""The errors of a call to the broker: a class for each code of docs/errors.md, and three more.
+"""What can go wrong between a caller and the broker: a class for each code of the contract.
 
-No answer of the broker has the codes of the last three.
+* BrokerError                        anything; also a code that this client does not know
+  x InvalidRequest              400  the body, path or parameters are wrong
+  x UnknownConnection           404  there is no such secret
+  x ConnectionHeld              409  an operator holds the connection
+  x TooManyRequests             429  forced or rejected too often for this variant      (retryable)
+  x NotConfigured               500  the secret or the broker's environment is wrong
+  x Internal                    500  a defect of the broker's
+  x UpstreamError
+    + CredentialRejected        502  the vendor refused the stored credentials
+    + CredentialLatched         502  it did so before; they are not tried again until they change
+    + UpstreamRefused           502  the vendor refused for another reason
+    + UpstreamContractChanged   502  the vendor answered, but not as documented
+    + UpstreamUnavailable       503  the vendor did not answer, or told to wait         (retryable)
+  x RefreshInProgress           503  the token is being renewed, and takes long         (retryable)
+  x StoreUnavailable            503  the broker's table cannot be reached               (retryable)
+  x AccessDenied                403  AWS did not let the call through to the broker
+  x Unreachable                 503  the broker did not answer: network, API, Lambda   (retryable)
+  x WrongDestination            421  the token would have gone to another host; nothing was sent
+
+The last three are this client's own; the rest are named after the codes of the broker's answers.
 """
 
 from collections.abc import Iterator, Mapping

@@ -9,8 +9,7 @@ from token_broker_client import origins, refusals
 from token_broker_client.httpx_guard import Guard
 
 if TYPE_CHECKING:
-    from token_broker_client.access import Access
-    from token_broker_client.answers import Answer
+    from token_broker_client.answers import Answer, TokenSource
 
 
 class Wanted(NamedTuple):
@@ -33,7 +32,7 @@ class HttpxBrokerAuth(httpx.Auth):
     extension removes the token. So a custom transport must support that extension, as httpx's do.
     """
 
-    def __init__(self, access: "Access") -> None:
+    def __init__(self, access: "TokenSource") -> None:
         self._access = access
         self._forbidden = refusals.SHARED
 

@@ -11,8 +11,7 @@ from requests.utils import rewind_body
 from token_broker_client import origins, refusals
 
 if TYPE_CHECKING:
-    from token_broker_client.access import Access
-    from token_broker_client.answers import Answer
+    from token_broker_client.answers import Answer, TokenSource
 
 
 class BrokerAuth(AuthBase):
@@ -22,7 +21,7 @@ class BrokerAuth(AuthBase):
     vendor's, and another `BrokerError` if there is no token.
     """
 
-    def __init__(self, access: "Access") -> None:
+    def __init__(self, access: "TokenSource") -> None:
         self._access = access
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
@@ -38,7 +37,7 @@ class BrokerAuth(AuthBase):
 class SignedRequest:
     """The response hook of one request: it replaces the token at most once, and never leaks it."""
 
-    def __init__(self, access: "Access", answer: "Answer") -> None:
+    def __init__(self, access: "TokenSource", answer: "Answer") -> None:
         self._access = access
         self._forbidden = refusals.SHARED
         self._answer = answer
