@@ -44,9 +44,10 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyP
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    monkeypatch.setattr(functions, "CLIENTS", functions.Clients())
+    functions.CLIENTS.reset()
     identity._botocore.cache_clear()
     yield monkeypatch
+    functions.CLIENTS.reset()
     identity._botocore.cache_clear()
 
 
