@@ -31,7 +31,7 @@ from token_broker.flows.vntana import api
 from token_broker.flows.vntana import credentials as vntana_credentials
 from token_broker.item import Item
 from token_broker.records import Record
-from token_broker.refresh import attempt, refresher
+from token_broker.refresh import attempt, refresher, requirement
 from token_broker.refresh.credential_gate import CredentialGate
 from token_broker.refresh.resolver import Resolver
 from token_broker.sealing import Sealer
@@ -309,7 +309,7 @@ DEFECTS = (
         "force is not limited",
         "T7",
         (f"{TOKENS}::test_a_forced_exchange_is_made_once_in_ten_seconds",),
-        put(refresher, "may_force", yes),
+        put(requirement, "may_force", yes),
     ),
     Defect(
         "reports are not limited",

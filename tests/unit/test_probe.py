@@ -9,7 +9,7 @@ from tests.unit.memory_broker import MemoryBroker
 from token_broker.document import Document
 from token_broker.errors import InvalidRequest, RefreshInProgress
 from token_broker.probe import Probe
-from token_broker.refresh.invocation import COMMIT_SECONDS
+from token_broker.refresh.deadline import COMMIT_SECONDS
 
 
 def probed(broker: MemoryBroker, seconds: float) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from token_broker.errors import (
     StoreUnavailable,
     UpstreamUnavailable,
 )
-from token_broker.exchange import Exchange
+from token_broker.exchange import Exchange, Request
 from token_broker.flows.editor.flow import VENDOR
 from token_broker.flows.vntana.organizations import LISTING
 from token_broker.item import Failure, Item, rfc3339
@@ -46,7 +46,7 @@ CONTEXT = {"user_id": 4711, "display_name": "Demo User", "hostname": "app.vendor
 def record(broker: MemoryBroker, variant: str = "-") -> Record:
     """Return what the table keeps of a variant, but for the sealed token.
 
-    What an outage leaves there, `test_outage` looks at.
+    What an outage leaves there, `test_announcements` looks at.
     """
     found = broker.aws.table.records.get((f"{broker.flow}#acme", variant), {})
     named = {name: plain(value) for name, value in found.items()}
@@ -528,11 +528,12 @@ def lease_ends(broker: MemoryBroker, at: int | None) -> None:
 def test_the_backoff_of_another_item_is_not_extended(has_sent: bool, count: int, wait: int) -> None:
     """The exchange needed another token, whose item backs off."""
     work = Invocation(MemoryBroker().deps, "acme", 529.0)
-    work.has_sent_any = has_sent
+    if has_sent:
+        work.record_sent(Request("POST", "https://x", "login"))
     before = Failure("upstream_unavailable", "x", NOW - 9, 3, NOW, "v1")
     lease = Item("vntana#acme", "a", lease_owner="me", lease_until=NOW + 60, failure=before)
     met = UpstreamUnavailable("x", retry_after=5)
-    kept = Outcome(work, Variant("login"), before=lease, item=lease).failure(met, "v1")
+    kept = Outcome(work, Variant("login"), before=lease, item=lease).failure(met)
     assert (kept.since, kept.count, kept.retry_at) == (NOW - 9, count, NOW + wait)
 
 

@@ -10,6 +10,7 @@ from tests.unit.memory_aws import timeout
 from tests.unit.memory_broker import NOW, MemoryBroker, around, with_token
 from token_broker.aliases import Look
 from token_broker.cache import CachedToken
+from token_broker.conditional_writes import Rejection
 from token_broker.errors import (
     BrokerError,
     ConnectionHeld,
@@ -28,9 +29,10 @@ from token_broker.item import Failure, Item
 from token_broker.records import replace
 from token_broker.refresh.credential_gate import CredentialGate, latched, suspected
 from token_broker.refresh.invocation import Invocation
+from token_broker.refresh.outcome import Alias
 from token_broker.refresh.refresher import Refresher
 from token_broker.refresh.requirement import Requirement
-from token_broker.refresh.resolver import Followed, Resolver
+from token_broker.refresh.resolver import Resolver
 from token_broker.tokens import Token, Variant
 from token_broker_fakes.vntana import FakeVntana, Workspace
 
@@ -505,7 +507,7 @@ def test_a_rejected_version_is_not_admitted_again_in_the_same_invocation() -> No
     gate = gate_of(broker)
     gate.admit(VARIANT, "v1")
     failure = Failure("credential_rejected", "no", NOW, 1, NOW + 30, "v1")
-    gate.reject(VARIANT, "v1", failure, is_certain=True)
+    gate.reject(VARIANT, Rejection("v1", failure, VARIANT.variant), is_certain=True)
     refused(CredentialLatched, lambda: gate.admit(VARIANT, "v1"))
     assert gate.has_rejected("v1")
 
@@ -591,11 +593,12 @@ def test_a_role_of_the_previous_version_contradicts_no_alias(uses_previous: bool
     """It may be another account's."""
     broker = MemoryBroker("editor")
     work = Invocation(broker.deps, "acme", broker.monotonic + 29)
-    work.uses_previous = uses_previous
+    if uses_previous:
+        work.secret.use_previous(work.secret.current())
     alias = Item("editor#acme", "a", target="b", issued_at=NOW, context='{"role": "ADMIN"}')
     found = replace(alias, variant="b", target=None, **DEMOTED)
     resolver = Resolver(work, CredentialGate(work))
-    assert resolver.is_contradicted([Followed(LOGIN, alias)], found) is not uses_previous
+    assert resolver.is_contradicted([Alias(LOGIN, alias, LOGIN)], found) is not uses_previous
 
 
 def test_an_unknown_name_in_a_request_stores_no_failure() -> None:

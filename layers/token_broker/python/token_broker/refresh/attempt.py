@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from token_broker.cache import CachedToken
+from token_broker.conditional_writes import Rejection
 from token_broker.decisions import Verdict
 from token_broker.errors import (
     BrokerError,
@@ -68,18 +69,16 @@ class ExchangeAttempt:
     ) -> None:
         self._invocation = invocation
         self._deps = invocation.deps
+        self._secret = invocation.secret
         self._gate = gate
         self._token_of = token_of
         self._variant = variant
         self._outcome = Outcome(invocation, variant, before=before, item=item)
-        self._may_renew = before.renewal == "ready"
         self._has_sent = False
         """Whether this exchange sent any request, which the vendor may have processed."""
         self._is_proven = False
         """Whether the conversation sent the credentials, or a token that was made with them. Then
         its success proves them."""
-        self._version: str | None = None
-        """The version of the secret that the conversation began with."""
         self._last: Sent | None = None
         """The conversation's last step, if that sent a request. Then its failure is about that."""
 
@@ -90,31 +89,30 @@ class ExchangeAttempt:
         `BrokerError` that ended the exchange, after it was kept.
         """
         began = self._deps.clock.monotonic()
+        announcements = self._invocation.announcements
         try:
             result = self._keep(self._result())
-            self._gate.finish()
         except Exception as error:
             known = error if isinstance(error, BrokerError) else Internal("the exchange failed")
-            self._outcome.failed(known, self._version, has_sent=self._has_sent)
-            self._gate.release()
+            self._outcome.failed(known, has_sent=self._has_sent)
             self._emit(began, known.code)
             if isinstance(known, UpstreamUnavailable) and self._last:
-                self._invocation.is_available = False
+                announcements.found_upstream(is_available=False)
             raise
+        finally:
+            self._gate.release()
         self._emit(began, "success")
         if self._has_sent:
-            self._invocation.is_available = True
+            announcements.found_upstream(is_available=True)
         return result
 
     def _keep(self, result: Token | ResolvedTo) -> CachedToken | Alias | None:
+        if isinstance(result, Token):
+            is_shared = self._outcome.holds_lease
+            return self._outcome.token(result) if is_shared else self._outcome.unshared(result)
         if not self._outcome.holds_lease:
-            if isinstance(result, ResolvedTo):
-                raise Internal("an exchange that is not shared led to another variant")
-            self._gate.release()
-            return self._outcome.unshared(result)
-        if isinstance(result, ResolvedTo):
-            return Alias(result.variant, self._outcome.alias(result))
-        return self._outcome.token(result, self._version or "")
+            raise Internal("an exchange that is not shared led to another variant")
+        return self._outcome.alias(result)
 
     def _result(self) -> Token | ResolvedTo:
         """Return what the conversation returns; begin again, once, if the secret changes.
@@ -128,8 +126,7 @@ class ExchangeAttempt:
 
     def _with_current_secret(self) -> Token | ResolvedTo:
         """Converse with the version in use; if it is rejected, with the previous version."""
-        secret = self._invocation.secret()
-        self._version = secret.version
+        secret = self._secret.read()
         try:
             result = self._converse()
         except CredentialRejected as error:
@@ -152,11 +149,9 @@ class ExchangeAttempt:
 
         Raises `UpstreamRefused` if the verdict is that the credentials are right.
         """
-        failure = self._outcome.failure(error, version)
-        judged = self._gate.reject(
-            self._outcome.item, version, failure, is_certain=error.is_certain
-        )
-        self._outcome.continue_with(judged.lease)
+        rejection = Rejection(version, self._outcome.failure(error), self._outcome.item.variant)
+        judged = self._gate.reject(self._outcome.item, rejection, is_certain=error.is_certain)
+        self._outcome.continue_with(judged.own)
         if judged.verdict is Verdict.BLAME_VARIANT:
             raise UpstreamRefused(error.detail, **upstream_of(error)) from None
         if judged.verdict is Verdict.SUSPECT:
@@ -183,33 +178,30 @@ class ExchangeAttempt:
 
     def _with_previous_secret(self, previous: Secret) -> Token | ResolvedTo:
         """Converse once with the previous version; the invocation uses it from now on."""
-        self._invocation.use_previous(previous)
+        self._secret.use_previous(previous)
         try:
-            result = self._converse()
+            return self._converse()
         except CredentialRejected as error:
             if error.is_certain:
-                failure = self._outcome.failure(error, self._version)
-                item = self._gate.reject_previous(self._outcome.item, previous.version, failure)
-                self._outcome.continue_with(item)
+                item, failure = self._outcome.item, self._outcome.failure(error)
+                rejection = Rejection(previous.version, failure, item.variant)
+                self._outcome.continue_with(self._gate.reject_previous(item, rejection))
             raise
-        self._gate.release()
-        return result
 
     def _converse(self) -> Token | ResolvedTo:
-        """Drive the vendor's conversation. Only the first run may use the renewal token."""
+        """Drive the vendor's conversation, which may use a renewal token that is not spent."""
         item = self._outcome.item
-        # The lease has marked the renewal token as in use, so a second run counts it as spent.
-        may_renew, self._may_renew = self._may_renew, False
+        may_renew = self._outcome.was_ready and not self._has_sent
         # Another version of the secret may name another user, who must not get this session.
-        may_renew &= item.secret_version == self._invocation.secret().version
+        may_renew &= item.secret_version == self._secret.version()
         kept = self._invocation.sealer.open_token(item) if may_renew else None
         self._is_proven = kept is not None
-        credentials, now = self._invocation.credentials(), self._deps.clock.now()
+        credentials, now = self._secret.credentials(), self._deps.clock.now()
         conversation = self._deps.flow.vendor.exchange(credentials, self._variant, now, kept)
         try:
             result = run(conversation, self._send, self._other_token)
         except UpstreamError as error:
-            raise quoted(error, self._last, self._invocation.secret().content) from None
+            raise quoted(error, self._last, self._secret.read().content) from None
         if not self._is_proven:
             raise Internal("no request of this exchange proved the credentials")
         return result
@@ -224,7 +216,7 @@ class ExchangeAttempt:
         self._last = None
         if request.proves_credentials:
             self._is_proven = True
-            self._gate.admit(self._outcome.item, self._invocation.secret().version)
+            self._gate.admit(self._outcome.item, self._secret.version())
         seconds = self._seconds_for_request()
         if seconds < LEAST_REQUEST_SECONDS:
             if not self._has_sent:  # others took the time: the vendor is not to blame
@@ -245,7 +237,7 @@ class ExchangeAttempt:
 
     def _seconds_for_request(self) -> float:
         """Return the seconds that an answer may take: both invocation and lease limit them."""
-        seconds = self._invocation.seconds_for_requests
+        seconds = self._invocation.deadline.seconds_for_requests
         if not self._outcome.holds_lease:
             return seconds
         ends = self._outcome.item.lease_until - self._deps.skew

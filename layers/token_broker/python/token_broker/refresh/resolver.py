@@ -1,7 +1,7 @@
 """Finds the variant that a request means: by an alias, or by the secret's defaults."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from token_broker.aliases import Look, alias_values, expected_by, expects_another, may_be_outdated
 from token_broker.errors import BrokerError, InvalidRequest
@@ -9,15 +9,7 @@ from token_broker.item import Item
 from token_broker.refresh.credential_gate import CredentialGate
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.outcome import Alias
-from token_broker.secrets_manager import Secret
 from token_broker.tokens import Variant
-
-
-class Followed(NamedTuple):
-    """An alias that was followed: the variant that was wanted, and its item, if that is kept."""
-
-    variant: Variant
-    item: Item | None
 
 
 class Resolver:
@@ -26,6 +18,7 @@ class Resolver:
     def __init__(self, invocation: Invocation, gate: CredentialGate) -> None:
         self._invocation = invocation
         self._deps = invocation.deps
+        self._secret = invocation.secret
         self._gate = gate
 
     def is_outdated(self, seen: Look) -> bool:
@@ -42,7 +35,7 @@ class Resolver:
         failures = [item.failure for item in (own, target) if item.failure]
         if any(failure.is_backing_off(now) for failure in failures):
             return False
-        version = self._invocation.recent_version()
+        version = self._secret.recent_version()
         is_rejected = self._gate.knows_rejected(own, seen.gate, version)
         return own.secret_version != version and not is_rejected
 
@@ -53,61 +46,60 @@ class Resolver:
         if *variant* does not fit the secret, which may pin another value.
         """
         own = seen.own
-        self._gate.check(own, self._invocation.recent_version())
-        secret = self._invocation.secret()
+        self._gate.check(own, self._secret.recent_version())
+        version = self._secret.version()
         try:
-            resolved = self._deps.flow.vendor.resolve(self._invocation.credentials(), variant)
+            resolved = self._deps.flow.vendor.resolve(self._secret.credentials(), variant)
         except InvalidRequest:
-            self._drop_older(own, seen.target, secret)
+            self._drop_older(seen, version)
             raise
-        is_current = own.secret_version == secret.version
-        if is_current and own.target == resolved.key:
-            return Alias(resolved, own)
-        # An alias of an alias leads to the token, past what the secret alone tells.
-        is_end = resolved.kind in self._deps.flow.vendor.token_kinds
-        may_be_alias = resolved.key == variant.key or not is_end
-        if is_current and may_be_alias and (found := self._recorded(seen)):
-            return Alias(found, own)
+        is_current = own.secret_version == version
+        if is_current and (target := self._recorded(seen, resolved)):
+            return Alias(variant, own, target, seen.of_target(target.key))
         if resolved.key == variant.key:
             return None
-        if not self._invocation.is_shared():
-            return Alias(resolved, None)  # nothing is kept under its key
-        return Alias(resolved, self._write(own, resolved, secret.version))
+        is_shared = self._secret.is_shared()  # if not, nothing is kept under the key of a request
+        kept = self._write(own, resolved, version) if is_shared else None
+        return Alias(variant, kept, resolved, seen.of_target(resolved.key))
 
-    def is_contradicted(self, followed: Sequence[Followed], found: Item) -> bool:
+    def is_contradicted(self, followed: Sequence[Alias], found: Item) -> bool:
         """Say whether *found*, which is new, has another role than the last of *followed* expects.
 
         A token of the previous version of the secret does not count: it may be another account's.
         """
-        alias = followed[-1].item if followed and not self._invocation.uses_previous else None
+        alias = followed[-1].item if followed and not self._secret.is_previous else None
         return alias is not None and expects_another(alias, found)
 
-    def shorten(self, followed: Sequence[Followed], end: Variant) -> None:
+    def shorten(self, followed: Sequence[Alias], end: Variant) -> None:
         """Let each of the aliases *followed*, the last of which leads to *end*, lead to it at once.
 
         So one read of the table finds the token, and a call's report reaches it. A write that fails
         is emitted, not raised: the caller has the token. With the previous version of the secret
         the aliases stay as they are.
         """
-        if self._invocation.uses_previous:
+        if self._secret.is_previous:
             return
-        version, expected = self._invocation.secret().version, dict[str, Any]()
-        for variant, item in reversed(followed):
-            if item is None:
-                continue
+        version, expected = self._secret.version(), dict[str, Any]()
+        for item in (alias.item for alias in reversed(followed) if alias.item):
             expected = expected_by(item) | expected
             if item.target == end.key:
                 continue
             try:
                 self._write(item, end, version, expected)
             except BrokerError as error:
-                self._deps.emit("unkept", code=error.code, variant=variant.key)
+                self._deps.emit("unkept", code=error.code, variant=item.variant)
                 return
 
-    def _recorded(self, seen: Look) -> Variant | None:
-        """Return the variant that the alias in *seen* leads to; None if there is none."""
+    def _recorded(self, seen: Look, resolved: Variant) -> Variant | None:
+        """Return the variant that the alias in *seen* leads to; None if that is not to be followed.
+
+        *resolved* is what the secret alone tells. An alias of an alias leads past it, to the token.
+        """
         own = seen.own
-        if not own.target or expects_another(own, seen.target):
+        if not own.target or own.target == resolved.key:
+            return resolved if own.target else None
+        is_end = resolved.kind in self._deps.flow.vendor.token_kinds
+        if (is_end and resolved.key != own.variant) or expects_another(own, seen.target):
             return None
         found = self._deps.sealer.open_variant(own)
         if found is None or found.key != own.target:
@@ -115,10 +107,10 @@ class Resolver:
             return None
         return found
 
-    def _drop_older(self, own: Item, target: Item, secret: Secret) -> None:
+    def _drop_older(self, seen: Look, version: str) -> None:
         """Drop the tokens of a request that only an older version of the secret allowed."""
-        for item in (own, target):
-            if item.fingerprint and item.secret_version != secret.version:
+        for item in (seen.own, seen.target):
+            if item.fingerprint and item.secret_version != version:
                 self._deps.store.drop(item)
                 self._deps.cache.drop(self._invocation.partition)
 
