@@ -106,12 +106,12 @@ def variant_unlatched(
     return original(self, item, found, *rest, **named)
 
 
-@GUARD_BUGS.around(CredentialGate, "_judge", "the version that was sent is latched")
+@GUARD_BUGS.around(CredentialGate, "reject", "the version that was sent is latched")
 def current_latched(
-    original: Any, self: CredentialGate, lease: Item, sent: Rejection, *rest: Any
+    original: Any, self: CredentialGate, own: Item, sent: Rejection, **named: Any
 ) -> Any:
     current = self._deps.secrets.current(self._invocation.connection, None).version
-    return original(self, lease, sent._replace(version=current), *rest)
+    return original(self, own, sent._replace(version=current), **named)
 
 
 @GUARD_BUGS.of_writes("an accepted version is stored")

@@ -122,9 +122,10 @@ def test_use_previous_switches_to_the_previous_version() -> None:
     secret = invocation(broker).secret
     assert secret.recent_version() == "v2"
     assert not secret.is_previous
-    previous = broker.aws.secrets.previous("acme")
-    assert previous
-    secret.use_previous(previous)
+    broker.aws.manager.created_at = NOW
+    secret.reread()
+    assert not secret.use_previous(lambda version: version == "v1")
+    assert secret.use_previous(lambda version: version != "v1")
     assert (secret.is_previous, secret.version(), secret.recent_version()) == (True, "v1", "v1")
     assert secret.current().version == "v2"
 

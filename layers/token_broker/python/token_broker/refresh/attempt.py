@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import NamedTuple
 
 from token_broker.cache import CachedToken
 from token_broker.conditional_writes import Rejection
 from token_broker.decisions import Verdict
+from token_broker.dependencies import Dependencies
 from token_broker.errors import (
     BrokerError,
     CredentialRejected,
@@ -25,25 +25,14 @@ from token_broker.refresh.credential_gate import CredentialGate
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.outcome import Alias, Outcome
 from token_broker.refresh.upstream_message import quoted
-from token_broker.secrets_manager import Secret
 from token_broker.tokens import Token, Variant
 
 LEAST_REQUEST_SECONDS = 0.2
 """A request with less time than this is not sent."""
 
-ROTATION_WINDOW = 86_400
-"""Seconds after a version's creation in which the secret's previous version is worth a try."""
-
 
 class SecretReplaced(Exception):
     """The invocation uses another version of the secret than the running conversation."""
-
-
-class Sent(NamedTuple):
-    """A request that was sent, and its response; None if none came."""
-
-    request: Request
-    response: Response | None
 
 
 class ExchangeAttempt:
@@ -79,7 +68,7 @@ class ExchangeAttempt:
         self._is_proven = False
         """Whether the conversation sent the credentials, or a token that was made with them. Then
         its success proves them."""
-        self._last: Sent | None = None
+        self._last: tuple[Request, Response | None] | None = None
         """The conversation's last step, if that sent a request. Then its failure is about that."""
 
     def run(self) -> CachedToken | Alias | None:
@@ -126,67 +115,52 @@ class ExchangeAttempt:
 
     def _with_current_secret(self) -> Token | ResolvedTo:
         """Converse with the version in use; if it is rejected, with the previous version."""
-        secret = self._secret.read()
+        version = self._secret.version()
         try:
             result = self._converse()
         except CredentialRejected as error:
-            if self._gate.has_rejected(secret.version):
+            if self._gate.has_rejected(version):
                 raise  # `token_of` met the rejection, and its exchange has kept it
-            was_accepted = self._keep_rejection(error, secret.version)
-            previous = None if was_accepted else self._previous(secret)
-            if not previous:
+            was_accepted = self._keep_rejection(error)
+            if was_accepted or not self._secret.use_previous(unless=self._is_rejected):
                 raise
-            return self._with_previous_secret(previous)
+            return self._with_previous_secret()
         except (NotConfigured, InvalidRequest):
             if self._has_sent:
-                self._gate.accept(self._outcome.item, secret.version)
+                self._gate.accept(self._outcome.item, version)
             raise
-        self._gate.accept(self._outcome.item, secret.version)
+        self._gate.accept(self._outcome.item, version)
         return result
 
-    def _keep_rejection(self, error: CredentialRejected, version: str) -> bool:
-        """Keep what a rejection means; say whether *version* was accepted before.
+    def _with_previous_secret(self) -> Token | ResolvedTo:
+        try:
+            return self._converse()
+        except CredentialRejected as error:
+            if error.is_certain:
+                self._keep_rejection(error, is_last_try=True)
+            raise
+
+    def _is_rejected(self, version: str) -> bool:
+        own = self._outcome.item
+        gate = own if own.is_gate else self._invocation.read_gate()
+        return self._gate.knows_rejected(own, gate, version)
+
+    def _keep_rejection(self, error: CredentialRejected, *, is_last_try: bool = False) -> bool:
+        """Keep what a rejection means; say whether the version in use was accepted before.
 
         Raises `UpstreamRefused` if the verdict is that the credentials are right.
         """
-        rejection = Rejection(version, self._outcome.failure(error), self._outcome.item.variant)
-        judged = self._gate.reject(self._outcome.item, rejection, is_certain=error.is_certain)
+        item, failure = self._outcome.item, self._outcome.failure(error)
+        rejection = Rejection(self._secret.version(), failure, item.variant)
+        judged = self._gate.reject(
+            item, rejection, is_certain=error.is_certain, is_last_try=is_last_try
+        )
         self._outcome.continue_with(judged.own)
         if judged.verdict is Verdict.BLAME_VARIANT:
             raise UpstreamRefused(error.detail, **upstream_of(error)) from None
         if judged.verdict is Verdict.SUSPECT:
             error.retry_after = SUSPECT_RETRY_SECONDS
         return judged.was_accepted
-
-    def _previous(self, secret: Secret) -> Secret | None:
-        """Return the previous version, if *secret* is new and the previous one was not rejected.
-
-        None, too, if it cannot be read or is malformed: the rejection is what callers must see.
-        """
-        if self._deps.clock.now() - secret.created_at > ROTATION_WINDOW:
-            return None
-        try:
-            previous = self._deps.secrets.previous(self._invocation.connection)
-            if not previous or previous.version == secret.version:
-                return None
-            self._deps.flow.vendor.parse(previous.content)
-        except BrokerError:
-            return None
-        own = self._outcome.item
-        gate = own if own.is_gate else self._invocation.read_gate()
-        return None if self._gate.knows_rejected(own, gate, previous.version) else previous
-
-    def _with_previous_secret(self, previous: Secret) -> Token | ResolvedTo:
-        """Converse once with the previous version; the invocation uses it from now on."""
-        self._secret.use_previous(previous)
-        try:
-            return self._converse()
-        except CredentialRejected as error:
-            if error.is_certain:
-                item, failure = self._outcome.item, self._outcome.failure(error)
-                rejection = Rejection(previous.version, failure, item.variant)
-                self._outcome.continue_with(self._gate.reject_previous(item, rejection))
-            raise
 
     def _converse(self) -> Token | ResolvedTo:
         """Drive the vendor's conversation, which may use a renewal token that is not spent."""
@@ -222,17 +196,10 @@ class ExchangeAttempt:
             if not self._has_sent:  # others took the time: the vendor is not to blame
                 raise RefreshInProgress("too little time is left for an exchange", retry_after=1)
             raise UpstreamUnavailable(f"{request.step}: no time was left to send it")
-        self._has_sent, self._last = True, Sent(request, None)
+        self._has_sent, self._last = True, (request, None)
         self._invocation.record_sent(request)
-        began = self._deps.clock.monotonic()
-        status = 0
-        try:
-            response = self._deps.send(request, seconds)
-            status = response.status
-            self._last = Sent(request, response)
-        finally:
-            milliseconds = round(self._deps.clock.milliseconds_since(began))
-            self._deps.emit("upstream", step=request.step, status=status, milliseconds=milliseconds)
+        response = send(self._deps, request, seconds)
+        self._last = request, response
         return response
 
     def _seconds_for_request(self) -> float:
@@ -252,3 +219,16 @@ class ExchangeAttempt:
             outcome=outcome,
             milliseconds=milliseconds,
         )
+
+
+def send(deps: Dependencies, request: Request, seconds: float) -> Response:
+    """Send *request*, and emit its step, its milliseconds and its status: 0 without an answer."""
+    began = deps.clock.monotonic()
+    status = 0
+    try:
+        response = deps.send(request, seconds)
+        status = response.status
+    finally:
+        milliseconds = deps.clock.milliseconds_since(began)
+        deps.emit("upstream", step=request.step, status=status, milliseconds=milliseconds)
+    return response

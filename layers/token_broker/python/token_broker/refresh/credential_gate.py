@@ -7,7 +7,6 @@ then rejected once. The gate is the connection's item ``-``. If that is the only
 lease is enough.
 """
 
-from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -156,69 +155,42 @@ class CredentialGate:
             write = partial(self._deps.store.fail, lease, None, renewal=None)
             self._invocation.try_write(lease, write)
 
-    def reject(self, own: Item, rejection: Rejection, *, is_certain: bool) -> Judged:
-        """Keep what *rejection* means, before anything else is tried. *own* is the variant's item.
+    def reject(
+        self, own: Item, rejection: Rejection, *, is_certain: bool, is_last_try: bool = False
+    ) -> Judged:
+        """Keep what *rejection* means, before anything else is tried. This ends the gate's lease.
 
-        *is_certain* says whether the upstream's answer can only be about the credentials.
+        *own* is the variant's item. *is_certain* says whether the upstream's answer can only be
+        about the credentials; *is_last_try*, that the version is not worth another one. If the gate
+        has changed since it was read, it is read and decided again. If only this variant was
+        refused, its own item keeps the rejection as well.
         """
-
-        def decide(gate: Item) -> Verdict:
-            now = self._deps.clock.now()
-            return verdict(gate, rejection.version, own.variant, now, is_certain=is_certain)
-
-        return self._judge(own, rejection, decide)
-
-    def reject_previous(self, own: Item, rejection: Rejection) -> Item:
-        """Keep that the secret's previous version is not worth another try; return *own* since."""
-        return self._judge(own, rejection, lambda _: Verdict.LATCH).own
-
-    def _judge(self, own: Item, rejection: Rejection, decide: Callable[[Item], Verdict]) -> Judged:
-        """Decide by the gate, and write the verdict to it. This ends the gate's lease.
-
-        If the gate has changed since it was read, it is read and decided again. If only this
-        variant was refused, its own item keeps the rejection as well.
-        """
+        version, judge, now = rejection.version, self._deps.store.judge, self._deps.clock.now
         lease = own if own.is_gate else self._lease
         gate, written = lease or self._invocation.read_gate(), None
         while not written:
-            decided, was_accepted = decide(gate), gate.has_accepted(rejection.version)
+            was_accepted = gate.has_accepted(version)
+            decided = verdict(gate, version, own.variant, now(), is_certain=is_certain)
+            if is_last_try:
+                decided = Verdict.LATCH
             if decided is Verdict.BLAME_VARIANT:
                 return Judged(decided, own, was_accepted)
-            written = self._write(gate, decided, rejection, lease, ends_lease=not own.is_gate)
+            has_lease = lease is not None and lease.lease_owner == gate.lease_owner is not None
+            ends_lease = has_lease and not own.is_gate  # the variant's own lease goes on
+            written = judge(
+                gate, decided, rejection, now(), has_lease=has_lease, ends_lease=ends_lease
+            )
             gate = written or self._invocation.read_gate()
         self._lease = self._admitted = None
-        self._rejected.add(rejection.version)
+        self._rejected.add(version)
         if decided is Verdict.LATCH:
-            self._invocation.announcements.send("Connection Latched", rejection.version)
+            self._invocation.announcements.send("Connection Latched", version)
         if decided is Verdict.REFUSE_VARIANT:
-            own = self._write(own, Verdict.LATCH, rejection, own, ends_lease=False) or own
+            has_lease, latch = own.lease_owner is not None, Verdict.LATCH
+            own = judge(own, latch, rejection, now(), has_lease=has_lease, ends_lease=False) or own
         elif own.is_gate and gate.lease_owner == own.lease_owner:
             own = gate  # unless another caller has acquired the lease
         return Judged(decided, own, was_accepted)
-
-    def _write(
-        self,
-        item: Item,
-        decided: Verdict,
-        rejection: Rejection,
-        lease: Item | None,
-        *,
-        ends_lease: bool,
-    ) -> Item | None:
-        """Write a verdict to *item*. None if it has changed since it was read.
-
-        *lease* is the item as this invocation acquired it, if it did; *ends_lease* ends that.
-        """
-        owner = lease.lease_owner if lease else None
-        has_lease = owner is not None and owner == item.lease_owner
-        return self._deps.store.judge(
-            item,
-            decided,
-            rejection,
-            self._deps.clock.now(),
-            has_lease=has_lease,
-            ends_lease=has_lease and ends_lease,
-        )
 
     def _refuse_early(self, gate: Item, version: str) -> None:
         """Raise `CredentialRejected` until a suspect *version* may have its second try."""

@@ -1,10 +1,15 @@
 """The version of the connection's secret that one invocation works with."""
 
+from collections.abc import Callable
 from typing import Any
 
 from token_broker.decisions import SECRET_RECHECK_SECONDS
 from token_broker.dependencies import Dependencies
+from token_broker.errors import BrokerError
 from token_broker.secrets_manager import Secret
+
+ROTATION_WINDOW = 86_400
+"""Seconds after a version's creation in which the secret's previous version is worth a try."""
 
 
 class SecretInUse:
@@ -27,7 +32,7 @@ class SecretInUse:
 
     @property
     def is_previous(self) -> bool:
-        """Say whether the previous version is used, because the current one was rejected."""
+        """Say whether the previous version is used."""
         return self._previous is not None
 
     def current(self) -> Secret:
@@ -59,9 +64,26 @@ class SecretInUse:
         self._was_rechecked = True
         return self.current().version != self.reread().version
 
-    def use_previous(self, previous: Secret) -> None:
-        """Use this version of the secret from now on: the current one was rejected."""
+    def use_previous(self, unless: Callable[[str], bool]) -> bool:
+        """Use the previous version from now on: the current one was rejected; say whether so.
+
+        Not if the current one is not new, nor if *unless* is true of the previous one's version.
+        Nor if that cannot be read, or is malformed: the rejection is what callers must see.
+        """
+        current = self.current()
+        if self.is_previous or self._deps.clock.now() - current.created_at > ROTATION_WINDOW:
+            return False
+        try:
+            previous = self._deps.secrets.previous(self._connection)
+            if not previous or previous.version == current.version:
+                return False
+            self._deps.flow.vendor.parse(previous.content)
+        except BrokerError:
+            return False
+        if unless(previous.version):
+            return False
         self._previous = previous
+        return True
 
     def credentials(self) -> Any:
         """Return the vendor's credentials in the secret, parsed once for each version.
