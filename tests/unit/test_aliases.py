@@ -1,5 +1,8 @@
 """Aliases: when one is outdated, and its attributes."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from token_broker.aliases import Look, alias_values, expects_another, may_be_outdated
@@ -55,13 +58,16 @@ def test_the_attributes_of_a_stored_alias() -> None:
     target = Variant("organization", {"organization": "o-1"})
     least = {
         "kind": "pointer",
-        "token": b"sealed",
+        "token": b"aorganization",
         "target": target.key,
         "secret_version": "v1",
         "issued_at": NOW,
         "expires_at": NOW + 30 * 24 * 60 * 60,
     }
-    assert alias_values(b"sealed", target, "v1", NOW, None) == least
-    assert alias_values(b"sealed", target, "v1", NOW, {}) == least
-    kept = alias_values(b"sealed", target, "v1", NOW, {"role": "A"})
+    sealer = SimpleNamespace(
+        seal_variant=lambda own, target: f"{own.variant}{target.kind}".encode()
+    )
+    deps: Any = SimpleNamespace(sealer=sealer, clock=SimpleNamespace(now=lambda: NOW))
+    assert alias_values(deps, POINTER, target, "v1", {}) == least
+    kept = alias_values(deps, POINTER, target, "v1", {"role": "A"})
     assert kept == least | {"context": '{"role": "A"}'}

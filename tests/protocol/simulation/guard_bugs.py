@@ -124,8 +124,8 @@ def own_organization(
     original: Any, self: Refresher, variant: Any, own: Item, requirement: Any
 ) -> Any:
     if variant.kind == "organization" and self._invocation.deadline.is_nested:
-        bare = {"before": own, "item": own}
-        attempt = ExchangeAttempt(self._invocation, self._gate, self.token_of, variant, **bare)
+        outcome = Outcome(self._invocation, variant, before=own, item=own)
+        attempt = ExchangeAttempt(self._invocation, self._gate, outcome, self.token_of)
         made: Any = attempt.run()
         return made and Obtained(made, "exchange")
     return original(self, variant, own, requirement)

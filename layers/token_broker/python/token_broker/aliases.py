@@ -74,20 +74,16 @@ def refuse_held(deps: "Dependencies", gate: Item) -> None:
 
 
 def alias_values(
-    sealed: bytes,
-    target: Variant,
-    version: str,
-    now: int,
-    expected: Mapping[str, Any] | None = None,
+    deps: "Dependencies", own: Item, target: Variant, version: str, expected: Mapping[str, Any]
 ) -> dict[str, object]:
-    """Return what the table keeps of an alias of *target*, made with this *version* of the secret.
+    """Return what the table keeps of *own* as an alias, made with this *version* of the secret.
 
-    *expected* is what the target's context must say for the alias to be right: a role.
+    *expected* is what the context of *target* must say for the alias to be right: a role.
     """
-    context = {"context": json.dumps(dict(expected))} if expected else {}
+    now, context = deps.clock.now(), {"context": json.dumps(dict(expected))} if expected else {}
     return context | {
         "kind": "pointer",
-        "token": sealed,
+        "token": deps.sealer.seal_variant(own, target),
         "target": target.key,
         "secret_version": version,
         "issued_at": now,

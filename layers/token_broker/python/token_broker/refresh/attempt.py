@@ -20,12 +20,12 @@ from token_broker.errors import (
     upstream_of,
 )
 from token_broker.exchange import NeedToken, Request, ResolvedTo, Response, run
-from token_broker.item import SUSPECT_RETRY_SECONDS, Item
+from token_broker.item import SUSPECT_RETRY_SECONDS
 from token_broker.refresh.credential_gate import CredentialGate
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.outcome import Alias, Outcome
 from token_broker.refresh.upstream_message import quoted
-from token_broker.tokens import Token, Variant
+from token_broker.tokens import Token
 
 LEAST_REQUEST_SECONDS = 0.2
 """A request with less time than this is not sent."""
@@ -36,10 +36,9 @@ class SecretReplaced(Exception):
 
 
 class ExchangeAttempt:
-    """An exchange of *variant*, whose lease this invocation holds.
+    """An exchange of one variant. *token_of* returns live tokens of other variants.
 
-    *item* was written with the lease, and *before* was read before that. If callers do not share
-    tokens, there is no lease. *token_of* returns live tokens of other variants.
+    *outcome* has the variant's item, with the lease that this invocation holds.
 
     `run` keeps the result or the failure of the exchange. `_result` begins again if the secret
     changes. `_with_current_secret` keeps what a rejection means; `_with_previous_secret` then tries
@@ -50,19 +49,15 @@ class ExchangeAttempt:
         self,
         invocation: Invocation,
         gate: CredentialGate,
+        outcome: Outcome,
         token_of: Callable[[NeedToken], Token],
-        variant: Variant,
-        *,
-        before: Item,
-        item: Item,
     ) -> None:
         self._invocation = invocation
         self._deps = invocation.deps
         self._secret = invocation.secret
         self._gate = gate
+        self._outcome = outcome
         self._token_of = token_of
-        self._variant = variant
-        self._outcome = Outcome(invocation, variant, before=before, item=item)
         self._has_sent = False
         """Whether this exchange sent any request, which the vendor may have processed."""
         self._is_proven = False
@@ -171,7 +166,9 @@ class ExchangeAttempt:
         kept = self._invocation.sealer.open_token(item) if may_renew else None
         self._is_proven = kept is not None
         credentials, now = self._secret.credentials(), self._deps.clock.now()
-        conversation = self._deps.flow.vendor.exchange(credentials, self._variant, now, kept)
+        conversation = self._deps.flow.vendor.exchange(
+            credentials, self._outcome.variant, now, kept
+        )
         try:
             result = run(conversation, self._send, self._other_token)
         except UpstreamError as error:
@@ -215,7 +212,7 @@ class ExchangeAttempt:
         self._deps.emit(
             "exchange",
             variant=self._outcome.item.variant,
-            kind=self._variant.kind,
+            kind=self._outcome.variant.kind,
             outcome=outcome,
             milliseconds=milliseconds,
         )

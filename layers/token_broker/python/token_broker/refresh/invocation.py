@@ -50,12 +50,12 @@ class Invocation:
         self._waited_seconds = 0.0
         """The pauses for other callers' leases that `finish` has not emitted yet."""
 
-    def look(self, key: str) -> Look:
-        """Read the item of *key*, its target and the gate. Raises `ConnectionHeld`."""
-        return self.take(look(self.deps, self.partition, key))
+    def look(self, key: str, seen: Look | None = None) -> Look:
+        """Read the item of *key*, its target and the gate. Raises `ConnectionHeld`.
 
-    def take(self, seen: Look) -> Look:
-        """Remember the gate of *seen*; return *seen*."""
+        Nothing is read if the caller already has *seen* them.
+        """
+        seen = seen or look(self.deps, self.partition, key)
         self.gate, self.gate_read_at = seen.gate, seen.read_at
         return seen
 

@@ -57,7 +57,7 @@ class Outcome:
         self._invocation = invocation
         self._deps = invocation.deps
         self._secret = invocation.secret
-        self._variant = variant
+        self.variant = variant
         self._before = before
         self._was_uncertain = before.is_uncertain(self._deps.clock.now())
         self.holds_lease = item.lease_owner is not None
@@ -90,9 +90,8 @@ class Outcome:
         """
 
         def write() -> Item | None:
-            sealed = self._deps.sealer.seal_variant(self.item, resolved.variant)
-            now, version = self._deps.clock.now(), self._secret.version()
-            values = alias_values(sealed, resolved.variant, version, now, resolved.expected)
+            version, expected = self._secret.version(), resolved.expected
+            values = alias_values(self._deps, self.item, resolved.variant, version, expected)
             return self._deps.store.commit(self.item, values)
 
         try:
@@ -101,7 +100,7 @@ class Outcome:
             self._deps.emit("unkept", code=error.code, variant=self.item.variant)
             self._end_lease(None)
             item = None
-        return Alias(self._variant, item, resolved.variant)
+        return Alias(self.variant, item, resolved.variant)
 
     def token(self, token: Token) -> CachedToken | None:
         """Keep *token* and return it; None if the lease was lost.
@@ -115,9 +114,7 @@ class Outcome:
         recovers = is_recovery and not self._secret.is_previous
 
         def write() -> Item | None:
-            sealed = self._deps.sealer.seal_token(
-                self.item, self._variant, token, values["context"]
-            )
+            sealed = self._deps.sealer.seal_token(self.item, self.variant, token, values["context"])
             kept = {**values, "token": sealed}
             return self._deps.store.commit(self.item, kept, recovers=recovers)
 
@@ -207,7 +204,7 @@ class Outcome:
     def _values(self, token: Token) -> dict[str, Any]:
         """Return the attributes of *token*, without the sealed one."""
         values = {
-            "kind": self._variant.kind,
+            "kind": self.variant.kind,
             "fingerprint": token.fingerprint,
             "issued_at": token.issued_at,
             "expires_at": token.expires_at,

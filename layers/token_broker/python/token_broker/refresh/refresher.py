@@ -25,7 +25,7 @@ from token_broker.records import replace
 from token_broker.refresh.attempt import ExchangeAttempt, SecretReplaced
 from token_broker.refresh.credential_gate import CredentialGate
 from token_broker.refresh.invocation import Invocation
-from token_broker.refresh.outcome import Alias
+from token_broker.refresh.outcome import Alias, Outcome
 from token_broker.refresh.requirement import Requirement
 from token_broker.refresh.resolver import Resolver
 from token_broker.tokens import Token, Variant
@@ -98,10 +98,8 @@ class Refresher:
         with self._deps.single_flight.lock(place, invocation.deadline.seconds_to_wait):
             if cached := self._cached_meanwhile(key, requirement, seen):
                 return Obtained(cached, "memory")
-            if seen:
-                invocation.take(seen)
             if requirement.rejected:
-                requirement, seen = self._report(seen or invocation.look(key), requirement)
+                requirement, seen = self._report(invocation.look(key, seen), requirement)
             obtained = self._follow_aliases(variant, requirement, seen)
             self._deps.cache.put(*place, obtained.cached.without_handoff())
             if obtained.source == "exchange":
@@ -154,7 +152,7 @@ class Refresher:
         """
         if made := self._made_here(variant.key, requirement):
             return made
-        seen = seen or self._invocation.look(variant.key)
+        seen = self._invocation.look(variant.key, seen)
         target, own = seen.target, seen.own
         requirement = requirement.after(self._first_seen.setdefault(target.variant, target))
         if kept := self._kept(seen, requirement):
@@ -242,10 +240,8 @@ class Refresher:
             if own.fingerprint:
                 self._deps.store.drop(own)
             own = item = replace(own.without_token(), lease_owner=None, lease_until=0)
-        attempt = ExchangeAttempt(
-            self._invocation, self._gate, self.token_of, variant, before=own, item=item
-        )
-        result = attempt.run()
+        outcome = Outcome(self._invocation, variant, before=own, item=item)
+        result = ExchangeAttempt(self._invocation, self._gate, outcome, self.token_of).run()
         if not isinstance(result, CachedToken):
             return result
         if result.is_shared:

@@ -4,7 +4,6 @@ from token_broker.decisions import FORCE_INTERVAL_SECONDS, longest_min_ttl, may_
 from token_broker.errors import TooManyRequests, UpstreamContractChanged, UpstreamUnavailable
 from token_broker.item import Item
 from token_broker.records import Record, replace
-from token_broker.tokens import TokenRequest
 
 
 class Requirement(Record):
@@ -19,11 +18,6 @@ class Requirement(Record):
     """A generation of the requested variant: the token must have a higher one."""
     of_version_in_use: bool = False
     """The token must be made with the version of the secret that this invocation uses."""
-
-    @classmethod
-    def of(cls, request: TokenRequest) -> "Requirement":
-        """Return what *request* requires."""
-        return cls(request.min_ttl, request.rejected, request.force)
 
     @property
     def may_be_cached(self) -> bool:

@@ -59,7 +59,7 @@ class Resolver:
         if resolved.key == variant.key:
             return None
         is_shared = self._secret.is_shared()  # if not, nothing is kept under the key of a request
-        kept = self._write(own, resolved, version) if is_shared else None
+        kept = self._write(own, resolved, {}) if is_shared else None
         return Alias(variant, kept, resolved, seen.of_target(resolved.key))
 
     def is_contradicted(self, followed: Sequence[Alias], found: Item) -> bool:
@@ -79,13 +79,13 @@ class Resolver:
         """
         if self._secret.is_previous:
             return
-        version, expected = self._secret.version(), dict[str, Any]()
+        expected: dict[str, Any] = {}
         for item in (alias.item for alias in reversed(followed) if alias.item):
             expected = expected_by(item) | expected
             if item.target == end.key:
                 continue
             try:
-                self._write(item, end, version, expected)
+                self._write(item, end, expected)
             except BrokerError as error:
                 self._deps.emit("unkept", code=error.code, variant=item.variant)
                 return
@@ -114,10 +114,7 @@ class Resolver:
                 self._deps.store.drop(item)
                 self._deps.cache.drop(self._invocation.partition)
 
-    def _write(
-        self, own: Item, target: Variant, version: str, expected: Mapping[str, Any] | None = None
-    ) -> Item | None:
+    def _write(self, own: Item, target: Variant, expected: Mapping[str, Any]) -> Item | None:
         """Keep *own* as an alias of *target*; None if *own* has changed since it was read."""
-        sealed = self._deps.sealer.seal_variant(own, target)
-        values = alias_values(sealed, target, version, self._deps.clock.now(), expected)
+        values = alias_values(self._deps, own, target, self._secret.version(), expected)
         return self._deps.store.alias_to(own, values)
