@@ -221,7 +221,7 @@ ADMIT = CredentialGate.admit
 
 
 def admit_unless_rejected(self: CredentialGate, lease: Item, version: str) -> None:
-    if not self._rejected:
+    if not self._secret.is_previous:
         ADMIT(self, lease, version)
 
 
@@ -229,7 +229,7 @@ BUGS.add(
     "previous-again",
     "AWSPREVIOUS is tried once",
     (CredentialGate, "admit", admit_unless_rejected),
-    (CredentialGate, "knows_rejected", no),
+    (ExchangeAttempt, "_is_rejected", no),
     near=60,
 )
 BUGS.add(

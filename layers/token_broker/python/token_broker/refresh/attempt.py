@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from token_broker.cache import CachedToken
 from token_broker.conditional_writes import Rejection
-from token_broker.decisions import Verdict
+from token_broker.decisions import Verdict, latched_by
 from token_broker.dependencies import Dependencies
 from token_broker.errors import (
     BrokerError,
@@ -114,8 +114,8 @@ class ExchangeAttempt:
         try:
             result = self._converse()
         except CredentialRejected as error:
-            if self._gate.has_rejected(version):
-                raise  # `token_of` met the rejection, and its exchange has kept it
+            if not self._last:
+                raise  # no answer to this exchange: what it says is kept already
             was_accepted = self._keep_rejection(error)
             if was_accepted or not self._secret.use_previous(unless=self._is_rejected):
                 raise
@@ -138,7 +138,7 @@ class ExchangeAttempt:
     def _is_rejected(self, version: str) -> bool:
         own = self._outcome.item
         gate = own if own.is_gate else self._invocation.read_gate()
-        return self._gate.knows_rejected(own, gate, version)
+        return latched_by(gate, own, version) is not None
 
     def _keep_rejection(self, error: CredentialRejected, *, is_last_try: bool = False) -> bool:
         """Keep what a rejection means; say whether the version in use was accepted before.

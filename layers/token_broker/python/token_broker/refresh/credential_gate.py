@@ -50,21 +50,6 @@ class CredentialGate:
         """The version that this invocation may log in with."""
         self._accepted: str | None = None
         """The version that the upstream accepted, and the gate's lease is to be ended with."""
-        self._rejected: set[str] = set()
-        """Versions that this invocation knows as rejected."""
-
-    def has_rejected(self, version: str) -> bool:
-        """Say whether this invocation has seen the rejection of *version*."""
-        return version in self._rejected
-
-    def remember_rejection(self, version: str | None) -> None:
-        """Remember that a kept failure records the rejection of *version*."""
-        if version:
-            self._rejected.add(version)
-
-    def knows_rejected(self, own: Item, gate: Item, version: str) -> bool:
-        """Say whether *version* was rejected, as far as known. *own* may be the gate."""
-        return self.has_rejected(version) or latched_by(gate, own, version) is not None
 
     def check(self, own: Item, version: str) -> None:
         """Raise `CredentialLatched` if *version* was rejected. *own* may be the gate itself.
@@ -182,7 +167,6 @@ class CredentialGate:
             )
             gate = written or self._invocation.read_gate()
         self._lease = self._admitted = None
-        self._rejected.add(version)
         if decided is Verdict.LATCH:
             self._invocation.announcements.send("Connection Latched", version)
         if decided is Verdict.REFUSE_VARIANT:
@@ -196,7 +180,6 @@ class CredentialGate:
         """Raise `CredentialRejected` until a suspect *version* may have its second try."""
         now = self._deps.clock.now()
         if gate.is_suspect(version) and gate.is_too_early(now):
-            self._rejected.add(version)
             raise suspected(gate, now)
 
     def _admit_by_gate(self, version: str) -> None:

@@ -52,7 +52,7 @@ class Refresher:
         self._deps = invocation.deps
         self._secret = invocation.secret
         self._gate = CredentialGate(invocation)
-        self._resolver = Resolver(invocation, self._gate)
+        self._resolver = Resolver(invocation)
         self._made: dict[str, CachedToken] = {}
         """Tokens that this invocation made, by the variant's key, each with its `handoff`."""
         self._first_seen: dict[str, Item] = {}
@@ -165,6 +165,7 @@ class Refresher:
         self._raise_if_backing_off(own, requirement)
         if self._has_secret_changed(target, requirement):
             return None
+        self._gate.check(own, self._secret.recent_version())
         return self._resolver.resolve(variant, seen) or self._exchange(variant, own, requirement)
 
     def _kept(self, seen: Look, requirement: Requirement) -> Obtained | None:
@@ -208,8 +209,6 @@ class Refresher:
         if failure.code == CREDENTIAL_REJECTED:
             self._gate.check(item, secret.recent_version())  # may read the secret again
         if failure.is_outage or secret.recent_version() == failure.secret_version:
-            if failure.code == CREDENTIAL_REJECTED:
-                self._gate.remember_rejection(failure.secret_version)
             raise stored_error(failure, self._now())
 
     def _has_secret_changed(self, item: Item, requirement: Requirement) -> bool:

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from token_broker.aliases import Look, alias_values, expected_by, expects_another, may_be_outdated
+from token_broker.decisions import latched_by
 from token_broker.errors import BrokerError, InvalidRequest
 from token_broker.item import Item
-from token_broker.refresh.credential_gate import CredentialGate
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.outcome import Alias
 from token_broker.tokens import Variant
@@ -15,11 +15,10 @@ from token_broker.tokens import Variant
 class Resolver:
     """Follows the aliases of one connection, and writes those that need only the secret."""
 
-    def __init__(self, invocation: Invocation, gate: CredentialGate) -> None:
+    def __init__(self, invocation: Invocation) -> None:
         self._invocation = invocation
         self._deps = invocation.deps
         self._secret = invocation.secret
-        self._gate = gate
 
     def is_outdated(self, seen: Look) -> bool:
         """Say whether the alias in *seen* must be resolved again.
@@ -36,18 +35,14 @@ class Resolver:
         if any(failure.is_backing_off(now) for failure in failures):
             return False
         version = self._secret.recent_version()
-        is_rejected = self._gate.knows_rejected(own, seen.gate, version)
-        return own.secret_version != version and not is_rejected
+        return own.secret_version != version and not latched_by(seen.gate, own, version)
 
     def resolve(self, variant: Variant, seen: Look) -> Alias | None:
         """Return what *variant* is an alias of; None if only an exchange can tell.
 
-        Raises `CredentialLatched` if the version of the secret was rejected, and `InvalidRequest`
-        if *variant* does not fit the secret, which may pin another value.
+        Raises `InvalidRequest` if *variant* does not fit the secret, which may pin another value.
         """
-        own = seen.own
-        self._gate.check(own, self._secret.recent_version())
-        version = self._secret.version()
+        own, version = seen.own, self._secret.version()
         try:
             resolved = self._deps.flow.vendor.resolve(self._secret.credentials(), variant)
         except InvalidRequest:
