@@ -98,9 +98,9 @@ def is_kept(verdict: Verdict, found: Item, rejection: Rejection) -> bool:
     if verdict is Verdict.LATCH:
         return rejection.version in found.rejected_versions
     is_suspect = found.suspect_version == rejection.version
-    return is_suspect and (
-        verdict is Verdict.SUSPECT or rejection.variant in found.suspect_variants
-    )
+    if verdict is Verdict.SUSPECT:
+        return is_suspect and found.suspect_at > 0 and not found.suspect_variants
+    return is_suspect and rejection.variant in found.suspect_variants
 
 
 def add_version(versions: tuple[str, ...], version: str) -> tuple[str, ...]:
