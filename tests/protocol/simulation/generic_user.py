@@ -215,7 +215,7 @@ refusal = cache(subjects.refusal)
 
 @cache
 def talk_at(flow: str, url: str, body: str) -> subjects.Talk:
-    """Return the conversation of a first exchange with the vendor at *url*, for a *body* in JSON."""
+    """Return the conversation of a first exchange at *url*, for a *body* in JSON."""
     return subjects.Talk(flow, json.loads(body), changes=registry.kind(flow).demo_secret(url))
 
 
