@@ -7,6 +7,7 @@ import httpx
 
 from token_broker_client import origins, refusals
 from token_broker_client.httpx_guard import Guard
+from token_broker_client.refusals import Refusal
 
 if TYPE_CHECKING:
     from token_broker_client.answers import Answer, TokenSource
@@ -78,7 +79,7 @@ class HttpxBrokerAuth(httpx.Auth):
         response = yield request
         if not (yield from self._is_refusal(response, guard)):
             return
-        refusal = self._refusal(response, guard.answer)
+        refusal = Refusal.of(response, guard.answer)
         if self._forbidden.has(refusal):
             return
         answer = yield Wanted(guard.answer)
@@ -90,22 +91,14 @@ class HttpxBrokerAuth(httpx.Auth):
             guard.sign(refused, answer)
             response = yield refused
             if (yield from self._is_refusal(response, guard)):
-                self._forbidden.add(self._refusal(response, answer))
-
-    def _refusal(self, response: httpx.Response, answer: "Answer") -> refusals.Refusal:
-        refused = response.request
-        place = refusals.place_of(refused.method, str(refused.url))
-        flow, key = self._access.flow, self._access.key
-        return refusals.Refusal(flow, key, answer.fingerprint, place, response.content)
+                self._forbidden.add(Refusal.of(response, answer))
 
     def _is_refusal(self, response: httpx.Response, guard: Guard) -> Generator[Step, Any, bool]:
         """Return whether *response* refuses the token. Its body is read only if it may."""
-        status, sent = response.status_code, response.request
-        is_signed = origins.is_signed(str(sent.url), sent.headers, guard.answer)
-        if not is_signed or not refusals.may_be_refusal(status):
+        if not refusals.may_refuse(response, guard.answer):
             return False
         yield response
-        return refusals.is_refusal(self._access.flow, status, response.content)
+        return refusals.is_refusal(self._access.flow, response.status_code, response.content)
 
 
 def advanced(steps: Steps, done: Any) -> Step | None:
