@@ -6,10 +6,17 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from http import HTTPStatus
 from threading import Lock
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from token_broker_client.origins import is_signed
 from token_broker_client.request import REFUSAL_CODES
 from token_broker_client.single_flight import reset_in_children
+
+if TYPE_CHECKING:
+    import httpx
+    import requests
+
+    from token_broker_client.answers import Answer
 
 FORBIDDEN_SECONDS = 30.0
 FORBIDDEN_ENTRIES = 1000
@@ -19,9 +26,11 @@ Place: TypeAlias = tuple[str | None, str]
 """A method, and a URL without its query."""
 
 
-def may_be_refusal(status: int) -> bool:
-    """Say whether an answer with *status* may refuse the token, so that its body must be read."""
-    return status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+def may_refuse(response: "httpx.Response | requests.Response", answer: "Answer") -> bool:
+    """Say whether *response* may refuse the token of *answer*, so that its body must be read."""
+    sent = response.request
+    may_be_refusal = response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+    return may_be_refusal and is_signed(str(sent.url), sent.headers, answer)
 
 
 def is_refusal(flow: str, status: int, content: bytes) -> bool:
@@ -71,6 +80,12 @@ class Refusal(NamedTuple):
     place: Place
     content: bytes
     """The body of the vendor's answer."""
+
+    @classmethod
+    def of(cls, response: "httpx.Response | requests.Response", answer: "Answer") -> "Refusal":
+        """Return what *response* to a request with the token of *answer* is."""
+        place = place_of(response.request.method, str(response.request.url))
+        return cls(answer.flow, answer.access.key, answer.fingerprint, place, response.content)
 
     def entries(self) -> list[Hashable]:
         """Return what is remembered of this: its place, and the token if it may lack rights."""

@@ -145,12 +145,8 @@ class _Socket(socket.socket):
         super().sendall(*args)
 
 
-class _TlsSocket(ssl.SSLSocket):
+class _TlsSocket(_Socket, ssl.SSLSocket):
     """The same with TLS, where `sendall` calls `send`, and a handshake comes first."""
-
-    def recv_into(self, *args: Any) -> int:
-        self.settimeout(seconds_left())
-        return super().recv_into(*args)
 
     def send(self, *args: Any) -> int:
         self.settimeout(seconds_left())
@@ -168,18 +164,14 @@ def seconds_left() -> float:
     raise TimeoutError("timed out")
 
 
-def _bounded(made: socket.socket) -> socket.socket:
-    return _Socket(made.family, made.type, made.proto, made.detach())
-
-
 class _Connection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
-        return _bounded(super()._new_conn())
+        made = super()._new_conn()
+        return _Socket(made.family, made.type, made.proto, made.detach())
 
 
-class _TlsConnection(HTTPSConnection):
-    def _new_conn(self) -> socket.socket:
-        return _bounded(super()._new_conn())
+class _TlsConnection(_Connection, HTTPSConnection):
+    """The same over TLS."""
 
 
 class _Pool(HTTPConnectionPool):
