@@ -79,13 +79,6 @@ def test_a_requirement_for_another_variant_has_no_generation() -> None:
     assert first.of_any_generation() == replace(first, newer_than=None)
 
 
-def test_reports_and_forced_calls_may_not_use_the_cache() -> None:
-    assert Requirement().may_be_cached
-    assert Requirement(min_ttl=9).may_be_cached
-    assert not Requirement(force=True).may_be_cached
-    assert not Requirement(rejected="a").may_be_cached
-
-
 def test_a_forced_requirement_needs_a_newer_generation_than_was_read() -> None:
     forced = Requirement(force=True)
     assert forced.after(ITEM) == Requirement(force=True, newer_than=7)

@@ -11,6 +11,7 @@ it, sends it, and then records that it was sent. If it dies in between, another 
 event again. So an event is sent at least once.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from token_broker.dependencies import Dependencies
@@ -22,6 +23,7 @@ OUTAGE_SECONDS = 60
 """Least seconds between the first failure of an outage and its event."""
 
 SENDING_DOWN, DOWN_SENT, SENDING_UP = "telling", "told", "ending"
+EVENTS: Mapping[str | None, str] = {SENDING_DOWN: "Upstream Down", SENDING_UP: "Upstream Up"}
 
 
 class Outage(NamedTuple):
@@ -104,14 +106,10 @@ class Announcements:
         state = step(gate, self._now(), is_available=is_available)
         if state is None or "fence" not in gate.raw:
             return  # a gate that the table has dropped is not created again: it would never expire
-        written = self._note(gate, state)
-        since = rfc3339(state.outage_since)
-        if not written:
-            return
-        if state.outage_phase == SENDING_DOWN and self.send("Upstream Down", since=since):
-            self._note(written, Outage(state.outage_since, DOWN_SENT))
-        if state.outage_phase == SENDING_UP and self.send("Upstream Up", since=since):
-            self._note(written, Outage())
+        written, event = self._note(gate, state), EVENTS.get(state.outage_phase)
+        if written and event and self.send(event, since=rfc3339(state.outage_since)):
+            is_down = state.outage_phase == SENDING_DOWN
+            self._note(written, Outage(state.outage_since, DOWN_SENT) if is_down else Outage())
 
     def _note(self, gate: Item, state: Outage) -> Item | None:
         """Write *state* on *gate*. None if *gate* has changed since it was read."""

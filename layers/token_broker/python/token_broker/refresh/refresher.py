@@ -109,9 +109,12 @@ class Refresher:
     def _cached_meanwhile(
         self, key: str, requirement: Requirement, seen: Look | None
     ) -> CachedToken | None:
-        """Return the token that another thread has cached since *seen*, if it is good enough."""
+        """Return the token that another thread has cached since *seen*, if it is good enough.
+
+        Not if the caller reports a token: the cached one may be older.
+        """
         cached = self._deps.cache.get(self._invocation.partition, key, self._now())
-        if not cached or not requirement.may_be_cached:
+        if not cached or requirement.force or requirement.rejected:
             return None
         if seen and cached.item.generation <= seen.target.generation:
             return None

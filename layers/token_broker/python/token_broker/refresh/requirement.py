@@ -19,14 +19,6 @@ class Requirement(Record):
     of_version_in_use: bool = False
     """The token must be made with the version of the secret that this invocation uses."""
 
-    @property
-    def may_be_cached(self) -> bool:
-        """Say whether a cached token may meet this.
-
-        Not if the caller reports a token: the cached one may be older.
-        """
-        return not (self.force or self.rejected)
-
     def of_any_generation(self) -> "Requirement":
         """Return this requirement for another variant, or for a token that was made just now."""
         return replace(self, newer_than=None)

@@ -31,8 +31,7 @@ class Resolver:
             return False
         if expects_another(own, target):
             return True
-        failures = [item.failure for item in (own, target) if item.failure]
-        if any(failure.is_backing_off(now) for failure in failures):
+        if any(item.failure and item.failure.is_backing_off(now) for item in (own, target)):
             return False
         version = self._secret.recent_version()
         return own.secret_version != version and not latched_by(seen.gate, own, version)
