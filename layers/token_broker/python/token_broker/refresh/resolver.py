@@ -90,10 +90,11 @@ class Resolver:
         *resolved* is what the secret alone tells. An alias of an alias leads past it, to the token.
         """
         own = seen.own
-        if not own.target or own.target == resolved.key:
-            return resolved if own.target else None
+        if own.target == resolved.key:
+            return resolved
         is_end = resolved.kind in self._deps.flow.vendor.token_kinds
-        if (is_end and resolved.key != own.variant) or expects_another(own, seen.target):
+        is_default = is_end and resolved.key != own.variant
+        if not own.target or is_default or expects_another(own, seen.target):
             return None
         found = self._deps.sealer.open_variant(own)
         if found is None or found.key != own.target:
