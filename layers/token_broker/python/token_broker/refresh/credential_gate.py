@@ -150,7 +150,7 @@ class CredentialGate:
         has changed since it was read, it is read and decided again. If only this variant was
         refused, its own item keeps the rejection as well.
         """
-        version, judge, now = rejection.version, self._deps.store.judge, self._deps.clock.now
+        version, now = rejection.version, self._deps.clock.now
         lease = own if own.is_gate else self._lease
         gate, written = lease or self._invocation.read_gate(), None
         while not written:
@@ -160,21 +160,33 @@ class CredentialGate:
                 decided = Verdict.LATCH
             if decided is Verdict.BLAME_VARIANT:
                 return Judged(decided, own, was_accepted)
-            has_lease = lease is not None and lease.lease_owner == gate.lease_owner is not None
-            ends_lease = has_lease and not own.is_gate  # the variant's own lease goes on
-            written = judge(
-                gate, decided, rejection, now(), has_lease=has_lease, ends_lease=ends_lease
-            )
+            # Of the two leases, only that of the gate ends here: the variant's own one goes on.
+            written = self._judge(gate, decided, rejection, lease, ends_lease=not own.is_gate)
             gate = written or self._invocation.read_gate()
         self._lease = self._admitted = None
         if decided is Verdict.LATCH:
             self._invocation.announcements.send("Connection Latched", version)
         if decided is Verdict.REFUSE_VARIANT:
-            has_lease, latch = own.lease_owner is not None, Verdict.LATCH
-            own = judge(own, latch, rejection, now(), has_lease=has_lease, ends_lease=False) or own
+            own = self._judge(own, Verdict.LATCH, rejection, own) or own
         elif own.is_gate and gate.lease_owner == own.lease_owner:
             own = gate  # unless another caller has acquired the lease
         return Judged(decided, own, was_accepted)
+
+    def _judge(
+        self,
+        item: Item,
+        decided: Verdict,
+        rejection: Rejection,
+        lease: Item | None,
+        *,
+        ends_lease: bool = False,
+    ) -> Item | None:
+        """Write a verdict to *item*; *lease* is the item as this invocation acquired it, if so."""
+        now, owner = self._deps.clock.now(), lease.lease_owner if lease else None
+        has_lease = owner is not None and owner == item.lease_owner
+        ends_lease = has_lease and ends_lease
+        judge = self._deps.store.judge
+        return judge(item, decided, rejection, now, has_lease=has_lease, ends_lease=ends_lease)
 
     def _refuse_early(self, gate: Item, version: str) -> None:
         """Raise `CredentialRejected` until a suspect *version* may have its second try."""
