@@ -99,9 +99,9 @@ class Invocation:
         self._waited_seconds += self.deps.clock.monotonic() - began
 
     def try_write(self, item: Item, write: Callable[[], object]) -> None:
-        """Try a write that ends a lease of *item*. If it fails, the lease expires.
+        """Try a write to *item* at the end of an exchange. An error is emitted, not raised.
 
-        That costs no caller the token, or the error, of the exchange.
+        The caller gets the token of the exchange, or its error; a lease that was not ended expires.
         """
         try:
             write()

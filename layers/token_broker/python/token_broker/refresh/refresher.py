@@ -133,11 +133,7 @@ class Refresher:
             if isinstance(result, Alias):
                 followed.append(result)
                 variant, seen = result.target, result.seen
-            elif (
-                may_go_back
-                and result.source == "exchange"
-                and self._resolver.is_contradicted(followed, result.cached.item)
-            ):
+            elif may_go_back and self._resolver.is_contradicted(followed, result.cached.item):
                 # The last alias was made for a role that the account no longer has: go back to it.
                 variant, may_go_back = followed.pop().variant, False
             else:

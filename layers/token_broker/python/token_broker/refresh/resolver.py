@@ -57,7 +57,7 @@ class Resolver:
         return Alias(variant, kept, resolved, seen.of_target(resolved.key))
 
     def is_contradicted(self, followed: Sequence[Alias], found: Item) -> bool:
-        """Say whether *found*, which is new, has another role than the last of *followed* expects.
+        """Say whether *found* has another role than the last of *followed* expects.
 
         A token of the previous version of the secret does not count: it may be another account's.
         """
