@@ -160,6 +160,16 @@ def test_a_forced_call_accepts_a_token_made_after_its_start() -> None:
     assert broker.steps == WAY
 
 
+def test_a_generation_of_an_alias_is_none_of_its_target() -> None:
+    """A renewal of a variant that became an alias accepts the token that is kept."""
+    broker = ChainBroker()
+    broker.call()
+    broker.restart()
+    work = Invocation(broker.deps, "acme", broker.monotonic + 29)
+    _, source = Refresher(work).obtain(NAMED, Requirement(newer_than=5))
+    assert (source, broker.steps) == ("table", WAY)
+
+
 def test_the_first_alias_of_a_chain_expects_the_context_of_the_last() -> None:
     """A new role resolves the chain again, once."""
     member = {"role": "MEMBER"}

@@ -74,11 +74,6 @@ def test_a_new_token_that_does_not_do_is_an_error(
     assert all(error.retry_after == (1 if error.retryable else None) for error in found)
 
 
-def test_a_requirement_for_another_variant_has_no_generation() -> None:
-    first = Requirement(9, "a", force=True, newer_than=7, of_version_in_use=True)
-    assert first.of_any_generation() == replace(first, newer_than=None)
-
-
 def test_a_forced_requirement_needs_a_newer_generation_than_was_read() -> None:
     forced = Requirement(force=True)
     assert forced.after(ITEM) == Requirement(force=True, newer_than=7)

@@ -139,7 +139,7 @@ class Refresher:
             else:
                 self._resolver.shorten(followed, variant)
                 return result
-            requirement = requirement.of_any_generation()
+            requirement = replace(requirement, newer_than=None)  # of the variant before
         raise Internal("variants of this flow lead to each other")
 
     def _step(
@@ -181,7 +181,7 @@ class Refresher:
     def _made_here(self, key: str, requirement: Requirement) -> Obtained | None:
         """Return the token of *key* that this invocation made, if it meets *requirement*."""
         made = self._made.get(key)
-        is_met = made and self._is_met(requirement.of_any_generation(), made.item)
+        is_met = made and self._is_met(requirement, made.item)
         return Obtained(made, "exchange") if made and is_met else None
 
     def _is_met(self, requirement: Requirement, item: Item) -> bool:

@@ -19,10 +19,6 @@ class Requirement(Record):
     of_version_in_use: bool = False
     """The token must be made with the version of the secret that this invocation uses."""
 
-    def of_any_generation(self) -> "Requirement":
-        """Return this requirement for another variant, or for a token that was made just now."""
-        return replace(self, newer_than=None)
-
     def after(self, item: Item) -> "Requirement":
         """Return this requirement; if it forces, it demands a newer token than that of *item*."""
         is_forced = self.force and self.newer_than is None
