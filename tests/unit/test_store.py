@@ -417,7 +417,7 @@ WRITES: dict[str, Write] = {
     "forget": Write(call("forget"), forgotten, NOTHING, {"token": b"another"}),
 }
 TELLS_NOTHING = {"notice", "drop"}
-"""Writes that return nothing; `forget` returns the item before, and `claim_refresh` says whether it was done."""
+"""Writes that return nothing; `claim_refresh` says whether it was done."""
 
 
 class Desk:
