@@ -315,6 +315,26 @@ def test_delete_ends_the_session_of_each_token_that_it_drops(left: float) -> Non
     assert broker.telemetry.of("log out failed") == []
 
 
+def test_delete_ends_the_session_of_a_token_that_replaced_the_one_it_read() -> None:
+    """I16: it reads many items at once, and removes one after the other."""
+    broker = with_token("vntana")
+    assert isinstance(broker.fake, FakeVntana)
+    [read] = [i for i in broker.aws.store.list("vntana#acme") if i.kind == "organization"]
+
+    made = list[str]()
+
+    def replace_first(operation: Any, item: Item) -> Item:
+        if item == read:
+            made.append(broker.call(force=True)["headers"]["X-AUTH-TOKEN"].removeprefix("Bearer "))
+        removed: Item = operation(item)
+        return removed
+
+    around(broker.aws.store, "forget", replace_first)
+    assert broker.call(action="forget") == {"forgotten": 1, "complete": True}
+    assert broker.item(read.variant).is_bare
+    assert broker.fake.sessions.by_token[made[0]].is_dead(broker.now)
+
+
 @pytest.mark.parametrize(
     ("write", "waited"), [(0.0, [3.0]), (2.0, [3.0]), (3.0, [2.0]), (4.75, [0.25]), (4.875, [])]
 )
@@ -325,9 +345,10 @@ def test_a_logout_gets_what_is_left_after_a_slow_write_or_is_logged_as_failed(
     broker = with_token("vntana")
     broker.waited.clear()
 
-    def slowly(operation: Any, item: Item) -> None:
-        operation(item)
+    def slowly(operation: Any, item: Item) -> Item:
+        removed: Item = operation(item)
         broker.monotonic += write if item.kind == "organization" else 0
+        return removed
 
     around(broker.aws.store, "forget", slowly)
     forget(Invocation(broker.deps, "acme", broker.monotonic + 5.0))
