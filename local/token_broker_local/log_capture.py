@@ -76,10 +76,8 @@ class CapturedStdout(io.TextIOBase):
     def write(self, text: str) -> int:
         """Keep *text*, or pass it on."""
         captured = getattr(_threads, "captured", None)
-        if captured is not None:
-            return captured.write(text)
         with suppress(OSError):
-            self.rest.write(text)
+            (self.rest if captured is None else captured).write(text)
         return len(text)
 
     def flush(self) -> None:

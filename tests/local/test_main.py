@@ -91,7 +91,7 @@ def test_it_answers_though_its_output_is_closed(closed: str) -> None:
     def answers() -> bool:
         try:
             gateway = Gateway.at(url, "eu-west-1", session)
-            return gateway.call(call, Deadline.after(SOON_SECONDS))["generation"] == 1
+            return "headers" in gateway.call(call, Deadline.after(SOON_SECONDS))
         except Unreachable:
             return False
 
