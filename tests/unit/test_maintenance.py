@@ -610,20 +610,20 @@ def test_the_status_says_what_the_next_call_does(flow: str) -> None:
 # Warming and verifying
 
 
-def test_warm_makes_a_separate_invocation_for_each_of_100_calls_for_a_token() -> None:
+def test_warm_makes_a_separate_invocation_for_each_of_215_calls_for_a_token() -> None:
     broker = MemoryBroker()
     one: dict[str, Any] = {"connection": "acme"}
 
     def warm(**payload: Any) -> Any:
         return broker.service({"action": "warm"} | payload, Context())
 
-    for calls in ([one] * 101, [one, one | {"action": "forget"}]):
+    for calls in ([one] * 216, [one, one | {"action": "forget"}]):
         problem = raised_by(lambda: warm(calls=calls))  # noqa: B023 (called at once)
-        assert problem["detail"] == "calls: must be at most 100 calls for a token"
+        assert problem["detail"] == "calls: must be at most 215 calls for a token"
     assert raised_by(lambda: warm(calls=[], odd=1))["detail"] == "odd: is not known"
     assert broker.invoked == []
-    calls = [one | {"min_ttl": number} for number in range(100)]
-    assert warm(calls=calls) == {"invoked": 100}
+    calls = [one | {"min_ttl": number} for number in range(215)]
+    assert warm(calls=calls) == {"invoked": 215}
     assert broker.invoked == calls
 
 
