@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 import pytest
 
 from tests.protocol.simulation.table import client_error
+from tests.subjects import FLOWS
 from tests.unit.memory_broker import (
     MEMORY_SECONDS,
     NOW,
@@ -15,6 +16,7 @@ from tests.unit.memory_broker import (
     with_token,
 )
 from tests.unit.test_item import kinds_of
+from token_broker.aliases import look
 from token_broker.cache import CachedToken
 from token_broker.errors import (
     BrokerError,
@@ -117,9 +119,10 @@ def test_a_min_ttl_above_the_lifetime_is_refused_before_an_exchange() -> None:
     assert (type(error), error.detail, broker.steps) == (InvalidRequest, detail, ["login"])
 
 
-def test_the_age_of_a_cached_token_counts_from_the_start_of_its_read() -> None:
+@pytest.mark.parametrize("at", [NOW, REFRESH], ids=["fresh", "due, so its refresh is started"])
+def test_the_age_of_a_cached_token_counts_from_the_start_of_its_read(at: int) -> None:
     """I16: a hold or DELETE may come while the token is decrypted."""
-    broker = with_token()
+    broker = with_token(after=at - NOW)
     broker.restart()
 
     def slowly(decrypt: Any, **request: Any) -> Any:
@@ -130,7 +133,7 @@ def test_the_age_of_a_cached_token_counts_from_the_start_of_its_read() -> None:
     broker.call()
     cached = broker.deps.cache.recall("vendorlink#acme", "-")
     assert cached
-    assert cached.read_at == NOW
+    assert (cached.read_at, len(broker.invoked)) == (at, int(at == REFRESH))
 
 
 # While the table is down
@@ -241,6 +244,16 @@ def test_the_old_token_is_handed_out_during_an_outage(
         assert call(broker, **request_) == ("table", True, 1)
     else:
         assert type(refusal(broker, **request_)) is UpstreamUnavailable
+
+
+def test_an_old_token_is_stale_also_if_the_failure_is_that_of_its_alias() -> None:
+    """With a new version of the secret, a forced call resolves the alias first."""
+    broker = with_token("vntana", after=100)
+    broker.put_secret()
+    broker.restart()
+    fail_vendor(broker)
+    answer = broker.call(force=True)
+    assert (answer["source"], answer["stale"], answer["generation"]) == ("table", True, 1)
 
 
 def test_a_token_reported_as_rejected_is_never_handed_out_again() -> None:
@@ -374,12 +387,19 @@ def test_a_caller_that_loses_the_claim_starts_no_refresh() -> None:
     assert (broker.aws.dynamodb.writes, broker.invoked) == (writes, [])
 
 
-def test_a_failure_to_start_a_refresh_fails_no_call() -> None:
-    broker = with_token()
-    broker.now = REFRESH
+@pytest.mark.parametrize("flow", FLOWS)
+def test_a_failure_to_start_a_refresh_fails_no_call(flow: str) -> None:
+    """A process does not try again at once, whether calls name the token or its alias."""
+    broker = with_token(flow)
+    kinds = broker.deps.flow.vendor.token_kinds
+    [kept] = [i for i in broker.aws.store.list(f"{flow}#acme") if i.kind in kinds]
+    broker.now = kept.refresh_at
     broker.aws.dynamodb.break_before = True
-    assert (call(broker)[1:], broker.invoked) == ((False, 1), [])
-    assert broker.telemetry.of("nudge") == [{"variant": "-", "code": "store_unavailable"}]
+    for source in ("table", "memory"):
+        answer = broker.call()
+        assert (answer["source"], answer["stale"], answer["generation"]) == (source, False, 1)
+    nudge = {"variant": kept.variant, "code": "store_unavailable"}
+    assert (broker.telemetry.of("nudge"), broker.invoked) == ([nudge], [])
 
 
 RUNS = {"lease_owner": "a", "lease_until": ENDS}
@@ -432,6 +452,19 @@ def reads_of(broker: MemoryBroker) -> list[str]:
     for name in ("get_item", "batch_get_item"):
         around(broker.aws.dynamodb, name, partial(noted, name))
     return reads
+
+
+def test_a_hold_is_seen_by_the_first_read_of_an_alias() -> None:
+    """I16: the process drops its tokens, also if what the alias leads to could not be read."""
+    broker = MemoryBroker("vntana")
+    broker.call()
+    [alias] = [i for i in broker.aws.store.list("vntana#acme") if i.target]
+    broker.deps.cache.drop(alias.partition)
+    broker.put(held={"since": NOW, "by": "ann", "reason": "a move"})
+    reads = reads_of(broker)
+    with pytest.raises(ConnectionHeld):
+        look(broker.deps, alias.partition, alias.variant)
+    assert reads == ["batch_get_item"]
 
 
 def test_a_known_alias_and_its_target_are_read_by_one_request() -> None:
