@@ -4,6 +4,7 @@ What a test has to know of a vendor, its fake shows in one conversation: which s
 credentials, how a wrong login is refused, which words stand in its answers.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cache
@@ -151,6 +152,15 @@ def callers_tokens(flow: str) -> list[Token]:
     found, kinds = talk(flow), flows()[flow].vendor.token_kinds
     made = zip(found.variants, found.tokens, strict=True)
     return [token for variant, token in made if variant.kind in kinds]
+
+
+def live_side_by_side(flow: str) -> bool:
+    """Say whether the tokens of two calls live at the same time: an account may have one only."""
+    found = Talk(flow, {})
+    found.obtain(NeedToken(found.flow.requested(Document(body(flow), InvalidRequest))))
+    made, kinds = zip(found.variants, found.tokens, strict=True), found.vendor.token_kinds
+    shown = json.dumps(found.fake.describe())
+    return all(token.value in shown for variant, token in made if variant.kind in kinds)
 
 
 def keeps_gate_apart(flow: str) -> bool:
