@@ -241,8 +241,9 @@ def asides(flow: str) -> frozenset[str]:
 
 def log_outs(flow: str) -> tuple[str, ...]:
     """Return the steps that end the sessions of a first exchange: one for each that has an end."""
-    log_out = flows()[flow].vendor.log_out
-    requests = [next(log_out(token), None) for token in talk(flow).tokens] if log_out else []
+    found, vendor = talk(flow), flows()[flow].vendor
+    credentials = vendor.parse(found.secret)
+    requests = [next(vendor.end_session(credentials, token), None) for token in found.tokens]
     return tuple(one.step for one in requests if isinstance(one, Request))
 
 

@@ -71,7 +71,13 @@ def annotated(flow: Flow) -> Flow:
         return relayed(vendor.log_out(token), annotating(ends=token))
 
     changed |= {"parse": parse, "exchange": exchange}
+
+    def revoke(known: CredentialsOf, token: Token) -> Conversation[Any]:
+        assert vendor.revoke
+        return relayed(vendor.revoke(known.credentials, token), annotating(ends=token))
+
     changed |= {"log_out": log_out} if vendor.log_out else {}
+    changed |= {"revoke": revoke} if vendor.revoke else {}
     return flow._replace(adapted=replace(vendor, **changed))
 
 

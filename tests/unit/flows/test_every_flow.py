@@ -325,9 +325,10 @@ def test_one_wrong_value_in_a_response_is_an_error_or_ends_in_a_good_token(flow:
 def test_a_log_out_ends_the_tokens_of_an_exchange(flow: str) -> None:
     """At the vendor, which knows each of the requests."""
     found = Talk(flow)
-    if log_out := found.vendor.log_out:
+    if found.vendor.ends_sessions:
+        credentials = found.vendor.parse(found.secret)
         for token in found.tokens:
-            run(log_out(token), found.fake)
+            run(found.vendor.end_session(credentials, token), found.fake)
         assert not any(found.fake.revoke(token.value) for token in found.tokens)
         assert found.fake.log.unknown == []
 
@@ -449,8 +450,7 @@ def test_any_response_causes_a_documented_error_without_secrets(
     for variant in (vendor.resolve(credentials, requested), *talk(flow).variants):
         exchange = vendor.exchange(credentials, variant, NOW, kept)
         survives(lambda: run(exchange, send, lambda _: tokens[0]))  # noqa: B023 (called at once)
-    if log_out := vendor.log_out:
-        survives(lambda: run(log_out(token), send))
+    survives(lambda: run(vendor.end_session(credentials, token), send))
     if verify := vendor.verify:
         survives(lambda: run(verify(credentials, old), send))
     if check := vendor.check:
