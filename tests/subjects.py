@@ -243,7 +243,7 @@ def log_outs(flow: str) -> tuple[str, ...]:
     """Return the steps that end the sessions of a first exchange: one for each that has an end."""
     found, vendor = talk(flow), flows()[flow].vendor
     credentials = vendor.parse(found.secret)
-    requests = [next(vendor.end_session(credentials, token), None) for token in found.tokens]
+    requests = [next(vendor.end_session(credentials, token, NOW), None) for token in found.tokens]
     return tuple(one.step for one in requests if isinstance(one, Request))
 
 

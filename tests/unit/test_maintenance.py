@@ -298,15 +298,15 @@ class Revoking(MemoryBroker):
     def _deps(self) -> Dependencies:
         known = super()._deps()
 
-        def revoke(credentials: Any, token: Token) -> Conversation[None]:
-            self.revoked.append((credentials.password, token.fingerprint))
+        def revoke(credentials: Any, token: Token, now: int) -> Conversation[None]:
+            self.revoked.append((credentials.password, token.fingerprint, now))
             yield Request("POST", f"{token.base_url}/revoke", "revoke")
 
         vendor = dataclasses.replace(known.flow.vendor, revoke=revoke)
         return replace(known, flow=known.flow._replace(adapted=vendor))
 
     def __post_init__(self) -> None:
-        self.revoked = list[tuple[str, str]]()
+        self.revoked = list[tuple[str, str, int]]()
         super().__post_init__()
 
 
@@ -320,8 +320,9 @@ def test_delete_ends_a_session_with_the_credentials_that_made_it(change: str) ->
     if change == "gone":
         around(broker.aws.secrets, "of_version", lambda *_: None)
     broker.restart()
+    broker.now += 9
     assert broker.call(action="forget") == {"forgotten": 1, "complete": True}
-    known = [] if change == "gone" else [(broker.working["password"], token)]
+    known = [] if change == "gone" else [(broker.working["password"], token, NOW + 9)]
     assert broker.revoked == known
     assert broker.telemetry.of("log out failed") == []
 

@@ -54,7 +54,7 @@ class DryRun:
         """End the sessions, if the vendor has a log-out."""
         for token in {one.fingerprint: one for one in self._tokens.values()}.values():
             with suppress(BrokerError):
-                run(self.flow.vendor.end_session(self.credentials, token), send)
+                run(self.flow.vendor.end_session(self.credentials, token, self.now), send)
 
     def _exchange(self, variant: Variant) -> Token:
         if self._rejection:

@@ -72,9 +72,9 @@ def annotated(flow: Flow) -> Flow:
 
     changed |= {"parse": parse, "exchange": exchange}
 
-    def revoke(known: CredentialsOf, token: Token) -> Conversation[Any]:
+    def revoke(known: CredentialsOf, token: Token, now: int) -> Conversation[Any]:
         assert vendor.revoke
-        return relayed(vendor.revoke(known.credentials, token), annotating(ends=token))
+        return relayed(vendor.revoke(known.credentials, token, now), annotating(ends=token))
 
     changed |= {"log_out": log_out} if vendor.log_out else {}
     changed |= {"revoke": revoke} if vendor.revoke else {}

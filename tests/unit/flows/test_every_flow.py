@@ -328,7 +328,7 @@ def test_a_log_out_ends_the_tokens_of_an_exchange(flow: str) -> None:
     if found.vendor.ends_sessions:
         credentials = found.vendor.parse(found.secret)
         for token in found.tokens:
-            run(found.vendor.end_session(credentials, token), found.fake)
+            run(found.vendor.end_session(credentials, token, NOW), found.fake)
         assert not any(found.fake.revoke(token.value) for token in found.tokens)
         assert found.fake.log.unknown == []
 
@@ -450,7 +450,7 @@ def test_any_response_causes_a_documented_error_without_secrets(
     for variant in (vendor.resolve(credentials, requested), *talk(flow).variants):
         exchange = vendor.exchange(credentials, variant, NOW, kept)
         survives(lambda: run(exchange, send, lambda _: tokens[0]))  # noqa: B023 (called at once)
-    survives(lambda: run(vendor.end_session(credentials, token), send))
+    survives(lambda: run(vendor.end_session(credentials, token, NOW), send))
     if verify := vendor.verify:
         survives(lambda: run(verify(credentials, old), send))
     if check := vendor.check:

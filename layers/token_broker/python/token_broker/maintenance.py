@@ -282,8 +282,8 @@ def _log_out(invocation: Invocation, item: Item) -> None:
             credentials = vendor.parse(secret.content) if secret else None
             seconds = min(LOG_OUT_SECONDS, invocation.seconds_left)
             sender = Sender(deps, deps.clock.monotonic() + seconds)
-            # Of an error, only the code is shown.
-            sender.run(vendor.end_session(credentials, token), secret=None)
+            conversation = vendor.end_session(credentials, token, deps.clock.now())
+            sender.run(conversation, secret=None)  # of an error, only the code is shown
     except BrokerError as error:
         deps.emit("log out failed", variant=item.variant, code=error.code)
 

@@ -54,8 +54,8 @@ class Vendor(Generic[Credentials]):
     """Says whether callers share a token. None: they always do."""
     log_out: Callable[[Token], Conversation[Any]] | None = None
     """Ends the session of a token. None: the vendor documents no way, or needs the credentials."""
-    revoke: Callable[[Credentials, Token], Conversation[Any]] | None = None
-    """Ends the session of a token, with the credentials that made it."""
+    revoke: Callable[[Credentials, Token, int], Conversation[Any]] | None = None
+    """Ends the session of a token at a time, with the credentials that made it."""
     verify: Callable[[Credentials, str], Verified] | None = None
     """Returns the parameters of a token; None if the vendor does not know the token.
 
@@ -75,7 +75,9 @@ class Vendor(Generic[Credentials]):
         """Say whether the vendor has a way to end a session."""
         return self.log_out is not None or self.revoke is not None
 
-    def end_session(self, credentials: Credentials | None, token: Token) -> Conversation[None]:
+    def end_session(
+        self, credentials: Credentials | None, token: Token, now: int
+    ) -> Conversation[None]:
         """End the session of *token*, if the vendor has a way.
 
         *credentials* are those that made the token; None if they are gone.
@@ -83,4 +85,4 @@ class Vendor(Generic[Credentials]):
         if self.log_out:
             yield from self.log_out(token)
         if self.revoke and credentials is not None:
-            yield from self.revoke(credentials, token)
+            yield from self.revoke(credentials, token, now)
