@@ -1,5 +1,6 @@
 """Maintenance: renewals, rotations, DELETE, status, warm and verify."""
 
+import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from random import Random
@@ -11,6 +12,7 @@ from tests import subjects
 from tests.unit.memory_aws import MemoryDynamoDB
 from tests.unit.memory_broker import NOW, Context, MemoryBroker, around, raising, with_token
 from token_broker.aws import clients
+from token_broker.dependencies import Dependencies
 from token_broker.errors import (
     BrokerError,
     ConnectionHeld,
@@ -19,11 +21,12 @@ from token_broker.errors import (
     RefreshInProgress,
     StoreUnavailable,
 )
+from token_broker.exchange import Conversation, Request
 from token_broker.item import Failure, Item
 from token_broker.maintenance import forget, is_due, is_of_another, status
 from token_broker.records import replace
 from token_broker.refresh.invocation import Invocation
-from token_broker.tokens import ONLY
+from token_broker.tokens import ONLY, Token
 from token_broker_fakes.vntana import FakeVntana
 
 TOKEN = Item(
@@ -287,6 +290,41 @@ def test_delete_removes_tokens_and_logs_out() -> None:
     writes = broker.aws.dynamodb.writes
     assert broker.call(action="forget") == {"forgotten": 0, "complete": True}
     assert broker.aws.dynamodb.writes == writes
+
+
+class Revoking(MemoryBroker):
+    """A broker of a vendor that ends a session only for the credentials that made it."""
+
+    def _deps(self) -> Dependencies:
+        known = super()._deps()
+
+        def revoke(credentials: Any, token: Token, now: int) -> Conversation[None]:
+            self.revoked.append((credentials.password, token.fingerprint, now))
+            yield Request("POST", f"{token.base_url}/revoke", "revoke")
+
+        vendor = dataclasses.replace(known.flow.vendor, revoke=revoke)
+        return replace(known, flow=known.flow._replace(adapted=vendor))
+
+    def __post_init__(self) -> None:
+        self.revoked = list[tuple[str, str, int]]()
+        super().__post_init__()
+
+
+@pytest.mark.parametrize("change", ["same", "another", "gone", "malformed"])
+def test_delete_ends_a_session_with_the_credentials_that_made_it(change: str) -> None:
+    """Those of the current version are other ones. Without any, the token is dropped only."""
+    broker = Revoking()
+    token = broker.call()["fingerprint"]
+    if change != "same":
+        broker.put_secret(password=[] if change == "malformed" else "another")
+    if change == "gone":
+        around(broker.aws.secrets, "of_version", lambda *_: None)
+    broker.restart()
+    broker.now += 9
+    assert broker.call(action="forget") == {"forgotten": 1, "complete": True}
+    known = [] if change == "gone" else [(broker.working["password"], token, NOW + 9)]
+    assert broker.revoked == known
+    assert broker.telemetry.of("log out failed") == []
 
 
 def with_four_sessions() -> MemoryBroker:

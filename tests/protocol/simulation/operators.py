@@ -66,7 +66,7 @@ def check_session(history: History, token: str) -> None:
         return  # only the last one is checked; one that met a fault may have taken the session
     if any(history.was_held(one) for one in finders):
         return  # no request is sent during a hold
-    if fingerprint(token) in history.caller_reports or not history.vendor.flow.vendor.log_out:
+    if fingerprint(token) in history.caller_reports or not history.vendor.flow.vendor.ends_sessions:
         return  # a caller reported it meanwhile
     late = [one for one in finders if one.is_hindered]
     if any(one.unended or any(sent.shows(token) for sent in one.sent) for one in late):
