@@ -91,7 +91,7 @@ def enter_workspace(credentials: Credentials, variant: Variant, now: int) -> Exc
     uuid, workspace = variant.inputs["organization"], variant.inputs["workspace"]
     request = partial(api.enter_workspace, credentials, organization=uuid, workspace=workspace)
     entered, token = yield from organizations.with_organization(uuid, request)
-    if api.refusal(entered) is api.Refusal.BAD_CREDENTIALS:
+    if api.refuses_token(entered) and api.BAD_CREDENTIALS in api.codes_of(entered):
         kept = yield from organizations.listed(now, organizations.PROMOTION_MAX_AGE_SECONDS)
         role = organizations.role_in(kept, uuid)
         if role in organizations.ORGANIZATION_LEVEL:

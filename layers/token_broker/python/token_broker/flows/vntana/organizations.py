@@ -68,7 +68,7 @@ def with_organization(
     """
     token: Token = yield NeedToken(organization(uuid))
     response: Response = yield request(token.value)
-    if api.refusal(response) and not (yield from is_live(token, "check organization")):
+    if api.refuses_token(response) and not (yield from is_live(token, "check organization")):
         newer: Token = yield NeedToken(organization(uuid), rejected=token.fingerprint)
         if newer.fingerprint != token.fingerprint:
             token = newer
@@ -79,7 +79,7 @@ def with_organization(
 def is_live(token: Token, step: str) -> Conversation[bool]:
     """Say whether *token* works: request its organization, at the host that made the token."""
     response: Response = yield api.current_organization(token, step)
-    if api.refusal(response):
+    if api.refuses_token(response):
         return False
     api.checked(response, step).object(step)
     return True
@@ -116,7 +116,7 @@ def _workspace(
     A uuid that is not in the list is accepted only if the list may not be complete.
     """
     is_uuid = wanted and UUID.fullmatch(wanted)
-    if wanted and is_uuid and is_needed and api.refusal(listed):
+    if wanted and is_uuid and is_needed and api.refuses_token(listed):
         return wanted
     workspaces = Listing.parse(api.checked(listed, "list workspaces"), "list workspaces")
     is_whole = len(workspaces.entries) == workspaces.total
