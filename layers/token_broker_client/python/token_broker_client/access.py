@@ -1,6 +1,7 @@
 """Access to one token of one connection: the current one, and later those that replace it."""
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING
 
 from token_broker_client.answers import Answer, Immutable
@@ -97,15 +98,12 @@ class Access(Immutable):
         return HttpxBrokerAuth(self)
 
     def _question(self, request: TokenRequest) -> Question:
-        return Question(self.key, request, self._fetch, self._look, self._max_age)
+        look = partial(self._ask, PLAIN)  # once: the kept token still works
+        return Question(self.key, request, self._fetch, look, self._max_age)
 
     def _fetch(self, request: TokenRequest, deadline: Deadline) -> Answer:
         """Ask the broker until it answers or the deadline comes."""
         return self._patience.retry(lambda until: self._ask(request, until), deadline)
-
-    def _look(self, deadline: Deadline) -> Answer:
-        """Ask the broker once: the kept token still works."""
-        return self._ask(PLAIN, deadline)
 
     def _ask(self, request: TokenRequest, deadline: Deadline) -> Answer:
         channel, flow, connection, variant = self.key

@@ -136,6 +136,7 @@ def authorization(
     service: str,
     headers: Mapping[str, str],
     body: bytes,
+    *,
     path: str = "/",
     method: str = "POST",
 ) -> str:
