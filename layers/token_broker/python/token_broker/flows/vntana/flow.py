@@ -119,11 +119,6 @@ def log_out(token: Token) -> Conversation[None]:
         yield api.log_out(token)
 
 
-def check(_credentials: Credentials, token: Token) -> Conversation[bool]:
-    """Say whether *token* works."""
-    return (yield from organizations.is_live(token, "check"))
-
-
 def _token(
     credentials: Credentials, response: Response, step: str, context: dict[str, Any], now: int
 ) -> Token:
@@ -147,6 +142,6 @@ VENDOR = Vendor(
     resolve=resolve,
     pins=lambda credentials: credentials.pins,
     log_out=log_out,
-    check=check,
+    check=lambda _, token: organizations.is_live(token, "check"),
     probe="token_broker.flows.vntana.probe",
 )
