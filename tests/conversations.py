@@ -150,7 +150,9 @@ contents = bodies.map(lambda body: json.dumps(body).encode()) | st.binary(max_si
 statuses = st.sampled_from([200, 200, 200, 204, 302, 400, 401, 403, 404, 429, 500, 503]) | (
     st.integers(100, 599)
 )
-header_names = st.sampled_from(["x-auth-token", "retry-after", "content-type", "date"])
+header_names = st.sampled_from(
+    ["x-auth-token", "retry-after", "content-type", "date", "set-cookie", "location"]
+)
 headers = st.dictionaries(header_names, st.sampled_from(TEXTS) | st.text(max_size=30), max_size=3)
 any_answers = st.lists(st.builds(Response, statuses, headers, contents), min_size=1, max_size=6)
 

@@ -48,6 +48,27 @@ tags = ["team=a"]
 [dev.global.parameters] # [of dev]
 profile = "someone"
 """
+DESCRIBED = """
+[dev.deploy.parameters]
+# Who pays for it.
+tags = ["team=a#1 😀"]   # a team
+region = "eu-west-1"     # by law
+parameter_overrides = [  # of docs/deploying.md
+  # More is too much.
+  "MemorySize=512",      # MB
+  'InternalHosts=a]#b',
+]
+
+# The real one.
+[prod.deploy.parameters]
+region = 'us-east-1'
+parameter_overrides = "LogLevel=DEBUG"  # for now
+tags = [
+[1]
+]
+[[more]]
+region = "of another table"
+"""
 
 
 @pytest.mark.parametrize(
@@ -66,7 +87,9 @@ def test_parameters_are_read_from_samconfig(overrides: str) -> None:
     assert settings.kept(config, "prod") == Settings(None, {})
 
 
-@pytest.mark.parametrize("text", [CONFIG, CONFIG + OTHERS, COMMENTED, COMMENTED.rstrip()])
+@pytest.mark.parametrize(
+    "text", [CONFIG, CONFIG + OTHERS, COMMENTED, COMMENTED.rstrip(), DESCRIBED]
+)
 @pytest.mark.parametrize("stage", ["dev", "prod", "anything"])
 def test_written_settings_are_read_back(text: str, stage: str) -> None:
     """Also JSON; other parts of the file stay as they are."""
@@ -80,7 +103,8 @@ def test_written_settings_are_read_back(text: str, stage: str) -> None:
             parsed.setdefault(stage, {}).setdefault("deploy", {}).setdefault("parameters", {})
             parsed[stage]["deploy"]["parameters"].pop(name, None)
     assert after == before
-    assert re.findall("#.*", once) == re.findall("#.*", text)
+    for comment in re.findall("# .*", text):
+        assert once.count(comment) == 1
 
 
 @pytest.mark.parametrize(
@@ -89,8 +113,9 @@ def test_written_settings_are_read_back(text: str, stage: str) -> None:
         ("version = 0.1", "version"),
         ("[dev.deploy]\nparameters = 1", "dev"),
         ('["dev".deploy.parameters]\nregion = "x"', "dev"),
-        ("[dev.deploy.parameters]\n[[more]]", "dev"),
-        ("[dev.deploy.parameters]\ntags = [\n[1]\n]", "dev"),
+        ('[dev.deploy.parameters]\n"region" = "x"', "dev"),
+        ("[dev.deploy.parameters]\ntags = [\n[1]\n]\nparameter_overrides = []", "dev"),
+        ("[dev.deploy.parameters]\n[[more]]\nregion = 1", "dev"),
     ],
 )
 def test_settings_that_cannot_be_stored_change_nothing(text: str, stage: str) -> None:
@@ -156,6 +181,16 @@ def test_a_new_stage_is_in_the_region_of_the_environment(
     assert deploy.chosen("", "dev", guided=False).region == region
     assert destroy.main("dev") == f"There is no stack token-broker-dev in {region}."
     assert (alone / "samconfig.toml").read_text() == ""
+
+
+@pytest.mark.usefixtures("alone")
+def test_files_that_are_left_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stack is gone then, and the exit status is 1."""
+    monkeypatch.setattr(Account, "stack", lambda *_: Deployed("CREATE_COMPLETE", {}))
+    monkeypatch.setattr(Account, "attached", lambda *_: iter(()))
+    monkeypatch.setattr(Account, "delete", lambda *_: None)
+    monkeypatch.setattr(destroy, "delete_files", lambda *_: iter(["s3://b/k: AccessDenied"]))
+    assert destroy.main("old") == "These files were not deleted:\ns3://b/k: AccessDenied"
 
 
 @pytest.mark.parametrize("kept", [None, "Linear10PercentEvery1Minute"])
@@ -269,7 +304,8 @@ def test_a_stack_that_may_not_be_seen_is_an_error() -> None:
 def test_all_pages_of_resources_principals_and_files_are_read() -> None:
     """AWS lists 100 resources, 100 principals and 1000 files at once.
 
-    A failed creation lists a policy without an ARN; it is attached to no role.
+    A failed creation lists a policy without an ARN; it is attached to no role. A file that S3 does
+    not delete is reported.
     """
     session = boto3.session.Session("local", "local", region_name="eu-west-1")
     account, s3 = Account(session), session.client("s3")
@@ -295,7 +331,7 @@ def test_all_pages_of_resources_principals_and_files_are_read() -> None:
         s3: [
             ("list_object_versions", {"IsTruncated": True, "NextKeyMarker": "2"}),
             ("list_object_versions", {"Versions": [{"Key": "new/1", "VersionId": "1"}]}),
-            ("delete_objects", {}),
+            ("delete_objects", {"Errors": [{"Key": "new/1", "Code": "AccessDenied"}]}),
         ],
     }
     clients = SimpleNamespace(client={"cloudformation": account._stacks, "s3": s3}.__getitem__)
@@ -305,7 +341,8 @@ def test_all_pages_of_resources_principals_and_files_are_read() -> None:
             for operation, response in answers[stub.client]:
                 stub.add_response(operation, response)
         assert list(account.attached("token-broker-new")) == ["role orders has CallVntana"]
-        destroy.delete_files(cast("boto3.session.Session", clients), "new")
+        left = destroy.delete_files(cast("boto3.session.Session", clients), "new")
+        assert list(left) == ["s3://bucket/new/1: AccessDenied"]
         for stub in stubs:
             stub.assert_no_pending_responses()
 

@@ -6,6 +6,7 @@ import random
 import re
 from collections.abc import Mapping
 from itertools import product
+from keyword import iskeyword
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -105,6 +106,8 @@ def test_the_fields_of_the_descriptor_are_those_that_a_call_has(flow: str) -> No
         assert read.names == schemas.keys()
         assert all(OAS30Validator(schemas[name]).is_valid(value) for name, value in call.items())
     assert schemas.keys().isdisjoint({"connection", "action", "min_ttl", "rejected", "force"})
+    assert all(name.isidentifier() and not iskeyword(name) for name in schemas), "the client's"
+    assert all(name == name.lower() for name in schemas), "the command's options have no capitals"
 
 
 def with_canary(schema: Mapping[str, Any], example: Any) -> Any:
