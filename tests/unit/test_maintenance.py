@@ -736,9 +736,19 @@ def test_verify_check_and_probe_are_refused_while_the_connection_is_held(action:
             ("vendorlink", {"action": action, "odd": 1}, "odd: is not known")
             for action in ("status", "forget", "renew", "rotate")
         ),
-        (
-            *("vendorlink", {"action": "rotate", "drop": [key(number) for number in range(51)]}),
-            "drop: must be at most 50 variants' keys",
+        *(
+            (
+                *("vendorlink", {"action": "rotate", "drop": keys}),
+                "drop: must be at most 50 variants' keys",
+            )
+            for keys in ([key(number) for number in range(51)], ["-", "x"], ["x", "-"])
+        ),
+        *(
+            (
+                *("vendorlink", {"action": "hold", "reason": reason}),
+                "reason: must be 1 to 200 printable characters",
+            )
+            for reason in ("two\nlines", "\u202e", "x" * 201)
         ),
     ],
 )
