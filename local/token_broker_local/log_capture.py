@@ -145,7 +145,7 @@ def called(payload: bytes, name: str) -> str:
         case {"detail": {"labelUpdated": str(label)}}:
             return printable(f"{name} received {label}")
         case {"connection": str(connection)}:
-            return printable(f"{name} {event.get('action', 'token')} {connection}"[:200])
+            return printable(f"{name} {event.get('action', 'token')} {connection}")[:200]
     return f"{name} called"
 
 

@@ -484,7 +484,7 @@ def test_a_rejection_is_reported_if_the_previous_version_cannot_be_used(
 
 
 def test_the_previous_version_is_not_tried_if_the_current_one_was_accepted() -> None:
-    """The current version may still be right after one rejection."""
+    """The current version may still be right after one rejection; the second one latches it."""
     broker = MemoryBroker()
     broker.put_secret()
     broker.call()
@@ -494,6 +494,10 @@ def test_the_previous_version_is_not_tried_if_the_current_one_was_accepted() -> 
     assert outcome(broker)["code"] == "credential_rejected"
     assert broker.steps.count("login") == 2
     assert (broker.item().suspect_version, broker.item().rejected_versions) == ("v2", ())
+    broker.now += 60
+    assert outcome(broker)["code"] == "credential_rejected"
+    assert broker.steps.count("login") == 3
+    assert broker.item().rejected_versions == ("v2",)
 
 
 # Time
@@ -536,15 +540,28 @@ def test_the_backoff_of_another_item_is_not_extended(has_sent: bool, count: int,
     assert (kept.since, kept.count, kept.retry_at) == (NOW - 9, count, NOW + wait)
 
 
-@pytest.mark.parametrize(("renewal", "step"), [("ready", "extend"), ("in_use", "login")])
-def test_an_unsent_renewal_token_is_ready_again(renewal: str, step: str) -> None:
-    """I6: unless an earlier lease holder may have sent it. It is no failure of the vendor's."""
+DIED: dict[str, Any] = {"lease_owner": "dead", "lease_until": NOW}
+
+
+@pytest.mark.parametrize(
+    ("renewal", "lease", "step"),
+    [("ready", {}, "extend"), ("in_use", {}, "login"), ("in_use", DIED, "login")],
+)
+def test_an_unsent_renewal_token_is_ready_again(
+    renewal: str, lease: dict[str, Any], step: str
+) -> None:
+    """I6: unless an earlier lease holder may have sent it. It is no failure of the vendor's.
+
+    I4: after the death of that holder, the token stays uncertain.
+    """
     broker = with_token()
-    broker.put(renewal=renewal)
+    broker.put(renewal=renewal, **lease)
     broker.now = NOW + 3030
     lease_ends(broker, broker.now + SKEW)
     assert broker.call(action="renew", variant="-") == {"renewed": 0}
-    assert record(broker) == kept_token(broker, fence=2, renewal=renewal)
+    unfinished = failure(broker, "the last exchange was not finished", retry_at=broker.now)
+    uncertain = {"failure": unfinished} if lease else {}
+    assert record(broker) == kept_token(broker, fence=2, renewal=renewal, **uncertain)
     del broker.aws.store.acquire  # as it was
     assert broker.call(action="renew", variant="-") == {"renewed": 1}
     assert broker.steps == ["login", step]

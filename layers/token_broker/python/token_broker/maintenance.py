@@ -19,6 +19,7 @@ from token_broker.measured import Sender
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.refresher import Refresher
 from token_broker.refresh.requirement import Requirement
+from token_broker.secrets_manager import Secret
 from token_broker.tokens import encode
 
 LEAST_ITEM_SECONDS = FAST_SECONDS + 2 * LAST.worst_seconds
@@ -140,14 +141,14 @@ def _forget(invocation: Invocation) -> dict[str, Any]:
         ends_session = may_log_out and _has_session(invocation, item)
         if ends_session and forgotten and invocation.seconds_left < LEAST_SESSION_SECONDS:
             break  # the next call begins with it, and has the time for its session
-        deps.store.forget(item)
-        if ends_session:
+        removed = deps.store.forget(item)  # whose token may be newer than that of `item`
+        if may_log_out and _has_session(invocation, removed):
             # After the table: until then, an exchange may use the token for another one.
-            _log_out(invocation, item)
-        forgotten += _is_token(invocation, item)
-        if item.is_gate and item.awaits_recovery:
-            version = item.failure.secret_version if item.failure else None
-            version = item.latched_version or version or ""
+            _log_out(invocation, removed)
+        forgotten += _is_token(invocation, removed)
+        if removed.is_gate and removed.awaits_recovery:
+            version = removed.failure.secret_version if removed.failure else None
+            version = removed.latched_version or version or ""
             invocation.announce("Connection Recovered", version)
     else:
         is_complete = True
@@ -268,20 +269,31 @@ def _has_session(invocation: Invocation, item: Item) -> bool:
     """Say whether *item* has a live token, and the vendor a way to end its session."""
     deps = invocation.deps
     is_live = _is_token(invocation, item) and item.is_live(deps.clock.now())
-    return is_live and deps.flow.vendor.log_out is not None
+    return is_live and deps.flow.vendor.ends_sessions
 
 
 def _log_out(invocation: Invocation, item: Item) -> None:
     """End the session of a token at the vendor. An error, also a lack of time, is emitted."""
-    deps, log_out = invocation.deps, invocation.deps.flow.vendor.log_out
+    deps, vendor = invocation.deps, invocation.deps.flow.vendor
     try:
         token = deps.sealer.open_token(item)
-        if token and log_out:
+        if token:
+            secret = _secret_of(invocation, item) if vendor.revoke else None
+            credentials = vendor.parse(secret.content) if secret else None
             seconds = min(LOG_OUT_SECONDS, invocation.seconds_left)
             sender = Sender(deps, deps.clock.monotonic() + seconds)
-            sender.run(log_out(token), secret=None)  # of an error, only the code is shown
+            conversation = vendor.end_session(credentials, token, deps.clock.now())
+            sender.run(conversation, secret=None)  # of an error, only the code is shown
     except BrokerError as error:
         deps.emit("log out failed", variant=item.variant, code=error.code)
+
+
+def _secret_of(invocation: Invocation, item: Item) -> Secret | None:
+    """Return the version of the secret that made the token of *item*; None if it is gone."""
+    secret, version = invocation.secret(), item.secret_version or ""
+    if version == secret.version:
+        return secret
+    return invocation.deps.secrets.of_version(invocation.connection, version)
 
 
 def is_due(item: Item, now: int) -> bool:

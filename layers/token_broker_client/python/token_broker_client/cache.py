@@ -16,7 +16,7 @@ from token_broker_client.answers import Answer
 from token_broker_client.deadline import Deadline
 from token_broker_client.errors import BrokerError
 from token_broker_client.request import PLAIN, TokenRequest
-from token_broker_client.single_flight import SharedCall, SingleFlight, reset_in_children
+from token_broker_client.single_flight import ProcessState, SharedCall, SingleFlight
 
 ENTRIES = 1000
 """Tokens that are kept, at most. The least recently used is dropped first."""
@@ -90,15 +90,14 @@ class Question(NamedTuple):
     max_age: float
 
 
-class Cache:
+class Cache(ProcessState):
     """What a process keeps. Threads and tasks may share it; a forked child begins anew."""
 
     def __init__(self, entries: int = ENTRIES, clock: Callable[[], float] = time.time) -> None:
         self._entries = entries
         self._clock = clock
         self._calls: SingleFlight[Answer] = SingleFlight()
-        self.reset()
-        reset_in_children(self)
+        super().__init__()
 
     def reset(self) -> None:
         """Keep nothing, as in a new process."""

@@ -178,7 +178,8 @@ class ExchangeAttempt:
         except BrokerError:
             return None
         own = self._outcome.item
-        gate = own if own.is_gate else self._invocation.read_gate()
+        # The rejection was written on condition that the gate had no other; `admit` reads it again.
+        gate = own if own.is_gate else self._invocation.gate
         return None if self._gate.knows_rejected(own, gate, previous.version) else previous
 
     def _with_previous_secret(self, previous: Secret) -> Token | ResolvedTo:
