@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Callable, Mapping
+from itertools import product
 from random import Random
 from typing import Any
 
@@ -648,6 +649,9 @@ def test_the_status_says_what_the_next_call_does(flow: str) -> None:
 # Warming and verifying
 
 
+FORGETTING = {"action": "forget"}
+
+
 def test_warm_makes_a_separate_invocation_for_each_of_215_calls_for_a_token() -> None:
     broker = MemoryBroker()
     one: dict[str, Any] = {"connection": "acme"}
@@ -655,9 +659,9 @@ def test_warm_makes_a_separate_invocation_for_each_of_215_calls_for_a_token() ->
     def warm(**payload: Any) -> Any:
         return broker.service({"action": "warm"} | payload, Context())
 
-    for calls in ([one] * 216, [one, one | {"action": "forget"}]):
-        problem = raised_by(lambda: warm(calls=calls))  # noqa: B023 (called at once)
-        assert problem["detail"] == "calls: must be at most 215 calls for a token"
+    for each, calls in product(("token", "check"), ([one] * 216, [one, one | FORGETTING])):
+        problem = raised_by(lambda: warm(each=each, calls=calls))  # noqa: B023 (called at once)
+        assert problem["detail"] == f"calls: must be at most 215 calls for a {each}"
     assert raised_by(lambda: warm(calls=[], odd=1))["detail"] == "odd: is not known"
     assert broker.invoked == []
     calls = [one | {"min_ttl": number} for number in range(215)]
