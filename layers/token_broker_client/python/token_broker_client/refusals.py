@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from token_broker_client.origins import is_signed
 from token_broker_client.request import REFUSAL_CODES
-from token_broker_client.single_flight import reset_in_children
+from token_broker_client.single_flight import ProcessState
 
 if TYPE_CHECKING:
     import httpx
@@ -93,7 +93,7 @@ class Refusal(NamedTuple):
         return [(self.key, self.place), *of_token]
 
 
-class Forbidden:
+class Forbidden(ProcessState):
     """Remembers refusals for missing rights, so that no further token is replaced for them.
 
     VNTANA answers FORBIDDEN to a dead token and to one that has too few rights. If a new token is
@@ -104,8 +104,7 @@ class Forbidden:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self.reset()
-        reset_in_children(self)
+        super().__init__()
 
     def reset(self) -> None:
         """Forget all refusals, as in a new process."""

@@ -41,16 +41,17 @@ def step(gate: Item, now: int, *, is_available: bool) -> Outage | None:
     """
     since, phase, claim = gate.outage_since, gate.outage_phase, now + CLAIM_SECONDS
     is_claimed = is_ahead(gate.outage_claim, now, CLAIM_SECONDS)
+    if phase == SENDING_UP:
+        # An exchange has succeeded: the event is due, even if the upstream is down again.
+        return None if is_claimed else Outage(since, SENDING_UP, claim)
     if is_available:
         if not since:
             return None
-        if phase is None:
-            return Outage()  # it ended before its event was sent
         # `Upstream Down` may still be on its way: both events name the same outage.
-        return None if is_claimed and phase == SENDING_UP else Outage(since, SENDING_UP, claim)
+        return Outage(since, SENDING_UP, claim) if phase else Outage()
     if phase == DOWN_SENT or is_claimed:
         return None
-    if not since or phase == SENDING_UP:
+    if not since:
         return Outage(now)
     return Outage(since, SENDING_DOWN, claim) if now - since >= OUTAGE_SECONDS else None
 
@@ -108,8 +109,9 @@ class Announcements:
             return  # a gate that the table has dropped is not created again: it would never expire
         written, event = self._note(gate, state), EVENTS.get(state.outage_phase)
         if written and event and self.send(event, since=rfc3339(state.outage_since)):
+            ended = Outage() if is_available else Outage(self._now())
             is_down = state.outage_phase == SENDING_DOWN
-            self._note(written, Outage(state.outage_since, DOWN_SENT) if is_down else Outage())
+            self._note(written, Outage(state.outage_since, DOWN_SENT) if is_down else ended)
 
     def _note(self, gate: Item, state: Outage) -> Item | None:
         """Write *state* on *gate*. None if *gate* has changed since it was read."""

@@ -14,6 +14,7 @@ from token_broker.errors import (
     InvalidRequest,
     NotConfigured,
     RefreshInProgress,
+    StoreUnavailable,
     UpstreamError,
     UpstreamRefused,
     UpstreamUnavailable,
@@ -132,24 +133,27 @@ class ExchangeAttempt:
             return self._converse()
         except CredentialRejected as error:
             if error.is_certain:
-                self._keep_rejection(error, is_last_try=True)
+                self._keep_rejection(error)
             raise
 
     def _is_rejected(self, version: str) -> bool:
         own = self._outcome.item
-        gate = own if own.is_gate else self._invocation.read_gate()
+        # The rejection was written on condition that the gate had no other; `admit` reads it again.
+        gate = own if own.is_gate else self._invocation.gate
         return latched_by(gate, own, version) is not None
 
-    def _keep_rejection(self, error: CredentialRejected, *, is_last_try: bool = False) -> bool:
+    def _keep_rejection(self, error: CredentialRejected) -> bool:
         """Keep what a rejection means; say whether the version in use was accepted before.
 
-        Raises `UpstreamRefused` if the verdict is that the credentials are right.
+        Raises `UpstreamRefused` if the verdict is that the credentials are right, and *error* if
+        AWS does not take the verdict: then only this variant backs off.
         """
         item, failure = self._outcome.item, self._outcome.failure(error)
         rejection = Rejection(self._secret.version(), failure, item.variant)
-        judged = self._gate.reject(
-            item, rejection, is_certain=error.is_certain, is_last_try=is_last_try
-        )
+        try:
+            judged = self._gate.reject(item, rejection, is_certain=error.is_certain)
+        except (StoreUnavailable, NotConfigured):
+            raise error from None
         self._outcome.continue_with(judged.own)
         if judged.verdict is Verdict.BLAME_VARIANT:
             raise UpstreamRefused(error.detail, **upstream_of(error)) from None

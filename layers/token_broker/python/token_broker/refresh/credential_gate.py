@@ -140,15 +140,12 @@ class CredentialGate:
             write = partial(self._deps.store.fail, lease, None, renewal=None)
             self._invocation.try_write(lease, write)
 
-    def reject(
-        self, own: Item, rejection: Rejection, *, is_certain: bool, is_last_try: bool = False
-    ) -> Judged:
+    def reject(self, own: Item, rejection: Rejection, *, is_certain: bool) -> Judged:
         """Keep what *rejection* means, before anything else is tried. This ends the gate's lease.
 
         *own* is the variant's item. *is_certain* says whether the upstream's answer can only be
-        about the credentials; *is_last_try*, that the version is not worth another one. If the gate
-        has changed since it was read, it is read and decided again. If only this variant was
-        refused, its own item keeps the rejection as well.
+        about the credentials. If the gate has changed since it was read, it is read and decided
+        again. If only this variant was refused, its own item keeps the rejection as well.
         """
         version, now = rejection.version, self._deps.clock.now
         lease = own if own.is_gate else self._lease
@@ -156,8 +153,6 @@ class CredentialGate:
         while not written:
             was_accepted = gate.has_accepted(version)
             decided = verdict(gate, version, own.variant, now(), is_certain=is_certain)
-            if is_last_try:
-                decided = Verdict.LATCH
             if decided is Verdict.BLAME_VARIANT:
                 return Judged(decided, own, was_accepted)
             # Of the two leases, only that of the gate ends here: the variant's own one goes on.

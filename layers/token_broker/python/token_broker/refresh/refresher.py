@@ -38,10 +38,12 @@ YOUNG_SECONDS = 60
 
 
 class Obtained(NamedTuple):
-    """A token, and where it came from: ``memory``, ``table`` or ``exchange``, as in `Answer`."""
+    """A token, and where it came from: ``memory``, ``table`` or ``exchange``."""
 
     cached: CachedToken
     source: str
+    seen: Look | None = None
+    """The read of the table that showed it."""
 
 
 class Refresher:
@@ -60,8 +62,8 @@ class Refresher:
 
     def obtain(
         self, variant: Variant, requirement: Requirement, seen: Look | None = None
-    ) -> Obtained:
-        """Return a token that meets *requirement*.
+    ) -> tuple[CachedToken, str]:
+        """Return a token that meets *requirement*, and its source, as in `Answer`.
 
         *seen* is this invocation's last read of *variant*, if there was one. It may be out of date:
         acquiring a lease is a compare and swap, and a loser reads again. Raises a `BrokerError` if
@@ -69,7 +71,7 @@ class Refresher:
         """
         try:
             obtained = self._obtain_alone(variant, requirement, seen)
-            return obtained._replace(cached=obtained.cached.without_handoff())
+            return obtained.cached, obtained.source
         finally:
             self._invocation.finish()
 
@@ -116,7 +118,7 @@ class Refresher:
         cached = self._deps.cache.get(self._invocation.partition, key, self._now())
         if not cached or requirement.force or requirement.rejected:
             return None
-        if seen and cached.item.generation <= seen.target.generation:
+        if seen and not cached.is_newer_than(seen.target):
             return None
         return cached if self._is_met(requirement, cached.item) else None
 
@@ -137,7 +139,7 @@ class Refresher:
                 # The last alias was made for a role that the account no longer has: go back to it.
                 variant, may_go_back = followed.pop().variant, False
             else:
-                self._resolver.shorten(followed, variant)
+                self._resolver.shorten(followed, variant, result.seen)
                 return result
             requirement = replace(requirement, newer_than=None)  # of the variant before
         raise Internal("variants of this flow lead to each other")
@@ -176,7 +178,7 @@ class Refresher:
         # To open it takes time: it may have expired meanwhile.
         if not token or not self._is_met(requirement, target):
             return None
-        return Obtained(CachedToken(target, token, seen.read_at), "table")
+        return Obtained(CachedToken(target, token, seen.read_at), "table", seen)
 
     def _made_here(self, key: str, requirement: Requirement) -> Obtained | None:
         """Return the token of *key* that this invocation made, if it meets *requirement*."""

@@ -47,8 +47,7 @@ class Resolver:
         except InvalidRequest:
             self._drop_older(seen, version)
             raise
-        is_current = own.secret_version == version
-        if is_current and (target := self._recorded(seen, resolved)):
+        if own.secret_version == version and (target := self._known(seen, resolved)):
             return Alias(variant, own, target, seen.of_target(target.key))
         if resolved.key == variant.key:
             return None
@@ -64,17 +63,23 @@ class Resolver:
         alias = followed[-1].item if followed and not self._secret.is_previous else None
         return alias is not None and expects_another(alias, found)
 
-    def shorten(self, followed: Sequence[Alias], end: Variant) -> None:
+    def shorten(self, followed: Sequence[Alias], end: Variant, seen: Look | None) -> None:
         """Let each of the aliases *followed*, the last of which leads to *end*, lead to it at once.
 
-        So one read of the table finds the token, and a call's report reaches it. A write that fails
-        is emitted, not raised: the caller has the token. With the previous version of the secret
-        the aliases stay as they are.
+        *seen* is the read that showed the token: *end* may be an alias itself, which another call
+        has resolved. So one read of the table finds the token, and a call's report reaches it. What
+        fails is emitted, not raised: the caller has the token. With the previous version of the
+        secret the aliases stay as they are.
         """
-        if self._secret.is_previous:
+        items, expected = [alias.item for alias in followed if alias.item], dict[str, Any]()
+        if self._secret.is_previous or not items:
             return
-        expected: dict[str, Any] = {}
-        for item in (alias.item for alias in reversed(followed) if alias.item):
+        if seen and seen.own.target:
+            found = self._end_of(seen)
+            if found is None:
+                return
+            end, expected = found, expected_by(seen.own)
+        for item in reversed(items):
             expected = expected_by(item) | expected
             if item.target == end.key:
                 continue
@@ -84,17 +89,30 @@ class Resolver:
                 self._deps.emit("unkept", code=error.code, variant=item.variant)
                 return
 
-    def _recorded(self, seen: Look, resolved: Variant) -> Variant | None:
-        """Return the variant that the alias in *seen* leads to; None if that is not to be followed.
+    def _end_of(self, seen: Look) -> Variant | None:
+        """Return what the alias in *seen* leads to, if it was made with the version in use."""
+        if seen.own.secret_version != self._secret.version():
+            return None
+        try:
+            return self._recorded(seen)
+        except BrokerError as error:
+            self._deps.emit("unkept", code=error.code, variant=seen.own.variant)
+            return None
+
+    def _known(self, seen: Look, resolved: Variant) -> Variant | None:
+        """Return what the alias in *seen* leads to, unless *resolved* is to be followed instead.
 
         *resolved* is what the secret alone tells. An alias of an alias leads past it, to the token.
         """
-        own = seen.own
-        if own.target == resolved.key:
+        if seen.own.target == resolved.key:
             return resolved
         is_end = resolved.kind in self._deps.flow.vendor.token_kinds
-        is_default = is_end and resolved.key != own.variant
-        if not own.target or is_default or expects_another(own, seen.target):
+        return None if is_end and resolved.key != seen.own.variant else self._recorded(seen)
+
+    def _recorded(self, seen: Look) -> Variant | None:
+        """Return the variant that the alias in *seen* leads to; None if there is none."""
+        own = seen.own
+        if not own.target or expects_another(own, seen.target):
             return None
         found = self._deps.sealer.open_variant(own)
         if found is None or found.key != own.target:
