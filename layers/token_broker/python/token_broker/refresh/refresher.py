@@ -173,7 +173,8 @@ class Refresher:
                 self._invocation.wait_for_lease(leased, polls)
                 polls += 1
                 continue
-            self._raise_if_backing_off(current.target, requirement)
+            if not current.is_target_lost:  # the alias is resolved again
+                self._raise_if_backing_off(current.target, requirement)
             self._raise_if_backing_off(current.own, requirement)
             if version := self._changed_version(current.target, requirement):
                 requirement = replace(requirement, version=version)
