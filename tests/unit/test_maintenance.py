@@ -328,19 +328,24 @@ class Revoking(MemoryBroker):
         super().__post_init__()
 
 
-@pytest.mark.parametrize("change", ["same", "another", "gone", "malformed"])
+@pytest.mark.parametrize("change", ["same", "another", "gone", "malformed", "rejected"])
 def test_delete_ends_a_session_with_the_credentials_that_made_it(change: str) -> None:
-    """Those of the current version are other ones. Without any, the token is dropped only."""
+    """Those of the current version are other ones. Without any, the token is dropped only.
+
+    Rejected ones are not sent again: that could lock the account.
+    """
     broker = Revoking()
     token = broker.call()["fingerprint"]
     if change != "same":
         broker.put_secret(password=[] if change == "malformed" else "another")
     if change == "gone":
         around(broker.aws.secrets, "of_version", lambda *_: None)
+    if change == "rejected":
+        broker.put(rejected_versions=["v1"])
     broker.restart()
     broker.now += 9
     assert broker.call(action="forget") == {"forgotten": 1, "complete": True}
-    known = [] if change == "gone" else [(broker.working["password"], token, NOW + 9)]
+    known = [] if change in {"gone", "rejected"} else [(broker.working["password"], token, NOW + 9)]
     assert broker.revoked == known
     assert broker.telemetry.of("log out failed") == []
 

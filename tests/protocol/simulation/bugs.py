@@ -252,9 +252,9 @@ def item_deleted(self: Store, item: Item) -> Item:
 
 
 @BUGS.around(maintenance, "_log_out", "DELETE ends each session", near=469)
-def session_left(log_out: Any, work: Invocation, item: Item) -> None:
+def session_left(log_out: Any, work: Invocation, item: Item, gate: Item) -> None:
     if work.seconds_left >= 7:
-        log_out(work, item)
+        log_out(work, item, gate)
 
 
 @BUGS.of_writes("an exchange leaves a hold", near=54)

@@ -131,20 +131,20 @@ def forget(invocation: Invocation) -> dict[str, Any]:
 def _forget(invocation: Invocation) -> dict[str, Any]:
     deps, connection = invocation.deps, invocation.connection
     forgotten, is_complete, is_known = 0, False, False
-    may_log_out = not gate_of(deps, connection).held
+    gate = gate_of(deps, connection)
     for item in _items_in_time(invocation):
         is_known = True
         if item is None:
             break
         if item.is_bare:
             continue  # so that repeated calls come to an end
-        ends_session = may_log_out and _has_session(invocation, item)
+        ends_session = not gate.held and _has_session(invocation, item)
         if ends_session and forgotten and invocation.seconds_left < LEAST_SESSION_SECONDS:
             break  # the next call begins with it, and has the time for its session
         removed = deps.store.forget(item)  # whose token may be newer than that of `item`
-        if may_log_out and _has_session(invocation, removed):
+        if not gate.held and _has_session(invocation, removed):
             # After the table: until then, an exchange may use the token for another one.
-            _log_out(invocation, removed)
+            _log_out(invocation, removed, gate)
         forgotten += _is_token(invocation, removed)
         if removed.is_gate and removed.awaits_recovery:
             version = removed.failure.secret_version if removed.failure else None
@@ -272,13 +272,14 @@ def _has_session(invocation: Invocation, item: Item) -> bool:
     return is_live and deps.flow.vendor.ends_sessions
 
 
-def _log_out(invocation: Invocation, item: Item) -> None:
+def _log_out(invocation: Invocation, item: Item, gate: Item) -> None:
     """End the session of a token at the vendor. An error, also a lack of time, is emitted."""
     deps, vendor = invocation.deps, invocation.deps.flow.vendor
     try:
         token = deps.sealer.open_token(item)
         if token:
-            secret = _secret_of(invocation, item) if vendor.revoke else None
+            is_known = vendor.revoke and item.secret_version not in gate.rejected_versions
+            secret = _secret_of(invocation, item) if is_known else None
             credentials = vendor.parse(secret.content) if secret else None
             seconds = min(LOG_OUT_SECONDS, invocation.seconds_left)
             sender = Sender(deps, deps.clock.monotonic() + seconds)
