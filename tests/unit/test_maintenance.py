@@ -28,7 +28,7 @@ from token_broker.maintenance import forget, is_due, is_of_another, status
 from token_broker.records import replace
 from token_broker.refresh.invocation import Invocation
 from token_broker.tokens import ONLY, Token
-from token_broker_fakes.vntana import FakeVntana
+from token_broker_fakes.vntana import Account, FakeVntana, Organization
 
 TOKEN = Item(
     "vendorlink#acme",
@@ -274,6 +274,23 @@ def test_an_outdated_replica_of_the_secret_is_a_retryable_error(payload: dict[st
     problem = raised_by(lambda: broker.call(**payload, version=version))
     assert (problem["code"], problem["retry_after"]) == ("store_unavailable", 1)
     assert broker.invoked == []
+
+
+def test_after_a_rotation_to_another_account_its_default_is_served() -> None:
+    """I11: also while the token of the old account lives, which the new one cannot renew."""
+    broker = with_token("vntana", after=1000)
+    assert isinstance(broker.fake, FakeVntana)
+    other = Account("other@example.com", key="other-key", organizations=[Organization("pier")])
+    broker.fake.accounts.append(other)
+    version = broker.put_secret(personal_access_token="other-key", organization="pier")
+    broker.call(action="rotate", version=version)
+    [payload] = broker.invoked
+    problem = raised_by(lambda: broker.call(**payload))
+    assert problem["code"] == "not_configured"
+    broker.restart()
+    assert broker.call()["context"]["organization"] == other.organizations[0].uuid
+    problem = raised_by(lambda: broker.call(organization="acme"))
+    assert problem["code"] == "invalid_request"
 
 
 # DELETE

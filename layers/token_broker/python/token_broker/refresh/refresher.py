@@ -162,7 +162,8 @@ class Refresher:
         if leased := self._leased_by_another(seen):
             self._invocation.wait_for_lease(leased)
             return None
-        self._raise_if_backing_off(target, requirement)
+        if not seen.is_target_lost:  # else the alias is resolved again
+            self._raise_if_backing_off(target, requirement)
         self._raise_if_backing_off(own, requirement)
         if self._has_secret_changed(target, requirement):
             return None

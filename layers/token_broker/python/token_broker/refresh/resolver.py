@@ -24,9 +24,12 @@ class Resolver:
         """Say whether the alias in *seen* must be resolved again.
 
         So it is if the role that it records has changed, or the secret. After a change of the
-        secret it is still followed while an exchange backs off, or the new version is rejected.
+        secret it is still followed while an exchange backs off, or the new version is rejected,
+        but not if the account of the new version lacks the target.
         """
         own, target, now = seen.own, seen.target, self._deps.clock.now()
+        if seen.is_target_lost:
+            return True
         if not own.target or not may_be_outdated(own, target):
             return False
         if expects_another(own, target):
