@@ -23,7 +23,7 @@ from token_broker.errors import (
     StoreUnavailable,
     UpstreamUnavailable,
 )
-from token_broker.exchange import Exchange
+from token_broker.exchange import Exchange, Request, Response
 from token_broker.flows.editor.flow import VENDOR
 from token_broker.flows.vntana.organizations import LISTING
 from token_broker.item import Failure, Item, rfc3339
@@ -846,6 +846,45 @@ def test_no_variant_tries_a_suspect_version_within_a_minute(
     assert (other["code"], other["retry_after"]) == ("credential_rejected", 15)
     assert broker.steps == steps
     assert record(broker) == gate
+
+
+@pytest.mark.parametrize("is_down", [False, True])
+def test_an_exchange_begins_again_if_the_secret_changes_meanwhile(is_down: bool) -> None:
+    """I11: both its token and its failure are of the new version, as the listing that it found."""
+    broker = with_token("vntana", after=100)
+    broker.restart()
+    if is_down:
+        broker.fake.fail("status", status=503, step="enter organization", times=None)
+
+    def changed(current: Any, *arguments: Any) -> Any:
+        found = current(*arguments)
+        if found.version == "v1":
+            broker.put_secret()
+            broker.put(LISTING.key, secret_version="v2")
+        return found
+
+    around(broker.aws.secrets, "current", changed)
+    assert outcome(broker, force=True)["stale"] is is_down
+    [kept] = [i for i in items(broker) if i.kind == "organization"]
+    assert (kept.secret_version, kept.failure and kept.failure.secret_version) == (
+        ("v1", "v2") if is_down else ("v2", None)
+    )
+
+
+def test_an_outer_exchange_begins_again_if_the_previous_version_is_used() -> None:
+    """I12: nothing of it goes to the host of the rejected version."""
+    broker, hosts = MemoryBroker("vntana"), list[str]()
+    fake, working = broker.fake, broker.working["base_url"]
+    broker.put_secret(personal_access_token="wrong", base_url="https://other.example")
+    broker.aws.manager.created_at = NOW
+
+    def sent(request: Request) -> Response:
+        hosts.append(request.url.partition("/v1/")[0])
+        return fake(request)
+
+    broker.fake = sent  # type: ignore[assignment]  # which writes the hosts down
+    assert outcome(broker)["base_url"] == working
+    assert hosts == ["https://other.example", *[working] * 3]
 
 
 @pytest.mark.parametrize("mistake", [NotConfigured, InvalidRequest])
