@@ -30,7 +30,7 @@ from token_broker.item import Failure, Item, rfc3339
 from token_broker.item_codec import OUTAGE
 from token_broker.records import replace as replace_record
 from token_broker.refresh.invocation import Invocation
-from token_broker.refresh.outcome import Outcome
+from token_broker.refresh.outcome import Outcome, local_item
 from token_broker.refresh.refresher import Refresher
 from token_broker.refresh.requirement import Requirement
 from token_broker.tokens import Variant
@@ -188,6 +188,22 @@ def test_a_failed_renewal_keeps_the_token_and_marks_its_renewal_token_spent() ->
     broker.now += 2
     assert broker.call(action="renew", variant="-") == {"renewed": 1}
     assert broker.steps == ["login", "extend", "login", "login"]
+
+
+def test_a_renewal_that_cannot_be_stored_leaves_its_renewal_token_spent() -> None:
+    """I6, too."""
+    broker = with_token(after=3030)
+    around(broker.aws.store, "commit", raising(NotConfigured("KEY_ID: the key cannot be used")))
+    assert broker.call(action="renew", variant="-") == {"renewed": 1}
+    assert (broker.steps, broker.item().renewal) == (["login", "extend"], "in_use")
+
+
+def test_an_item_that_could_not_be_stored_has_nothing_of_the_one_before() -> None:
+    """I13: that may have been an alias, whose variant has no token."""
+    before = Item("vntana#acme", "a", token=b"x", target="b", renewal="in_use", context="{}")
+    found = local_item(replace_record(before, generation=3), {"fingerprint": "f", "expires_at": 1})
+    expected = Item("vntana#acme", "a", token=b"", fingerprint="f", expires_at=1, generation=4)
+    assert found == expected
 
 
 def test_a_renewal_extends_the_session_and_its_token_is_cached() -> None:
@@ -451,17 +467,19 @@ def test_an_unsent_request_or_an_unavailable_table_starts_no_outage() -> None:
 
 
 def test_an_exchange_that_sends_no_request_ends_no_outage() -> None:
-    """A second name of an organization is found in the listing that is kept."""
+    """A second name of an organization is found in the listing that is kept.
+
+    It does not end a latch either, by a version that the vendor has not accepted since.
+    """
     broker = with_token("vntana")
-    broker.put(outage_since=NOW, outage_phase="told")
+    broker.put(outage_since=NOW, outage_phase="told", accepted_version="v0", latched_version="v2")
     assert broker.call(organization="acme")["generation"] == 1
     assert broker.telemetry.of("exchange")[-1]["kind"] == "asked"
     assert (broker.steps[3:], broker.item().outage_phase) == ([], "told")
+    assert broker.item().latched_version == "v2"
     broker.call(force=True)
-    assert (broker.item().outage_phase, [what for what, _ in broker.announced]) == (
-        None,
-        ["Upstream Up"],
-    )
+    assert (broker.item().outage_phase, broker.item().latched_version) == (None, None)
+    assert announced(broker) == ["Connection Recovered", "Upstream Up"]
 
 
 @pytest.mark.parametrize("is_malformed", [True, False], ids=["malformed", "throttled"])
@@ -612,6 +630,21 @@ def test_a_verdict_is_decided_again_if_the_gate_has_changed() -> None:
     gate = broker.item()
     assert (gate.rejected_versions, gate.suspect_version) == (("v1",), None)
     assert announced(broker) == ["Connection Latched"]
+
+
+@pytest.mark.parametrize("flow", ["vntana", "vendorlink"])
+def test_a_verdict_ends_no_lease_of_another(flow: str) -> None:
+    """I3: the gate's lease has expired meanwhile, and another caller has acquired it."""
+    broker = MemoryBroker(flow, secret=wrong_login(flow))
+
+    def raced(judge: Any, *values: Any, **named: Any) -> Any:
+        broker.put(lease_owner="another", lease_until=broker.now + 60, fence=9)
+        return judge(*values, **named)
+
+    around(broker.aws.store, "judge", raced)
+    assert outcome(broker)["code"] == "credential_rejected"
+    gate = broker.item()
+    assert (gate.rejected_versions, gate.lease_owner, gate.fence) == (("v1",), "another", 9)
 
 
 def refuse(broker: MemoryBroker) -> None:
@@ -873,17 +906,18 @@ def test_an_exchange_begins_again_if_the_secret_changes_meanwhile(is_down: bool)
 
 def test_an_outer_exchange_begins_again_if_the_previous_version_is_used() -> None:
     """I12: nothing of it goes to the host of the rejected version."""
-    broker, hosts = MemoryBroker("vntana"), list[str]()
+    broker, hosts = with_token("vntana"), list[str]()
+    [kept] = [i for i in items(broker) if i.kind == "organization"]
     fake, working = broker.fake, broker.working["base_url"]
     broker.put_secret(personal_access_token="wrong", base_url="https://other.example")
-    broker.aws.manager.created_at = NOW
+    broker.now = broker.aws.manager.created_at = kept.refresh_at
 
     def sent(request: Request) -> Response:
         hosts.append(request.url.partition("/v1/")[0])
         return fake(request)
 
     broker.fake = sent  # type: ignore[assignment]  # which writes the hosts down
-    assert outcome(broker)["base_url"] == working
+    assert broker.call(action="renew", variant=kept.variant) == {"renewed": 1}
     assert hosts == ["https://other.example", *[working] * 3]
 
 
