@@ -5,6 +5,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from tests.protocol.simulation.table import client_error
 from tests.subjects import FLOWS
 from tests.unit.memory_broker import (
     MEMORY_SECONDS,
@@ -268,17 +269,56 @@ def test_a_token_reported_as_rejected_is_never_handed_out_again() -> None:
     assert call(broker, rejected=fingerprint) == ("table", False, 2)
 
 
+@pytest.mark.parametrize("kind", [StoreUnavailable, NotConfigured])
+def test_a_token_that_another_call_has_replaced_is_not_handed_out_if_kms_fails(
+    kind: type[BrokerError],
+) -> None:
+    """I4: the table shows a newer one, so the vendor may have revoked the old one."""
+    broker, another = with_token(after=100), MemoryBroker()
+    broker.put(lease_owner="dead", lease_until=NOW)
+    another.aws, another.now = broker.aws, broker.now
+    another.restart()
+
+    def replace_it() -> None:
+        broker.aws.dynamodb.before_write = None
+        assert another.call(force=True)["generation"] == 2
+        for name in ("open_token", "opening_once"):
+            around(broker.aws.sealer, name, raising(kind("the key")))
+
+    broker.aws.dynamodb.before_write = replace_it
+    assert type(refusal(broker)) is kind
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_report_of_a_token_that_could_not_be_kept_gets_no_older_one(is_first: bool) -> None:
+    """I14: the process that made it knows that the token in the table is older, or that none is."""
+    broker = MemoryBroker() if is_first else with_token(after=100)
+    encrypt = broker.aws.kms.encrypt
+    around(broker.aws.kms, "encrypt", raising(client_error("DisabledException", "Encrypt")))
+    unkept = broker.call(force=True)
+    around(broker.aws.kms, "encrypt", lambda _, **request: encrypt(**request))
+    if is_first:
+        assert type(refusal(broker, rejected=unkept["fingerprint"])) is NotConfigured
+    else:
+        assert call(broker, rejected=unkept["fingerprint"]) == ("exchange", False, 2)
+        assert broker.item().report_times == (broker.now,)
+        assert broker.item().fingerprint != unkept["fingerprint"]
+
+
 @pytest.mark.parametrize("kind", kinds_of(BrokerError), ids=lambda kind: kind.code)
 def test_a_failed_forced_call_gets_the_old_token_only_during_an_outage(
     kind: type[BrokerError], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Any other error is raised for a forced call; another call gets the old token."""
+    """Any other error is raised for a forced call; another call gets the old token.
+
+    But not if it met a hold, which the table shows no longer.
+    """
     broker = with_token(after=100)
     broker.put(lease_owner="dead", lease_until=NOW)
     obtain = "token_broker.refresh.refresher.Refresher.obtain"
     monkeypatch.setattr(obtain, raising(kind("x")))
     for request in ({}, {"force": True}):
-        if request and kind is not UpstreamUnavailable:
+        if kind is ConnectionHeld or (request and kind is not UpstreamUnavailable):
             assert type(refusal(broker, **request)) is kind
         else:
             assert call(broker, **request) == ("table", True, 1)

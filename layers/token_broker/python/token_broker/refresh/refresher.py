@@ -126,7 +126,7 @@ class Refresher:
         cached = self._deps.cache.get(self._invocation.partition, key, self._now())
         if not cached or not requirement.may_be_cached:
             return None
-        if seen and cached.item.generation <= seen.target.generation:
+        if seen and not cached.is_newer_than(seen.target):
             return None
         return cached if requirement.is_met(cached.item, self._now()) else None
 
