@@ -64,7 +64,7 @@ def upstream_message(response: Response, request: Request, secret: object) -> st
     confidential = sorted(set(_encoded(_confidential(request, secret))), key=len, reverse=True)
     text = _masked(text, confidential)
     text = _masked(html.unescape(text), confidential)
-    text = TOKEN.sub(lambda found: found[0] if WORDS.fullmatch(found[0]) else HIDDEN, text)
+    text = TOKEN.sub(lambda found: found[0] if WORDS.fullmatch(found[0]) else MASK, text)
     text = re.sub(f"{HIDDEN}+", MASK, text)
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return text[:LONGEST] or None
