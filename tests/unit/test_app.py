@@ -143,7 +143,7 @@ def test_a_function_uses_the_resources_of_its_variables(
     named = {"POWERTOOLS_METRICS_NAMESPACE": "TokenBroker", "POWERTOOLS_SERVICE_NAME": "vendorlink"}
     for name, value in (LEAST | named).items():
         monkeypatch.setenv(name, value)
-    function = Environment.from_os().service(FLOW)
+    function = Environment().service(FLOW)
     began = time.time()
     answer = function({"connection": "acme"}, Context())
     assert answer["source"] == "exchange"
