@@ -152,3 +152,7 @@ def test_no_line_of_a_library_that_quotes_requests_reaches_the_log(
         logger.error("quotes a request")
         logger.debug("quotes a request")
     assert written.getvalue() == capsys.readouterr().err == ""
+    library.addHandler(logging.StreamHandler(written))  # as `boto3.set_stream_logger` does
+    Telemetry("vntana")
+    library.debug("quotes a request")
+    assert written.getvalue() == ""

@@ -29,6 +29,9 @@ REFUSALS: tuple[Any, ...] = (
     {"success": False, "errors": [MARK, {"message": f"no {ECHO}", "code": MARK}]},
     {"error": f"no {ECHO}", MARK: MARK, "hasErrors": True},
 )
+CODES = ("API_RATE_LIMIT_EXCEEDED", "BAD_CREDENTIALS", "FORBIDDEN", "CLIENT_BLOCKED")
+"""Codes of a vendor that change what a refusal means."""
+
 ACTIONS = ("token", "renewal", "check", "verify", "probe", "forget")
 
 
@@ -41,10 +44,14 @@ def marked(good: Response) -> Iterator[Response]:
         {*HEADERS, *good.headers}, (MARK, f"Bearer {MARK} {MARK}", f"{MARK}é")
     ):
         yield Response(good.status, {**good.headers, name: mark}, good.content)
+    headers = {**dict.fromkeys(HEADERS, MARK), **good.headers}
     pages = (MARK, f"<html><title>no {ECHO}</title>{MARK}", f'{{"token": "{MARK}')
     values = (*REFUSALS, everywhere(body), MARK)
     for text, status in product((*pages, *map(json.dumps, values)), STATUSES):
-        yield Response(status, good.headers, text.encode())
+        yield Response(status, headers, text.encode())
+    for code, status in product(CODES, (200, 403)):
+        refusal = {"success": False, "errors": [code, MARK], "message": f"no {ECHO}"}
+        yield Response(status, headers, json.dumps(refusal).encode())
 
 
 def altered(value: object) -> Iterator[object]:
@@ -73,7 +80,7 @@ class Story:
     """An *action* of a connection that has a token, during which the vendor may answer a mark."""
 
     def __init__(self, flow: str, action: str, body: Mapping[str, Any]) -> None:
-        known = canaries(flow)
+        known = {key: f"Zk{number} canary" for number, key in enumerate(canaries(flow))}
         self.broker = MemoryBroker(flow)
         self.broker.fake.accept(known)
         self.broker.put_secret(**known)
@@ -81,6 +88,7 @@ class Story:
         """The vendor's answers to the action, by their steps."""
         self.errors: list[str] = []
         self.report: object = None
+        self._known = known.values()
         self._secrets = {MARK, HOST, *known.values()}
         self._action, self._body = action, dict(body)
         self._marked: tuple[str, Response] | None = None
@@ -131,7 +139,7 @@ class Story:
             self.good.setdefault(request.step, answer)
             return answer
         sent = [*texts({**request.headers, "content-type": None}), *texts(request.json)]
-        sent += [*texts(request.form), *canaries(self.broker.flow).values()]
+        sent += [*texts(request.form), *self._known]
         self._secrets |= {word for text in sent if len(word := text.rpartition(" ")[2]) >= LEAST}
         answer = self._marked[1]
         echo = json.dumps(" ".join(sent))[1:-1]

@@ -267,7 +267,8 @@ def test_a_workspace_token_has_the_current_role() -> None:
     context = {"organization": ORG, "workspace": None, "role": "ORGANIZATION_ADMIN"}
     before = [replace(organization_token(), context=context), with_token("space/1")]
     listed = {"CLIENT_ORGANIZATION_VIEWER": listing(GUEST), "ORGANIZATION_ADMIN": listing()}
-    for role, kept in listed.items():
+    unknown = {None: listing(row(role=None))}
+    for role, kept in (listed | unknown).items():
         token = held(vntana.exchange(KEY, IN_WORKSPACE, NOW), [*before, kept])
         assert token.context["role"] == role
 
