@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from tests.client.systems import tries
+from tests.waiting import wait_until
 from token_broker_client import (
     Broker,
     CredentialLatched,
@@ -100,6 +101,18 @@ def test_status_forget_and_verify_work(fake_broker: Broker, fake_editor: FakeEdi
     assert parameters is not None
     assert parameters["userId"] == "demo-user"
     assert fake_editor.log.unknown == []
+
+
+def test_its_connections_end_with_it(
+    fake_secrets: Any, fake_vendorlink: FakeVendorlink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A suite has thousands of tests."""
+    broker, handlers = over(fake_secrets, monkeypatch)
+    broker.vendorlink("acme")
+    connections = fake_vendorlink.servers[0]._http.connections
+    assert connections
+    handlers.close()
+    wait_until(lambda: not connections)
 
 
 def test_refused_requests_of_another_test_are_dropped(
