@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Callable, Mapping
+from itertools import product
 from random import Random
 from typing import Any
 
@@ -27,7 +28,7 @@ from token_broker.maintenance import forget, is_due, is_of_another, status
 from token_broker.records import replace
 from token_broker.refresh.invocation import Invocation
 from token_broker.tokens import ONLY, Token
-from token_broker_fakes.vntana import FakeVntana
+from token_broker_fakes.vntana import Account, FakeVntana, Organization
 
 TOKEN = Item(
     "vendorlink#acme",
@@ -275,6 +276,23 @@ def test_an_outdated_replica_of_the_secret_is_a_retryable_error(payload: dict[st
     assert broker.invoked == []
 
 
+def test_after_a_rotation_to_another_account_its_default_is_served() -> None:
+    """I11: also while the token of the old account lives, which the new one cannot renew."""
+    broker = with_token("vntana", after=1000)
+    assert isinstance(broker.fake, FakeVntana)
+    other = Account("other@example.com", key="other-key", organizations=[Organization("pier")])
+    broker.fake.accounts.append(other)
+    version = broker.put_secret(personal_access_token="other-key", organization="pier")
+    broker.call(action="rotate", version=version)
+    [payload] = broker.invoked
+    problem = raised_by(lambda: broker.call(**payload))
+    assert problem["code"] == "not_configured"
+    broker.restart()
+    assert broker.call()["context"]["organization"] == other.organizations[0].uuid
+    problem = raised_by(lambda: broker.call(organization="acme"))
+    assert problem["code"] == "invalid_request"
+
+
 # DELETE
 
 
@@ -310,19 +328,24 @@ class Revoking(MemoryBroker):
         super().__post_init__()
 
 
-@pytest.mark.parametrize("change", ["same", "another", "gone", "malformed"])
+@pytest.mark.parametrize("change", ["same", "another", "gone", "malformed", "rejected"])
 def test_delete_ends_a_session_with_the_credentials_that_made_it(change: str) -> None:
-    """Those of the current version are other ones. Without any, the token is dropped only."""
+    """Those of the current version are other ones. Without any, the token is dropped only.
+
+    Rejected ones are not sent again: that could lock the account.
+    """
     broker = Revoking()
     token = broker.call()["fingerprint"]
     if change != "same":
         broker.put_secret(password=[] if change == "malformed" else "another")
     if change == "gone":
         around(broker.aws.secrets, "of_version", lambda *_: None)
+    if change == "rejected":
+        broker.put(rejected_versions=["v1"])
     broker.restart()
     broker.now += 9
     assert broker.call(action="forget") == {"forgotten": 1, "complete": True}
-    known = [] if change == "gone" else [(broker.working["password"], token, NOW + 9)]
+    known = [] if change in {"gone", "rejected"} else [(broker.working["password"], token, NOW + 9)]
     assert broker.revoked == known
     assert broker.telemetry.of("log out failed") == []
 
@@ -648,6 +671,9 @@ def test_the_status_says_what_the_next_call_does(flow: str) -> None:
 # Warming and verifying
 
 
+FORGETTING = {"action": "forget"}
+
+
 def test_warm_makes_a_separate_invocation_for_each_of_215_calls_for_a_token() -> None:
     broker = MemoryBroker()
     one: dict[str, Any] = {"connection": "acme"}
@@ -655,9 +681,9 @@ def test_warm_makes_a_separate_invocation_for_each_of_215_calls_for_a_token() ->
     def warm(**payload: Any) -> Any:
         return broker.service({"action": "warm"} | payload, Context())
 
-    for calls in ([one] * 216, [one, one | {"action": "forget"}]):
-        problem = raised_by(lambda: warm(calls=calls))  # noqa: B023 (called at once)
-        assert problem["detail"] == "calls: must be at most 215 calls for a token"
+    for each, calls in product(("token", "check"), ([one] * 216, [one, one | FORGETTING])):
+        problem = raised_by(lambda: warm(each=each, calls=calls))  # noqa: B023 (called at once)
+        assert problem["detail"] == f"calls: must be at most 215 calls for a {each}"
     assert raised_by(lambda: warm(calls=[], odd=1))["detail"] == "odd: is not known"
     assert broker.invoked == []
     calls = [one | {"min_ttl": number} for number in range(215)]

@@ -11,7 +11,7 @@ from token_broker.errors import InvalidRequest, RefreshInProgress
 from token_broker.exchange import Request, Response
 from token_broker.probe import Probe
 from token_broker.records import replace
-from token_broker.refresh.invocation import COMMIT_SECONDS
+from token_broker.refresh.deadline import COMMIT_SECONDS
 from token_broker_fakes.vendorlink import FakeVendorlink
 
 

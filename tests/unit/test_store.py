@@ -266,7 +266,7 @@ def forgotten(record: Record) -> Record:
 
 HELD = frozenset({"fence", "lease_owner"})
 SWAPPED = frozenset({"fence", "generation"})
-COMPARED = SWAPPED | {"rejected_versions", "held"}
+COMPARED = SWAPPED | {"rejected_versions", "accepted_version", "suspect_version", "held"}
 JUDGED = HELD | {"rejected_versions"}
 UNLEASED = frozenset({"accepted_version", "fence", "rejected_versions"})
 LEASE_ENDS = ("lease_owner", "lease_until")

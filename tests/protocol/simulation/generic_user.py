@@ -74,7 +74,8 @@ def annotated(flow: Flow) -> Flow:
 
     def revoke(known: CredentialsOf, token: Token, now: int) -> Conversation[Any]:
         assert vendor.revoke
-        return relayed(vendor.revoke(known.credentials, token, now), annotating(ends=token))
+        conversation = vendor.revoke(known.credentials, token, now)
+        return relayed(conversation, annotating(ends=token, secret=known.secret))
 
     changed |= {"log_out": log_out} if vendor.log_out else {}
     changed |= {"revoke": revoke} if vendor.revoke else {}
@@ -161,7 +162,9 @@ class GenericUser(SimulatedVendor):
         return request.key if is_making and isinstance(request, AnnotatedRequest) else None
 
     def credential(self, request: Request) -> str | None:
-        if not isinstance(request, AnnotatedRequest) or not request.proves_credentials:
+        if not isinstance(request, AnnotatedRequest) or request.ends:
+            return None
+        if not request.proves_credentials:
             return None
         return next(
             str(request.secret[one.key])

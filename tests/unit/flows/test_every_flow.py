@@ -29,7 +29,9 @@ from tests.subjects import (
     canaries,
     check,
     members,
+    proof,
     questions,
+    refusal,
     renewal_step,
     talk,
     wrong_login,
@@ -145,6 +147,30 @@ def test_each_field_of_a_call_is_sent_or_refused(flow: str) -> None:
             assert shape(request) == usual.get(request.step, shape(request)), request.step
         sent = repr([(one.url, [*one.headers.items()], one.body) for one, _ in found.log])
         assert found.error or traces([CANARY], sent.encode()), f"{field.name} changes nothing"
+
+
+def reordered(schema: Mapping[str, Any], value: Any) -> Any:
+    """Return an equal value: an object in another order; also a set, with a repetition."""
+    match value:
+        case dict():
+            return dict(reversed([*value.items(), ("other", 1)]))
+        case [first, *_] if schema.get("uniqueItems"):
+            assert len(set(value)) > 1, "give a demo of two"
+            return [*reversed(value), first]
+    return value
+
+
+@EACH
+def test_equal_values_of_a_field_are_one_variant(flow: str) -> None:
+    """Members of an object have no order, nor has a list whose schema has `uniqueItems`."""
+    vendor, whole = every()[flow].vendor, body(flow)
+    credentials = vendor.parse(registry.kind(flow).demo_secret(LOOPBACK))
+    for field in descriptors()[flow].fields:
+        value = whole.get(field.name, field.example)
+        value = {**value, "other": 1} if isinstance(value, dict) else value
+        calls = [{**whole, field.name: one} for one in (value, reordered(field.schema, value))]
+        asked_for = [every()[flow].requested(Document(call, InvalidRequest)) for call in calls]
+        assert len({vendor.resolve(credentials, one).key for one in asked_for}) == 1, field.name
 
 
 @EACH
@@ -344,6 +370,21 @@ def test_no_secret_is_in_a_url_a_repr_or_an_error(flow: str) -> None:
         shown = [repr(found.vendor.parse(found.secret)), repr(found.log), *urls]
         shown.append(repr(found.error) + json.dumps(found.error.problem() if found.error else {}))
         assert traces(canary.values(), "\n".join(shown).encode()) == []
+
+
+@EACH
+def test_an_error_quotes_nothing_of_an_answer(flow: str) -> None:
+    """A vendor may repeat what it was sent. The broker masks a message by itself."""
+    for request, answer in (*talk(flow).log, (proof(flow), refusal(flow))):
+        content = answer.json()
+        text = answer.content.decode() + CANARY
+        if isinstance(content, dict):
+            text = json.dumps({**content, "echo": CANARY})
+        for status in (answer.status, 302, 400, 500):
+            fault = {"status": status, "headers": dict(answer.headers), "body": text}
+            error = Talk(flow, fault={"kind": "answer", "step": request.step, **fault}).error
+            shown = f"{error!r} {error} {json.dumps(error.problem() if error else {})}"
+            assert traces([CANARY], shown.encode()) == [], (request.step, status)
 
 
 @EACH

@@ -23,7 +23,7 @@ from token_broker.errors import (
     StoreUnavailable,
     UpstreamUnavailable,
 )
-from token_broker.exchange import Exchange
+from token_broker.exchange import Exchange, Request
 from token_broker.flows.editor.flow import VENDOR
 from token_broker.flows.vntana.organizations import LISTING
 from token_broker.item import Failure, Item, rfc3339
@@ -46,7 +46,7 @@ CONTEXT = {"user_id": 4711, "display_name": "Demo User", "hostname": "app.vendor
 def record(broker: MemoryBroker, variant: str = "-") -> Record:
     """Return what the table keeps of a variant, but for the sealed token.
 
-    What an outage leaves there, `test_outage` looks at.
+    What an outage leaves there, `test_announcements` looks at.
     """
     found = broker.aws.table.records.get((f"{broker.flow}#acme", variant), {})
     named = {name: plain(value) for name, value in found.items()}
@@ -429,6 +429,35 @@ def test_the_previous_version_is_tried_once(was_in_use: bool) -> None:
     assert broker.steps == ["login", "login"]
 
 
+@pytest.mark.parametrize("flow", ["vendorlink", "vntana"])
+def test_one_rejection_does_not_latch_a_previous_version_that_worked(flow: str) -> None:
+    """I7: nor does it while that is current. Its second try is a minute later, at the earliest."""
+    broker = with_token(flow)
+    broker.put_secret()
+    broker.aws.manager.created_at = broker.now = NOW + 100
+    logins = broker.steps.count("login")
+    broker.fake.fail("status", step="login", times=2, status=401)
+    assert outcome(broker, action="renew", variant=only_token(broker), version="v2")
+    assert broker.steps.count("login") == logins + 2
+    gate = broker.item()
+    assert (gate.rejected_versions, gate.suspect_version) == (("v2",), "v1")
+    assert announced(broker) == ["Connection Latched"]
+    broker.aws.manager.texts = {name: texts[:1] for name, texts in broker.aws.manager.texts.items()}
+    broker.restart()
+    broker.now += 49
+    assert outcome(broker, force=True)["code"] == "credential_rejected"
+    broker.now += 11
+    assert outcome(broker, force=True)["source"] == "exchange"
+    assert broker.item().suspect_version is None
+    assert announced(broker) == ["Connection Latched", "Connection Recovered"]
+
+
+def only_token(broker: MemoryBroker) -> str:
+    """Return the variant of the only token."""
+    [one] = [item for item in items(broker) if item.refresh_at and item.kind != "listing"]
+    return one.variant
+
+
 def test_an_unsent_request_or_an_unavailable_table_starts_no_outage() -> None:
     """There was no time for it; the vendor has responded to all others."""
     broker = MemoryBroker()
@@ -445,9 +474,31 @@ def test_an_unsent_request_or_an_unavailable_table_starts_no_outage() -> None:
     assert (unsent["code"], unsent["detail"], broker.steps) == (*late, ["login"])
     assert broker.item().outage_since == 0
     broker = MemoryBroker(secret={"password": "wrong"})
-    around(broker.aws.store, "judge", busy)
+    around(broker.aws.store, "acquire", busy)
     assert outcome(broker)["code"] == "store_unavailable"
     assert broker.item().outage_since == 0
+
+
+@pytest.mark.parametrize("kind", [StoreUnavailable, NotConfigured])
+@pytest.mark.parametrize("flow", ["vendorlink", "vntana"])
+def test_a_rejection_that_the_table_does_not_take_as_a_verdict_backs_off(
+    flow: str, kind: type[BrokerError]
+) -> None:
+    """I7: the login is not repeated by each call. Its caller hears why it failed."""
+    broker = MemoryBroker(flow, secret=dict(wrong_login(flow)))
+    judge = broker.aws.store.judge
+    around(broker.aws.store, "judge", raising(kind("x")))
+    assert outcome(broker)["code"] == "credential_rejected"
+    broker.aws.store.judge = judge  # type: ignore[method-assign]  # as it was
+    broker.restart()
+    broker.now += 29
+    assert outcome(broker, force=True)["code"] == "credential_rejected"
+    broker.now += 1
+    assert [outcome(broker)["code"] for _ in range(2)] == [
+        "credential_rejected",
+        "credential_latched",
+    ]
+    assert broker.steps == ["login"] * 2
 
 
 def test_an_exchange_that_sends_no_request_ends_no_outage() -> None:
@@ -532,11 +583,12 @@ def lease_ends(broker: MemoryBroker, at: int | None) -> None:
 def test_the_backoff_of_another_item_is_not_extended(has_sent: bool, count: int, wait: int) -> None:
     """The exchange needed another token, whose item backs off."""
     work = Invocation(MemoryBroker().deps, "acme", 529.0)
-    work.has_sent_any = has_sent
+    if has_sent:
+        work.record_sent(Request("POST", "https://x", "login"))
     before = Failure("upstream_unavailable", "x", NOW - 9, 3, NOW, "v1")
     lease = Item("vntana#acme", "a", lease_owner="me", lease_until=NOW + 60, failure=before)
     met = UpstreamUnavailable("x", retry_after=5)
-    kept = Outcome(work, Variant("login"), before=lease, item=lease).failure(met, "v1")
+    kept = Outcome(work, Variant("login"), before=lease, item=lease).failure(met)
     assert (kept.since, kept.count, kept.retry_at) == (NOW - 9, count, NOW + wait)
 
 

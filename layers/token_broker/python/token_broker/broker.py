@@ -132,9 +132,8 @@ class Broker(Record):
 
         invocation = Invocation(self.deps, connection, deadline)
         try:
-            obtained, source = Refresher(invocation).obtain(
-                request.variant, Requirement.of(request), seen
-            )
+            requirement = Requirement(request.min_ttl, request.rejected, request.force)
+            obtained, source = Refresher(invocation).obtain(request.variant, requirement, seen)
         except BrokerError as error:
             # `force` asks for a new token, so only an outage makes the old one good enough.
             is_outage = isinstance(error, UpstreamUnavailable)

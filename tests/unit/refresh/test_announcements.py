@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,15 +12,7 @@ from hypothesis import strategies as st
 from token_broker.item import CLAIM_SECONDS, Item, rfc3339
 from token_broker.item_codec import attribute
 from token_broker.records import replace
-from token_broker.refresh.outage import (
-    OUTAGE_SECONDS,
-    Step,
-    send_events,
-    step,
-)
-
-if TYPE_CHECKING:
-    from token_broker.refresh.invocation import Invocation
+from token_broker.refresh.announcements import OUTAGE_SECONDS, Announcements, Outage, step
 
 NOW = 1_800_000_000
 GATE = Item("editor#acme", "-", fence=1, raw={"fence": {"N": "1"}})
@@ -30,6 +22,8 @@ AHEAD = replace(TELLING, outage_claim=NOW + 3600)
 TOLD = replace(BEGUN, outage_phase="told")
 ENDING = replace(TELLING, outage_phase="ending")
 LATER = NOW + OUTAGE_SECONDS
+CLAIM = LATER + CLAIM_SECONDS
+SECOND_END = Outage(NOW, "ending", CLAIM + 99)
 STEPS_OF_ONE = 4
 """Reading, claiming, telling, keeping that it was told: before each of them one may die."""
 
@@ -73,23 +67,24 @@ class Place:
         self.gate = replace(gate, **empty | values)
         return self.gate
 
-    def announce(self, what: str, *, since: str) -> bool:
+    def announce(self, what: str, detail: Mapping[str, Any]) -> bool:
         self._step()
         if self.is_bus_up:
-            self.events.append((what.rpartition(" ")[2], since))
+            self.events.append((what.rpartition(" ")[2], detail["since"]))
         return self.is_bus_up
 
     def ends(self, *, is_available: bool) -> None:
         """Have an exchange end: it found the upstream available, or did not."""
-        invocation = SimpleNamespace(
-            deps=SimpleNamespace(clock=SimpleNamespace(now=lambda: self.now), store=self),
-            partition=GATE.partition,
-            pending_events=[],
-            is_available=is_available,
+        deps: Any = SimpleNamespace(
+            clock=SimpleNamespace(now=lambda: self.now),
+            store=self,
             announce=self.announce,
-            gate=self.gate,
+            flow=SimpleNamespace(name="editor"),
+            partition=lambda _: GATE.partition,
         )
-        send_events(cast("Invocation", invocation))
+        announcements = Announcements(deps, "acme")
+        announcements.found_upstream(is_available=is_available)
+        announcements.finish(self.gate)
 
     def dies(self) -> None:
         raise Died
@@ -98,25 +93,25 @@ class Place:
 @pytest.mark.parametrize(
     ("gate", "is_available", "now", "expected"),
     [
-        pytest.param(GATE, True, NOW, Step.NOTHING, id="as nearly always"),
-        pytest.param(GATE, False, NOW, Step.BEGIN, id="the first failure"),
-        pytest.param(BEGUN, False, LATER - 1, Step.NOTHING, id="not for long yet"),
-        pytest.param(BEGUN, False, LATER, Step.TELL, id="for a minute"),
-        pytest.param(BEGUN, True, LATER, Step.CLEAR, id="over before anybody was told"),
-        pytest.param(TOLD, False, LATER + 9999, Step.NOTHING, id="it was told"),
-        pytest.param(TOLD, True, LATER, Step.END, id="over"),
-        pytest.param(TELLING, False, LATER, Step.NOTHING, id="another one is telling"),
-        pytest.param(AHEAD, False, LATER, Step.TELL, id="by a clock that was wrong"),
-        pytest.param(TELLING, True, LATER, Step.END, id="over before that was recorded"),
-        pytest.param(ENDING, True, LATER, Step.NOTHING, id="another one tells that it is over"),
-        pytest.param(ENDING, False, LATER, Step.NOTHING, id="down again while it is being told"),
-        pytest.param(ENDING, False, LATER + 99, Step.END, id="down again before it was told"),
+        pytest.param(GATE, True, NOW, None, id="as nearly always"),
+        pytest.param(GATE, False, NOW, Outage(NOW), id="the first failure"),
+        pytest.param(BEGUN, False, LATER - 1, None, id="not for long yet"),
+        pytest.param(BEGUN, False, LATER, Outage(NOW, "telling", CLAIM), id="for a minute"),
+        pytest.param(BEGUN, True, LATER, Outage(), id="over before anybody was told"),
+        pytest.param(TOLD, False, LATER + 9999, None, id="it was told"),
+        pytest.param(TOLD, True, LATER, Outage(NOW, "ending", CLAIM), id="over"),
+        pytest.param(TELLING, False, LATER, None, id="another one is telling"),
+        pytest.param(AHEAD, False, LATER, Outage(NOW, "telling", CLAIM), id="by a wrong clock"),
+        pytest.param(TELLING, True, LATER, Outage(NOW, "ending", CLAIM), id="over, unrecorded"),
+        pytest.param(ENDING, True, LATER, None, id="another one tells that it is over"),
+        pytest.param(ENDING, False, LATER, None, id="down again while it is being told"),
+        pytest.param(ENDING, False, LATER + 99, SECOND_END, id="down again before it was told"),
     ],
 )
 def test_the_step_after_an_exchange_follows_from_the_gate(
-    gate: Item, is_available: bool, now: int, expected: Step
+    gate: Item, is_available: bool, now: int, expected: Outage | None
 ) -> None:
-    assert step(gate, now, is_available=is_available) is expected
+    assert step(gate, now, is_available=is_available) == expected
 
 
 EVENTS = [
