@@ -162,10 +162,13 @@ ODD: tuple[Any, ...] = (None, True, 0, -1, 10**20, 1e300, "3600", "", "a b", "é
 
 
 def nearly(response: Response) -> Iterator[Response]:
-    """Yield *response* with each header, and each value of its JSON, replaced by odd ones."""
-    for name in response.headers:
+    """Yield *response* with each header, cookie and value of its JSON replaced by odd ones."""
+    for name, value in response.headers.items():
+        set_here = response.cookies().values() if name == "set-cookie" else ()
         for odd in ("", "é", "a b"):
-            yield Response(response.status, {**response.headers, name: odd}, response.content)
+            texts = [odd, *(value.replace(one.value, odd) for one in set_here if one.value)]
+            for text in texts:
+                yield Response(response.status, {**response.headers, name: text}, response.content)
     for body in altered(response.json()):
         yield Response(response.status, response.headers, json.dumps(body).encode())
 

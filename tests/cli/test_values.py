@@ -307,10 +307,11 @@ def test_help_names_the_flow_of_a_field() -> None:
 def test_a_shell_reads_printed_values_unchanged(value: str) -> None:
     """Also quotes, spaces and dollar signs."""
     parts = {"base_url": "b", "url": "u", "expires_at": "e"}
-    answer = {"flow": "vntana", "headers": {"x": value}, **parts}
-    assert [shlex.split(line) for line in curl(answer)] == [["-H", f"x: {value}"]]
+    answer = {"flow": "vntana", "headers": {"x": value, "y": "b"}, **parts}
+    assert [shlex.split(line)[1] for line in curl(answer)] == [f"x: {value}", "y: b"]
     assert [shlex.split(line)[1] for line in export(answer)] == [
         f"VNTANA_HEADER=x: {value}",
+        "VNTANA_HEADER_2=y: b",
         f"VNTANA_TOKEN={value.removeprefix('Bearer ')}",
         "VNTANA_BASE_URL=b",
         "VNTANA_URL=u",

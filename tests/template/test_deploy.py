@@ -347,16 +347,26 @@ def test_all_pages_of_resources_principals_and_files_are_read() -> None:
             stub.assert_no_pending_responses()
 
 
+NAMED = {"TableName", "LogGroupName", "RoleName", "AliasName", "Name"}
+"""Properties that give a resource a fixed name."""
+
+
 def test_a_rollback_of_the_creation_deletes_the_table() -> None:
     """No retained resource has a name that a second creation needs."""
     stack = resolved(template(), DeletionProtection="disabled")
     assert stack["TokenTable"]["Properties"]["DeletionProtectionEnabled"] is False
-    named = {"TableName", "LogGroupName", "RoleName", "AliasName", "Name"}
     kept = {name: each for name, each in stack.items() if each.get("DeletionPolicy") == "Retain"}
     assert stack["TokenTable"]["DeletionPolicy"] == "RetainExceptOnCreate"
     assert kept
     for name, each in kept.items():
-        assert not named & each["Properties"].keys(), name
+        assert not NAMED & each["Properties"].keys(), name
+
+
+def test_no_option_removes_a_resource_that_is_kept_by_its_name() -> None:
+    """The option could not be taken back: CloudFormation makes nothing that is there."""
+    for name, each in template()["Resources"].items():
+        if "Retain" in each.get("DeletionPolicy", "") and NAMED & each["Properties"].keys():
+            assert "Condition" not in each, name
 
 
 def test_only_the_first_of_two_steps_is_confirmed() -> None:
@@ -379,8 +389,11 @@ def test_only_the_first_of_two_steps_is_confirmed() -> None:
 @pytest.mark.parametrize(
     ("before", "wanted", "expected"),
     [
-        (Deployed("ROLLBACK_FAILED", {}), {}, "ROLLBACK_FAILED"),
-        (Deployed("UPDATE_IN_PROGRESS", {}), {}, "UPDATE_IN_PROGRESS"),
+        *(
+            (Deployed(status, {}), {}, f"{status}. docs/deploying.md says")
+            for status in ("ROLLBACK_FAILED", "UPDATE_ROLLBACK_FAILED", "DELETE_FAILED")
+        ),
+        (Deployed("UPDATE_IN_PROGRESS", {}), {}, "UPDATE_IN_PROGRESS: wait"),
         (
             Deployed("UPDATE_COMPLETE", {"ProvisionedConcurrency": "1"}),
             {"ProvisionedConcurrency": "2"},
@@ -394,6 +407,8 @@ def test_a_deployment_that_would_fail_midway_is_refused(
     """Before any change, with the solution in the message."""
     [problem] = deploy.problems(before, wanted)
     assert expected in problem
+    if "docs/" in expected:
+        assert f"`{before.status}`" in (ROOT / "docs/deploying.md").read_text()
     assert list(deploy.problems(before._replace(status="UPDATE_COMPLETE"), {})) == []
     at_once = {"DeploymentType": "AllAtOnce"}
     assert list(deploy.problems(before._replace(status="UPDATE_COMPLETE"), wanted | at_once)) == []
@@ -416,6 +431,40 @@ def test_a_team_is_removed_only_if_its_parameter_is_given(
     """A parameter that is not given keeps its value."""
     assert deploy.removed_teams(Deployed("UPDATE_COMPLETE", {"Team1": "orders"}), wanted) == gone
     assert deploy.removed_teams(None, wanted) == []
+
+
+@pytest.mark.parametrize(
+    ("had", "wanted", "expected"),
+    [
+        ({}, {"Team1": "orders", "Team2": "orders"}, ["Team2 and Team1 are both called orders."]),
+        ({"Team1": "orders"}, {"Team3": "orders"}, ["Team3 and Team1 are both called orders."]),
+        (
+            {"Team1": "orders"},
+            {"Team1": "", "Team2": "orders"},
+            ["Team2 cannot be called orders in the deployment that takes the name from Team1."],
+        ),
+        (
+            {"Team1": "orders", "Team2": "sales"},
+            {"Team1": "sales", "Team2": "orders"},
+            [
+                "Team1 cannot be called sales in the deployment that takes the name from Team2.",
+                "Team2 cannot be called orders in the deployment that takes the name from Team1.",
+            ],
+        ),
+        ({"Team1": "orders"}, {"Team1": "orders", "Team2": "sales", "Team3": ""}, []),
+    ],
+)
+def test_two_teams_cannot_have_the_same_name_at_once(
+    had: dict[str, str], wanted: dict[str, str], expected: list[str]
+) -> None:
+    """A function has each alias once, and CloudFormation deletes the old one last."""
+    account = CloudFormation()
+    account.deployed = Deployed("UPDATE_COMPLETE", had)
+    account.attached = lambda *_: iter(())  # type: ignore[method-assign]  # no role has a policy
+    assert deploy.refusals(account, "token-broker-new", wanted) == expected
+    if not had:
+        account.deployed = None
+        assert deploy.refusals(account, "token-broker-new", wanted) == expected
 
 
 def document(action: str, **more: Any) -> dict[str, Any]:

@@ -244,16 +244,17 @@ BUGS.add("rotation-quiet", "an event refreshes all variants", (maintenance, "_st
 
 
 @BUGS.instead_of(Store, "forget", "forgetting keeps the fence", near=48)
-def item_deleted(self: Store, item: Item) -> None:
+def item_deleted(self: Store, item: Item) -> Item:
     client: Any = self._client()
     key = {"connection": {"S": item.partition}, "variant": {"S": item.variant}}
     client.delete_item(TableName="table", Key=key)
+    return item
 
 
 @BUGS.around(maintenance, "_log_out", "DELETE ends each session", near=469)
-def session_left(log_out: Any, work: Invocation, item: Item) -> None:
+def session_left(log_out: Any, work: Invocation, item: Item, gate: Item) -> None:
     if work.seconds_left >= 7:
-        log_out(work, item)
+        log_out(work, item, gate)
 
 
 @BUGS.of_writes("an exchange leaves a hold", near=54)

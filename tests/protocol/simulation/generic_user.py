@@ -71,7 +71,14 @@ def annotated(flow: Flow) -> Flow:
         return relayed(vendor.log_out(token), annotating(ends=token))
 
     changed |= {"parse": parse, "exchange": exchange}
+
+    def revoke(known: CredentialsOf, token: Token, now: int) -> Conversation[Any]:
+        assert vendor.revoke
+        conversation = vendor.revoke(known.credentials, token, now)
+        return relayed(conversation, annotating(ends=token, secret=known.secret))
+
     changed |= {"log_out": log_out} if vendor.log_out else {}
+    changed |= {"revoke": revoke} if vendor.revoke else {}
     return flow._replace(adapted=replace(vendor, **changed))
 
 
@@ -155,7 +162,9 @@ class GenericUser(SimulatedVendor):
         return request.key if is_making and isinstance(request, AnnotatedRequest) else None
 
     def credential(self, request: Request) -> str | None:
-        if not isinstance(request, AnnotatedRequest) or not request.proves_credentials:
+        if not isinstance(request, AnnotatedRequest) or request.ends:
+            return None
+        if not request.proves_credentials:
             return None
         return next(
             str(request.secret[one.key])
@@ -198,6 +207,8 @@ class GenericUser(SimulatedVendor):
 
 def generic_user(flow: str) -> type[GenericUser]:
     known = {variant_of(flow, json.dumps(body)): body for body in (subjects.body(flow), {})}
+    if not subjects.live_side_by_side(flow):  # then callers use one variant, as its secret pins
+        known = {variant_of(flow, "{}"): {}}
     members = {"flow": annotated(every()[flow]), "bodies": tuple(known.values())}
     return type(flow.capitalize(), (GenericUser,), members)
 

@@ -108,6 +108,14 @@ def test_any_password_is_masked(password: str) -> None:
     assert password.strip() == "" or password.strip() not in (message or "")
 
 
+def test_each_cookie_is_masked() -> None:
+    """Its value, too: a vendor may name the session that it does not know."""
+    cookies = {"cookie": "S=a1b2c; T=d3e4f=="}
+    request = Request("GET", "https://vendor/", "check", headers=cookies)
+    answer = Response(403, {}, b'{"message": "no session a1b2c of d3e4f=="}')
+    assert upstream_message(answer, request, {}) == "no session *** of ***"
+
+
 def test_a_header_is_masked_unless_it_is_public() -> None:
     response = Response(403, {}, b'{"message": "a1b2c is wrong"}')
     values = {"authorization": "Basic a1b2c", "x-api-key": "a1b2c"}

@@ -19,8 +19,9 @@ from token_broker.tokens import TokenRequest
 LONGEST_REASON = 200
 """Characters of the reason of a hold."""
 
-MOST_WARM = 100
-"""Calls of one `warm`: about what a parameter of the template holds."""
+MOST_WARM = 215
+"""Calls of one `warm`: the most that a parameter of the template holds, if they are as short as can
+be. So none is refused that can be deployed."""
 
 
 def act(

@@ -293,22 +293,25 @@ class Store:
         was = attribute(item.nudged_until) if item.nudged_until else None
         return bool(self.note(item, {"nudged_until": until}, {"nudged_until": was}))
 
-    def forget(self, item: Item) -> None:
+    def forget(self, item: Item) -> Item:
         """Remove the token of *item*, its failure, its latch, and what is corrupt.
 
-        Fence, generation and a running lease stay, so that a running exchange is still fenced. So
-        does a hold, even if it cannot be read.
+        Return the item as it was before: a later one, if its token was replaced since *item* was
+        read. Fence, generation and a running lease stay, so that a running exchange is still
+        fenced. So does a hold, even if it cannot be read.
         """
-        corrupt = (name for name in item.corrupt if name != "held")
         kept = (*TOKEN, "failure", *SUSPICION, *VERSIONS, "report_times")
-        removed = dict.fromkeys((*corrupt, *kept))
-        self._update(
-            item,
-            {**removed, "schema": SCHEMA},
-            ttl_after=item.bare(),
-            unchanged={},
-            is_done=lambda found: found.is_bare,
-        )
+        while True:
+            corrupt = (name for name in item.corrupt if name != "held")
+            if self._update(
+                item,
+                {**dict.fromkeys((*corrupt, *kept)), "schema": SCHEMA},
+                ttl_after=item.bare(),
+                unchanged={"generation": item.raw.get("generation")},
+                is_done=lambda found: found.is_bare,
+            ):
+                return item
+            item = self.read(item.partition, item.variant)
 
     def _update(
         self,

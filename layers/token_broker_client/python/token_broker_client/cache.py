@@ -62,7 +62,8 @@ class Kept(NamedTuple):
         left = answer.expires_at.timestamp() - now
         look_at = min(answer.refresh_after.timestamp(), now + max_age)
         ends_at = now + left - min(SAFETY_SECONDS, left / 10)
-        return cls(answer, number, now, max(look_at, now + LOOK_SECONDS), ends_at)
+        soonest = now + min(LOOK_SECONDS, max_age)
+        return cls(answer, number, now, max(look_at, soonest), ends_at)
 
     def suits(self, request: TokenRequest, now: float) -> bool:
         """Say whether this answer meets *request*."""

@@ -101,6 +101,8 @@ def _confidential(request: Request, secret: object) -> Iterator[str]:
     for name, value in request.headers.items():
         if name not in PUBLIC_HEADERS:
             yield from (value, value.rpartition(" ")[2])
+        if name == "cookie":
+            yield from (part.partition("=")[2].strip() for part in value.split(";"))
 
 
 def _texts(value: object) -> Iterator[str]:
