@@ -32,14 +32,14 @@ export SAM_CLI_TELEMETRY := 0
 help:  ## Show these lines.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-$(READY): pyproject.toml $(wildcard layers/*/python/requirements.txt) layers/token_broker/runtime.txt
+$(READY): pyproject.toml layers/token_broker/python/requirements.txt layers/token_broker/runtime.txt
 	@echo "preparing $(VENV) for tests (once)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) -e '.[dev]'
 	@touch $@ $(RUNNABLE)
 
 # What runs needs a third of what tests do.
-$(RUNNABLE): pyproject.toml $(wildcard layers/*/python/requirements.txt) layers/token_broker/runtime.txt
+$(RUNNABLE): pyproject.toml layers/token_broker/python/requirements.txt layers/token_broker/runtime.txt
 	@echo "preparing $(VENV) (once)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) -e '.[local,cli]'
@@ -159,7 +159,7 @@ stack: $(RUNNABLE) .tools/stack/.ready $(AWS4FETCH)  ## Deploy what was built on
 BENCH := .bench
 BENCH_PIP := $(BENCH)/venv/bin/pip install --quiet --disable-pip-version-check
 
-$(BENCH)/.ready: pyproject.toml $(wildcard layers/*/python/requirements.txt) layers/token_broker/runtime.txt
+$(BENCH)/.ready: pyproject.toml layers/token_broker/python/requirements.txt layers/token_broker/runtime.txt
 	@test -n "$(PYTHON313)" || { echo "python3.13 is not on PATH; make bench PYTHON313=/path/to/it" >&2; exit 1; }
 	@echo "preparing $(BENCH) (once)"
 	@$(PYTHON313) -m venv $(BENCH)/venv

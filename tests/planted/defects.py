@@ -17,9 +17,7 @@ from typing import Any
 
 import pytest
 import requests
-from urllib3 import BaseHTTPResponse, PoolManager
 
-from tests.waiting import PATIENCE_SECONDS
 from token_broker import aliases, events, item_codec, maintenance, tokens
 from token_broker.aws import clients, errors, fast_client, http1
 from token_broker.cache import TokenCache
@@ -135,25 +133,13 @@ def looked_up_again(host: str, port: int) -> socket.socket:
 
 
 def following(patch: pytest.MonkeyPatch, _: object) -> None:
-    original = PoolManager.urlopen
+    original = requests.Session.request
 
-    def urlopen(self: PoolManager, *arguments: Any, **options: Any) -> BaseHTTPResponse:
-        return original(self, *arguments, **options | {"redirect": True, "retries": 3})
+    def request(self: requests.Session, *arguments: Any, **options: Any) -> requests.Response:
+        return original(self, *arguments, **options | {"allow_redirects": True})
 
-    patch.setattr(PoolManager, "urlopen", urlopen)
-
-
-def by_requests(patch: pytest.MonkeyPatch, _: object) -> None:
-    def urlopen(
-        self: PoolManager, method: str, url: str, headers: Any, body: Any, **_: object
-    ) -> BaseHTTPResponse:
-        del self
-        raw: BaseHTTPResponse = requests.request(
-            method, url, data=body, headers=headers, timeout=PATIENCE_SECONDS, stream=True
-        ).raw
-        return raw
-
-    patch.setattr(PoolManager, "urlopen", urlopen)
+    patch.setattr(transport._Session, "request", request, raising=False)
+    patch.setattr(transport._Session, "get_redirect_target", requests.Session.get_redirect_target)
 
 
 def unverified(ca_file: str) -> ssl.SSLContext:
@@ -165,6 +151,21 @@ def unverified(ca_file: str) -> ssl.SSLContext:
 
 def unverified_quickly(*_: object) -> ssl.SSLContext:
     return ssl._create_unverified_context()  # noqa: S323 (same)
+
+
+def session_with(name: str, value: object) -> Plant:
+    """Return a plant that makes each session with a wrong attribute."""
+
+    def plant(patch: pytest.MonkeyPatch, _: object) -> None:
+        original = transport._Session.__init__
+
+        def init(self: requests.Session, ca_file: str) -> None:
+            original(self, ca_file)  # type: ignore[arg-type]  # it is one
+            setattr(self, name, value)
+
+        patch.setattr(transport._Session, "__init__", init)
+
+    return plant
 
 
 def allowing(self: vendorlink_credentials.Credentials, host: str) -> bool:
@@ -436,7 +437,7 @@ DEFECTS = (
         "certificates are not verified",
         "T24",
         (f"{REACH}::test_nothing_is_sent_to_a_server_without_a_valid_certificate",),
-        put(transport, "tls", unverified),
+        both(put(transport, "tls", unverified), session_with("verify", False)),
     ),
     Defect(
         "a host over http may name other hosts over http",
@@ -488,7 +489,7 @@ DEFECTS = (
         "proxies and ~/.netrc are used",
         "T28",
         (f"{TRANSPORT}::test_proxy_and_netrc_of_the_environment_are_ignored",),
-        by_requests,
+        session_with("trust_env", True),
     ),
     Defect(
         "the fast read does not verify certificates",

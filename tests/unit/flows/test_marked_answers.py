@@ -121,7 +121,8 @@ class Story:
             self.errors.append(repr(error))
             return {}
         assert HOST not in answer.get("base_url", ""), "a token is sent where the vendor says"
-        return answer.get("headers", answer)
+        told: dict[str, Any] = answer.get("headers", answer)
+        return told
 
     def _send(self, request: Request, _: float) -> Response:
         assert HOST not in request.url
@@ -145,9 +146,9 @@ def texts(value: object) -> list[str]:
     return [value] if isinstance(value, str) else []
 
 
-def stories(flow: str, action: str) -> dict[str, tuple[Response, dict[str, Any]]]:
+def stories(flow: str, action: str) -> dict[str, tuple[Response, Mapping[str, Any]]]:
     """Return the vendor's answers to an action by their steps, each with a call that has it."""
-    found: dict[str, tuple[Response, dict[str, Any]]] = {}
+    found: dict[str, tuple[Response, Mapping[str, Any]]] = {}
     for body in VENDORS[flow].bodies:
         story = Story(flow, action, body)
         story.act()

@@ -105,7 +105,7 @@ class Store:
         return self._update(
             item,
             changes,
-            # A rejection may be written without a lease. Then this write must not set a ttl.
+            # A verdict may be written without a lease, or late. Then this must not set a ttl.
             unchanged={name: item.raw.get(name) for name in COMPARED},
             ttl_after=replace(item, lease_until=until),
             is_done=lambda found: found.lease_owner == owner,

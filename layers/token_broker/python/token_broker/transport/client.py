@@ -7,9 +7,13 @@ and ``~/.netrc`` are ignored. An error has no text of a library, which may quote
 import re
 import zlib
 from contextlib import closing, suppress
+from http.cookiejar import DefaultCookiePolicy
 from time import monotonic, time
 
-import certifi
+import requests
+from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3 import PoolManager
 from urllib3.response import BaseHTTPResponse
 
@@ -111,8 +115,7 @@ class Transport:
         self._internal_hosts = internal_hosts
         self._connect_seconds = connect_seconds
         self._resolve = resolve
-        self._pools = PoolManager(ssl_context=tls(ca_file or certifi.where()))
-        self._pools.pool_classes_by_scheme = {"http": Pool, "https": TlsPool}
+        self._session = _Session(ca_file or DEFAULT_CA_BUNDLE_PATH)
         self._used_at = 0.0
 
     def send(self, request: Request, seconds: float) -> Response:
@@ -137,29 +140,59 @@ class Transport:
 
     def close(self) -> None:
         """Close the connections that are kept."""
-        self._pools.clear()
+        self._session.close()
 
     def _sent(self, request: Request, body: bytes, deadline: Deadline) -> Response:
         _check(request.url)
         if not 0 <= time() - self._used_at <= IDLE_SECONDS:
             self.close()
         headers = {"content-type": "application/json"} if body else {}
-        answer = self._pools.urlopen(
+        answer = self._session.request(
             request.method,
             request.url,
-            headers=_HEADERS | headers | dict(request.headers),
-            body=body or None,
+            headers=headers | dict(request.headers),
+            data=body,
             timeout=deadline.left,
-            redirect=False,
-            retries=False,
-            preload_content=False,
+            allow_redirects=False,
+            stream=True,
         )
         with closing(answer):
             try:
-                return Response(answer.status, _headers(answer), content(answer))
+                return Response(answer.status_code, _headers(answer), content(answer.raw))
             except Unreadable as error:
-                error.status = answer.status
+                error.status = answer.status_code
                 raise
+
+
+class _Session(requests.Session):
+    """Keeps no cookies and knows no redirects: requests reads a redirect's body in any case."""
+
+    def __init__(self, ca_file: str) -> None:
+        super().__init__()
+        self.trust_env = False
+        self.headers = CaseInsensitiveDict(_HEADERS)
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        adapter = _Adapter(ca_file)
+        self.mount("http://", adapter)
+        self.mount("https://", adapter)
+
+    def get_redirect_target(self, _: requests.Response) -> None:
+        return None
+
+
+class _Adapter(HTTPAdapter):
+    """Uses the sockets and pools of this package."""
+
+    def __init__(self, ca_file: str) -> None:
+        self._tls = tls(ca_file)
+        super().__init__()
+
+    def init_poolmanager(self, *_: object, **__: object) -> None:
+        self.poolmanager = PoolManager(ssl_context=self._tls)
+        self.poolmanager.pool_classes_by_scheme = {"http": Pool, "https": TlsPool}
+
+    def cert_verify(self, *_: object) -> None:
+        """Do nothing: the TLS context verifies. requests would load all authorities each time."""
 
 
 def _check(url: str) -> None:
@@ -169,9 +202,9 @@ def _check(url: str) -> None:
         raise Forbidden(f"its address {error}") from None
 
 
-def _headers(answer: BaseHTTPResponse) -> dict[str, str]:
+def _headers(answer: requests.Response) -> dict[str, str]:
     """Return the headers, a folded one in one line, so that its value can be sent on."""
-    return {name.lower(): _FOLD.sub(" ", answer.headers[name]) for name in answer.headers}
+    return {name.lower(): _FOLD.sub(" ", value) for name, value in answer.headers.items()}
 
 
 def _failure(step: str, error: Exception, deadline: Deadline) -> UpstreamError:
