@@ -2,10 +2,10 @@
 
 import json as jsonlib
 from base64 import b64decode
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 from token_broker.exchange import FORM_CONTENT_TYPE, NEXT_COOKIE, Request, Response
@@ -172,8 +172,15 @@ def host_of(netloc: str) -> str:
     return netloc if netloc.endswith("]") else netloc.rpartition(":")[0] or netloc
 
 
-class Data(dict[tuple[str, str], Any]):
-    """JSON responses to other calls, by method and path."""
+class Data(MutableMapping[tuple[str, str], Any]):
+    """JSON responses to other calls, by method and path.
+
+    Each method of a mapping that sets one checks it. Those of a dict would not.
+    """
+
+    def __init__(self, responses: Mapping[tuple[str, str], Any] | None = None) -> None:
+        self._responses: dict[tuple[str, str], Any] = {}
+        self.update(responses or {})
 
     def __setitem__(self, place: tuple[str, str], value: Any) -> None:
         if not (isinstance(place, tuple) and [str, str] == [type(part) for part in place]):
@@ -182,4 +189,20 @@ class Data(dict[tuple[str, str], Any]):
             jsonlib.dumps(value, allow_nan=False)
         except (TypeError, ValueError, RecursionError):
             raise TypeError(f"data for {' '.join(place)} cannot be written as JSON") from None
-        super().__setitem__(place, value)
+        self._responses[place] = value
+
+    def __getitem__(self, place: tuple[str, str]) -> Any:
+        return self._responses[place]
+
+    def __delitem__(self, place: tuple[str, str]) -> None:
+        del self._responses[place]
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._responses)
+
+    def __len__(self) -> int:
+        return len(self._responses)
+
+    def __ior__(self, others: Mapping[tuple[str, str], Any]) -> Self:
+        self.update(others)
+        return self

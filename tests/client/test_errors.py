@@ -12,7 +12,7 @@ from tests.servers import Server, answer, sends
 from token_broker import errors as brokers
 from token_broker import events
 from token_broker.handler import http_problem, named
-from token_broker_client import BrokerError, Unreachable, errors
+from token_broker_client import BrokerError, ConnectionHeld, Unreachable, errors
 from token_broker_client.functions import answered
 from token_broker_client.request import problem
 
@@ -113,6 +113,13 @@ def test_a_failed_invocation_is_named_by_its_error_type(document: Any, name: str
     """Without the message; the payload of a failed invocation is never an answer."""
     with refused(Unreachable, f"the function failed: {name}"):
         answered(document, has_failed=True)
+
+
+def test_a_problem_of_a_function_is_read_in_any_script() -> None:
+    """Not only as this version of the broker writes it, which escapes all but ASCII."""
+    message = '{"code": "connection_held", "detail": "gehört Łukasz"}'
+    with refused(ConnectionHeld, "gehört Łukasz"):
+        answered({"errorMessage": message}, has_failed=True)
 
 
 @pytest.mark.parametrize("body", ["[]", '"token"', "null", "no json", "[" * 100_000], ids=len)

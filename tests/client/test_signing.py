@@ -139,14 +139,17 @@ def test_a_refusal_for_rights_counts_for_all_paths_of_the_token(
 def test_a_refused_path_does_not_affect_other_paths_and_methods(world: World) -> None:
     world.fake.data["GET", "/v1/forbidden"] = world.fake.data["POST", "/v1/forbidden"] = {}
     world.fake.fail("answer", step="/v1/forbidden", times=None, status=401)
-    assert [world.get("/v1/forbidden"), world.get()] == [401, 200]
+    redirect(world, "/v1/forbidden")  # whose end is refused, not its beginning
+    assert [world.get(), world.get()] == [401, 200]
     world.fake.revoke()
     assert world.get() == 200
     assert len(world.reported) == 2
     world.fake.heal()
     world.fake.revoke()
-    # That place is left alone, for that method and whatever the query.
+    # That place is left alone, for that method, whatever the query, and after a redirect.
     assert world.get("/v1/forbidden?page=2") == 403
+    redirect(world, "/v1/forbidden")
+    assert world.get() == 403
     assert world.caller.send("POST", f"{world.fake.url}/v1/forbidden").status == 200
     assert len(world.reported) == 3
 

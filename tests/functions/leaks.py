@@ -2,7 +2,7 @@
 
 import base64
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -108,15 +108,12 @@ def in_frames(patch: pytest.MonkeyPatch) -> None:
 
 
 def in_dimension(patch: pytest.MonkeyPatch) -> None:
-    original = telemetry.plain_line
+    original = telemetry.counted
 
-    def line(environ: Mapping[str, str]) -> telemetry.Line:
-        made = original(environ)
-        assert made
-        made.add_dimension("token", TOLD[-1][:24] if TOLD else "-")
-        return made
+    def line(event: str, flow: str, *rest: Any) -> str:
+        return original(event, TOLD[-1][:24] if TOLD else flow, *rest)
 
-    patch.setattr(telemetry, "plain_line", line)
+    patch.setattr(telemetry, "counted", line)
     remembering(patch)
 
 

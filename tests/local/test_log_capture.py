@@ -64,6 +64,18 @@ def test_a_log_line_is_described_without_repeating_the_call(line: Any, phrase: s
     assert [*phrases(f"{written}\n")] == ([f"| {phrase}"] if phrase else [])
 
 
-def test_the_name_of_a_connection_does_not_fill_the_log() -> None:
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"requestContext": {}, "httpMethod": "GET\r", "path": "/\x1b[2J"},
+        {"detail": {"eventName": "Put\nSecretValue"}},
+        {"detail": {"labelUpdated": "AWS\x07CURRENT"}},
+        {"connection": "demo\n", "action": "\x9b2J"},
+        {"connection": "\x1b" * 9_999},
+    ],
+)
+def test_a_call_neither_forges_a_line_nor_fills_the_log(event: Any) -> None:
     """A direct invocation may name anything."""
-    assert len(called(json.dumps({"connection": "x" * 9_999}).encode(), "function")) <= 200
+    cause = called(json.dumps(event).encode(), "function")
+    assert cause.isprintable()
+    assert len(cause) <= 200

@@ -1,12 +1,14 @@
 """The OpenAPI document agrees with the code."""
 
 import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 from openapi_schema_validator import OAS30Validator
 from openapi_spec_validator import validate
 
+from tests.subjects import CHECKED, PROBED
 from tests.template.api_rules import expected_routes, operations
 from tests.template.documents import load
 from tests.template.rules import sound
@@ -16,8 +18,9 @@ from token_broker.errors import BrokerError, InvalidRequest
 from token_broker.flows import every
 from token_broker_client import Broker
 from token_broker_client.deadline import Deadline
-from token_broker_client.request import Command
+from token_broker_client.request import Action, Command
 from token_broker_descriptors import every as descriptors
+from token_broker_fakes.fake import Fake
 from token_broker_operations.signals import codes, leaves
 
 API = load("openapi.yaml")
@@ -96,24 +99,75 @@ def test_the_documented_body_fields_are_those_of_the_flow(flow: str) -> None:
     assert described.keys() <= EXAMPLES.keys()
 
 
+CALLS: tuple[tuple[Action, str, Mapping[str, Any]], ...] = (
+    ("token", "{}Answer", {}),
+    ("hold", "Holding", {"reason": "a test"}),
+    ("status", "Status", {}),
+    ("lift", "Holding", {}),
+    ("check", "Checked", {}),
+    ("token", "{}Answer", {"force": True}),
+    ("status", "Status", {}),
+    ("forget", "Forgotten", {}),
+    ("probe", "Probed", {}),
+)
+"""Calls of each flow, in an order in which they succeed, and the schemas of their answers."""
+OPTIONAL = {"check": CHECKED, "probe": PROBED}
+"""Actions that not every flow has."""
+
+
 @pytest.mark.parametrize("flow", FLOWS)
 def test_an_answer_has_the_documented_members_and_no_optional_one(
-    fake_broker: Broker, flow: str
+    fake_broker: Broker, fake_vendors: Mapping[str, Fake[Any]], flow: str
 ) -> None:
-    """It satisfies the flow's schema; without any of its members it would not."""
-    schema = {"$ref": f"#/components/schemas/{flow.capitalize()}Answer", **API}
-    valid = OAS30Validator(schema).is_valid
-    answer = dict(
-        fake_broker._channel.call(Command(flow, "acme", "token", {}), Deadline.after(10.0))
-    )
-    assert valid(answer)
-    for name in answer:
-        assert not valid({key: value for key, value in answer.items() if key != name}), name
-    described = descriptors()[flow].answer["properties"]
-    for part in ("headers", "context"):
-        for name in described.get(part, {}).get("required", ()):
-            less = {key: value for key, value in answer[part].items() if key != name}
-            assert not valid(answer | {part: less}), name
+    """At every depth: also of a state with a hold, or with a failure."""
+    answers = []
+    calls = [call for call in CALLS if flow in OPTIONAL.get(call[0], FLOWS)]
+    for action, name, body in calls:
+        fake_vendors[flow].heal()
+        if "force" in body:
+            fake_vendors[flow].fail("status", times=None)
+        # The limit of forced exchanges counts a probe, too.
+        connection = "demo" if action == "probe" else "acme"
+        command = Command(flow, connection, action, body)
+        answer: Any = fake_broker._channel.call(command, Deadline.after(10.0))
+        schema = {"$ref": f"#/components/schemas/{name.format(flow.capitalize())}"}
+        OAS30Validator({**schema, **API}).validate(answer)
+        assert [*optional(schema, answer)] == [], action
+        answers.append((action, answer))
+    (held, failed) = (answer for action, answer in answers if action == "status")
+    assert held["held"]
+    assert [answer["stale"] for action, answer in answers if action == "token"] == [False, True]
+    assert any(variant["failure"] for variant in failed["variants"])
+
+
+def optional(schema: Mapping[str, Any], value: Any, path: str = "") -> Iterator[str]:
+    """Yield the path of each member of *value* that *schema* does not require.
+
+    An object of which nothing is described may have any.
+    """
+    if "$ref" in schema:
+        schema = SCHEMAS[schema["$ref"].rpartition("/")[2]]
+    parts = [
+        schema,
+        *(
+            SCHEMAS[one["$ref"].rpartition("/")[2]] if "$ref" in one else one
+            for one in schema.get("allOf", ())
+        ),
+    ]
+    if isinstance(value, list):
+        for one in value:
+            yield from optional(schema["items"], one, f"{path}[]")
+    elif isinstance(value, dict) and any(
+        "required" in part or "properties" in part for part in parts
+    ):
+        required = {name for part in parts for name in part.get("required", ())}
+        for name, member in value.items():
+            if name not in required:
+                yield f"{path}.{name}"
+            for part in parts:
+                yield from optional(
+                    part.get("properties", {}).get(name, {}), member, f"{path}.{name}"
+                )
 
 
 def is_taken(flow: str, body: Document) -> bool:

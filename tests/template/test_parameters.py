@@ -357,7 +357,7 @@ def test_parameters_decide_their_conditions_and_no_others() -> None:
         (DOMAIN, {"Domain", "DomainMapping"}),
         (DOMAIN | {"HostedZoneId": "Z"}, {"Domain", "DomainMapping", "DomainRecord"}),
         ({"AccessLogs": "enabled"}, {"ApiAccount", "ApiAccountRole"}),
-        ({"AccessLogs": "disabled"}, {"ApiAccount", "ApiAccountRole", "AccessLogGroup"}),
+        ({"AccessLogs": "disabled"}, {"ApiAccount", "ApiAccountRole"}),
     ],
 )
 def test_an_option_adds_or_removes_exactly_its_resources(

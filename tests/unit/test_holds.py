@@ -34,6 +34,13 @@ def test_a_hold_is_announced_with_start_holder_and_reason() -> None:
     assert gate_of(broker.deps, "acme").held == Hold(NOW, "bob", "an audit")
 
 
+@pytest.mark.parametrize("reason", ["x", " two words ", "x" * 200, " é " * 66])
+def test_a_reason_has_200_characters_at_most(reason: str) -> None:
+    """Blanks around it do not belong to it."""
+    held = MemoryBroker().call(action="hold", reason=reason)["held"]
+    assert held["reason"] == reason.strip()
+
+
 def test_a_concurrent_hold_keeps_the_earlier_start() -> None:
     """The write fails and is repeated after a new read."""
     broker = MemoryBroker()

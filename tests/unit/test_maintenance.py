@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Callable, Mapping
+from itertools import product
 from random import Random
 from typing import Any
 
@@ -358,6 +359,26 @@ def test_delete_ends_the_session_of_each_token_that_it_drops(left: float) -> Non
     assert broker.telemetry.of("log out failed") == []
 
 
+def test_delete_ends_the_session_of_a_token_that_replaced_the_one_it_read() -> None:
+    """I16: it reads many items at once, and removes one after the other."""
+    broker = with_token("vntana")
+    assert isinstance(broker.fake, FakeVntana)
+    [read] = [i for i in broker.aws.store.list("vntana#acme") if i.kind == "organization"]
+
+    made = list[str]()
+
+    def replace_first(operation: Any, item: Item) -> Item:
+        if item == read:
+            made.append(broker.call(force=True)["headers"]["X-AUTH-TOKEN"].removeprefix("Bearer "))
+        removed: Item = operation(item)
+        return removed
+
+    around(broker.aws.store, "forget", replace_first)
+    assert broker.call(action="forget") == {"forgotten": 1, "complete": True}
+    assert broker.item(read.variant).is_bare
+    assert broker.fake.sessions.by_token[made[0]].is_dead(broker.now)
+
+
 @pytest.mark.parametrize(
     ("write", "waited"), [(0.0, [3.0]), (2.0, [3.0]), (3.0, [2.0]), (4.75, [0.25]), (4.875, [])]
 )
@@ -368,9 +389,10 @@ def test_a_logout_gets_what_is_left_after_a_slow_write_or_is_logged_as_failed(
     broker = with_token("vntana")
     broker.waited.clear()
 
-    def slowly(operation: Any, item: Item) -> None:
-        operation(item)
+    def slowly(operation: Any, item: Item) -> Item:
+        removed: Item = operation(item)
         broker.monotonic += write if item.kind == "organization" else 0
+        return removed
 
     around(broker.aws.store, "forget", slowly)
     forget(Invocation(broker.deps, "acme", broker.monotonic + 5.0))
@@ -632,20 +654,23 @@ def test_the_status_says_what_the_next_call_does(flow: str) -> None:
 # Warming and verifying
 
 
-def test_warm_makes_a_separate_invocation_for_each_of_100_calls_for_a_token() -> None:
+FORGETTING = {"action": "forget"}
+
+
+def test_warm_makes_a_separate_invocation_for_each_of_215_calls_for_a_token() -> None:
     broker = MemoryBroker()
     one: dict[str, Any] = {"connection": "acme"}
 
     def warm(**payload: Any) -> Any:
         return broker.service({"action": "warm"} | payload, Context())
 
-    for calls in ([one] * 101, [one, one | {"action": "forget"}]):
-        problem = raised_by(lambda: warm(calls=calls))  # noqa: B023 (called at once)
-        assert problem["detail"] == "calls: must be at most 100 calls for a token"
+    for each, calls in product(("token", "check"), ([one] * 216, [one, one | FORGETTING])):
+        problem = raised_by(lambda: warm(each=each, calls=calls))  # noqa: B023 (called at once)
+        assert problem["detail"] == f"calls: must be at most 215 calls for a {each}"
     assert raised_by(lambda: warm(calls=[], odd=1))["detail"] == "odd: is not known"
     assert broker.invoked == []
-    calls = [one | {"min_ttl": number} for number in range(100)]
-    assert warm(calls=calls) == {"invoked": 100}
+    calls = [one | {"min_ttl": number} for number in range(215)]
+    assert warm(calls=calls) == {"invoked": 215}
     assert broker.invoked == calls
 
 
@@ -720,9 +745,19 @@ def test_verify_check_and_probe_are_refused_while_the_connection_is_held(action:
             ("vendorlink", {"action": action, "odd": 1}, "odd: is not known")
             for action in ("status", "forget", "renew", "rotate")
         ),
-        (
-            *("vendorlink", {"action": "rotate", "drop": [key(number) for number in range(51)]}),
-            "drop: must be at most 50 variants' keys",
+        *(
+            (
+                *("vendorlink", {"action": "rotate", "drop": keys}),
+                "drop: must be at most 50 variants' keys",
+            )
+            for keys in ([key(number) for number in range(51)], ["-", "x"], ["x", "-"])
+        ),
+        *(
+            (
+                *("vendorlink", {"action": "hold", "reason": reason}),
+                "reason: must be 1 to 200 printable characters",
+            )
+            for reason in ("two\nlines", "\u202e", "x" * 201)
         ),
     ],
 )

@@ -244,10 +244,11 @@ BUGS.add("rotation-quiet", "an event refreshes all variants", (maintenance, "_st
 
 
 @BUGS.instead_of(Store, "forget", "forgetting keeps the fence", near=48)
-def item_deleted(self: Store, item: Item) -> None:
+def item_deleted(self: Store, item: Item) -> Item:
     client: Any = self._client()
     key = {"connection": {"S": item.partition}, "variant": {"S": item.variant}}
     client.delete_item(TableName="table", Key=key)
+    return item
 
 
 @BUGS.around(maintenance, "_log_out", "DELETE ends each session", near=469)

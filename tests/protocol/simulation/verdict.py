@@ -224,15 +224,14 @@ def check_outage_events(history: History) -> None:
                 history.violate("outage", f"{what} of {since} was sent {count} times")
             if what == "Upstream Up" and ("Upstream Down", since) not in counts:
                 history.violate("outage", f"the outage of {since} sent no Upstream Down event")
-    if not history.outage_events:
-        return
-    at, last, since = history.outage_events[-1]
-    since_then = [
-        one for one in history.made.values() if one.at > at and not is_lost_exchange(history, one)
-    ]
-    is_over = any(not one.maker.is_hindered and one.maker.end == "answered" for one in since_then)
-    if last == "Upstream Down" and is_over:
-        history.violate("outage", f"the outage of {since} sent no Upstream Up event")
+    for at, what, since in history.outage_events:
+        is_over = any(
+            not one.maker.is_hindered and one.maker.end == "answered"
+            for one in history.made.values()
+            if one.at > at and not is_lost_exchange(history, one)
+        )
+        if what == "Upstream Down" and is_over and not counts["Upstream Up", since]:
+            history.violate("outage", f"the outage of {since} sent no Upstream Up event")
 
 
 def check_token_events(history: History) -> None:

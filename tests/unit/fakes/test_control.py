@@ -117,6 +117,8 @@ def test_put_resets_what_the_body_does_not_name(visitor: Client, endpoint: Endpo
         ({"clock_offset": "1"}, "clock_offset is a number of seconds"),
         ({"advance": True}, "advance is a number of seconds"),
         (b'{"advance": Infinity}', "a clock is moved by a century at most"),
+        ({"advance": 10**400}, "a clock is moved by a century at most"),
+        ({"clock_offset": 10**400}, "a clock is moved by a century at most"),
         ({"clock_offset": -1e10}, "a clock is moved by a century at most"),
         ({"revoke": 1}, "revoke is a truth value"),
     ],
@@ -144,7 +146,8 @@ def test_the_log_has_raw_headers_and_masked_bodies(visitor: Client, endpoint: En
     status, entries = endpoint("GET", "/_control/log")
     assert (status, len(entries)) == (200, 2)
     assert endpoint("GET", "/_control/log?last=1") == (200, entries[1:])
-    assert endpoint("GET", "/_control/log?last=2") == (200, entries)
+    for last in ("2", "02", "9" * 5_000):
+        assert endpoint("GET", f"/_control/log?last={last}") == (200, entries)
     assert entries[0]["led_to"] == "login token of a@example.com"
     assert entries[0]["body"] == '{"email":"a@example.com","password":"…"}'
     assert ["Host", "api-platform.vntana.com"] in entries[0]["headers"]

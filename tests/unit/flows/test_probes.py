@@ -323,8 +323,9 @@ PAIR = answer({"accessToken": "a", "renewalToken": "r"})
 SINGLE = answer({"accessToken": "a"})
 OPENED = answer({"token": "t", "expiration_time": NOW + 60})
 DOWN = answer({}, 503)
-EXPIRED = "x.eyJleHAiOjF9.x"
-NOT_BELIEVED = f"{1 - NOW} s ahead, which is ignored: 60 minutes are assumed"
+NOT_BELIEVED = {"x.eyJleHAiOjF9.x": 1, "x.eyJleHAiOjk5OTk5OTk5OTl9.x": 9_999_999_999}
+"""Tokens that end at these times: they are past, or live for centuries."""
+
 NO_EXTENSION = "none, with no content type (9 tried; 403)"
 OWN_TYPE = {"content_type": "text/json", "extend_key": "rToken"}
 OWN: dict[str, Any] = {"options": OWN_TYPE}
@@ -348,7 +349,13 @@ VENDORLINK: dict[str, tuple[list[Response], dict[str, str | None]]] = {
     "two keys together": ([PAIR, PAIR], {"extend_key": "both together; alone: neither"}),
     "down before null": ([PAIR, SINGLE, DOWN], {"extend_key": "both", "null_renewal": None}),
     "down before the keys": ([PAIR, PAIR, DOWN], {"extend_key": "both"}),
-    "a token that is past": ([answer({"accessToken": EXPIRED})], {"exp": NOT_BELIEVED}),
+    **{
+        f"a token that ends at {exp}": (
+            [answer({"accessToken": token})],
+            {"exp": f"{exp - NOW} s ahead, which is ignored: 60 minutes are assumed"},
+        )
+        for token, exp in NOT_BELIEVED.items()
+    },
 }
 TOLD: dict[str, tuple[str, list[Response], dict[str, Any], dict[str, str | None]]] = {
     **{name: ("vendorlink", answers, {}, found) for name, (answers, found) in VENDORLINK.items()},

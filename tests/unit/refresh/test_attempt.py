@@ -429,6 +429,35 @@ def test_the_previous_version_is_tried_once(was_in_use: bool) -> None:
     assert broker.steps == ["login", "login"]
 
 
+@pytest.mark.parametrize("flow", ["vendorlink", "vntana"])
+def test_one_rejection_does_not_latch_a_previous_version_that_worked(flow: str) -> None:
+    """I7: nor does it while that is current. Its second try is a minute later, at the earliest."""
+    broker = with_token(flow)
+    broker.put_secret()
+    broker.aws.manager.created_at = broker.now = NOW + 100
+    logins = broker.steps.count("login")
+    broker.fake.fail("status", step="login", times=2, status=401)
+    assert outcome(broker, action="renew", variant=only_token(broker), version="v2")
+    assert broker.steps.count("login") == logins + 2
+    gate = broker.item()
+    assert (gate.rejected_versions, gate.suspect_version) == (("v2",), "v1")
+    assert announced(broker) == ["Connection Latched"]
+    broker.aws.manager.texts = {name: texts[:1] for name, texts in broker.aws.manager.texts.items()}
+    broker.restart()
+    broker.now += 49
+    assert outcome(broker, force=True)["code"] == "credential_rejected"
+    broker.now += 11
+    assert outcome(broker, force=True)["source"] == "exchange"
+    assert broker.item().suspect_version is None
+    assert announced(broker) == ["Connection Latched", "Connection Recovered"]
+
+
+def only_token(broker: MemoryBroker) -> str:
+    """Return the variant of the only token."""
+    [one] = [item for item in items(broker) if item.refresh_at and item.kind != "listing"]
+    return one.variant
+
+
 def test_an_unsent_request_or_an_unavailable_table_starts_no_outage() -> None:
     """There was no time for it; the vendor has responded to all others."""
     broker = MemoryBroker()
@@ -445,9 +474,31 @@ def test_an_unsent_request_or_an_unavailable_table_starts_no_outage() -> None:
     assert (unsent["code"], unsent["detail"], broker.steps) == (*late, ["login"])
     assert broker.item().outage_since == 0
     broker = MemoryBroker(secret={"password": "wrong"})
-    around(broker.aws.store, "judge", busy)
+    around(broker.aws.store, "acquire", busy)
     assert outcome(broker)["code"] == "store_unavailable"
     assert broker.item().outage_since == 0
+
+
+@pytest.mark.parametrize("kind", [StoreUnavailable, NotConfigured])
+@pytest.mark.parametrize("flow", ["vendorlink", "vntana"])
+def test_a_rejection_that_the_table_does_not_take_as_a_verdict_backs_off(
+    flow: str, kind: type[BrokerError]
+) -> None:
+    """I7: the login is not repeated by each call. Its caller hears why it failed."""
+    broker = MemoryBroker(flow, secret=dict(wrong_login(flow)))
+    judge = broker.aws.store.judge
+    around(broker.aws.store, "judge", raising(kind("x")))
+    assert outcome(broker)["code"] == "credential_rejected"
+    broker.aws.store.judge = judge  # type: ignore[method-assign]  # as it was
+    broker.restart()
+    broker.now += 29
+    assert outcome(broker, force=True)["code"] == "credential_rejected"
+    broker.now += 1
+    assert [outcome(broker)["code"] for _ in range(2)] == [
+        "credential_rejected",
+        "credential_latched",
+    ]
+    assert broker.steps == ["login"] * 2
 
 
 def test_an_exchange_that_sends_no_request_ends_no_outage() -> None:
@@ -484,7 +535,7 @@ def test_a_rejection_is_reported_if_the_previous_version_cannot_be_used(
 
 
 def test_the_previous_version_is_not_tried_if_the_current_one_was_accepted() -> None:
-    """The current version may still be right after one rejection."""
+    """The current version may still be right after one rejection; the second one latches it."""
     broker = MemoryBroker()
     broker.put_secret()
     broker.call()
@@ -494,6 +545,10 @@ def test_the_previous_version_is_not_tried_if_the_current_one_was_accepted() -> 
     assert outcome(broker)["code"] == "credential_rejected"
     assert broker.steps.count("login") == 2
     assert (broker.item().suspect_version, broker.item().rejected_versions) == ("v2", ())
+    broker.now += 60
+    assert outcome(broker)["code"] == "credential_rejected"
+    assert broker.steps.count("login") == 3
+    assert broker.item().rejected_versions == ("v2",)
 
 
 # Time
@@ -536,15 +591,28 @@ def test_the_backoff_of_another_item_is_not_extended(has_sent: bool, count: int,
     assert (kept.since, kept.count, kept.retry_at) == (NOW - 9, count, NOW + wait)
 
 
-@pytest.mark.parametrize(("renewal", "step"), [("ready", "extend"), ("in_use", "login")])
-def test_an_unsent_renewal_token_is_ready_again(renewal: str, step: str) -> None:
-    """I6: unless an earlier lease holder may have sent it. It is no failure of the vendor's."""
+DIED: dict[str, Any] = {"lease_owner": "dead", "lease_until": NOW}
+
+
+@pytest.mark.parametrize(
+    ("renewal", "lease", "step"),
+    [("ready", {}, "extend"), ("in_use", {}, "login"), ("in_use", DIED, "login")],
+)
+def test_an_unsent_renewal_token_is_ready_again(
+    renewal: str, lease: dict[str, Any], step: str
+) -> None:
+    """I6: unless an earlier lease holder may have sent it. It is no failure of the vendor's.
+
+    I4: after the death of that holder, the token stays uncertain.
+    """
     broker = with_token()
-    broker.put(renewal=renewal)
+    broker.put(renewal=renewal, **lease)
     broker.now = NOW + 3030
     lease_ends(broker, broker.now + SKEW)
     assert broker.call(action="renew", variant="-") == {"renewed": 0}
-    assert record(broker) == kept_token(broker, fence=2, renewal=renewal)
+    unfinished = failure(broker, "the last exchange was not finished", retry_at=broker.now)
+    uncertain = {"failure": unfinished} if lease else {}
+    assert record(broker) == kept_token(broker, fence=2, renewal=renewal, **uncertain)
     del broker.aws.store.acquire  # as it was
     assert broker.call(action="renew", variant="-") == {"renewed": 1}
     assert broker.steps == ["login", step]

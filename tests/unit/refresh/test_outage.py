@@ -109,7 +109,8 @@ class Place:
         pytest.param(AHEAD, False, LATER, Step.TELL, id="by a clock that was wrong"),
         pytest.param(TELLING, True, LATER, Step.END, id="over before that was recorded"),
         pytest.param(ENDING, True, LATER, Step.NOTHING, id="another one tells that it is over"),
-        pytest.param(ENDING, False, LATER + 99, Step.BEGIN, id="the next, before that was"),
+        pytest.param(ENDING, False, LATER, Step.NOTHING, id="down again while it is being told"),
+        pytest.param(ENDING, False, LATER + 99, Step.END, id="down again before it was told"),
     ],
 )
 def test_the_step_after_an_exchange_follows_from_the_gate(
@@ -156,13 +157,21 @@ def test_after_a_death_another_invocation_announces(
     assert len(set(place.events)) == 1, "and both name the same outage"
 
 
-def test_an_outage_is_announced_after_one_without_a_recorded_end() -> None:
-    """With its own start."""
-    place = Place(ENDING, now=LATER + CLAIM_SECONDS)
-    place.ends(is_available=False)
-    since, place.now = place.now, place.now + OUTAGE_SECONDS
-    place.ends(is_available=False)
-    assert place.events == [("Down", rfc3339(since))]
+@pytest.mark.parametrize("moment", range(1, STEPS_OF_ONE))
+def test_the_end_of_an_outage_is_announced_although_the_next_has_begun(moment: int) -> None:
+    """Its announcer died, or the bus was down. The next one has its own start."""
+    place = Place(TOLD)
+    place.at[moment] = place.dies
+    with pytest.raises(Died):
+        place.ends(is_available=True)
+    is_claimed = place.gate.outage_phase == "ending"
+    since = place.now = place.now + CLAIM_SECONDS
+    for _ in range(2):
+        place.ends(is_available=False)
+        place.now += OUTAGE_SECONDS
+    ups, downs = ([at for what, at in place.events if what == name] for name in ("Up", "Down"))
+    assert set(ups) == ({rfc3339(NOW)} if is_claimed else set())
+    assert downs == ([rfc3339(since)] if is_claimed else [])
 
 
 @pytest.mark.parametrize(("gate", "is_available", "event"), EVENTS)

@@ -141,14 +141,14 @@ def _forget(invocation: Invocation) -> dict[str, Any]:
         ends_session = not gate.held and _has_session(invocation, item)
         if ends_session and forgotten and invocation.seconds_left < LEAST_SESSION_SECONDS:
             break  # the next call begins with it, and has the time for its session
-        deps.store.forget(item)
-        if ends_session:
+        removed = deps.store.forget(item)  # whose token may be newer than that of `item`
+        if not gate.held and _has_session(invocation, removed):
             # After the table: until then, an exchange may use the token for another one.
-            _log_out(invocation, item, gate)
-        forgotten += _is_token(invocation, item)
-        if item.is_gate and item.awaits_recovery:
-            version = item.failure.secret_version if item.failure else None
-            version = item.latched_version or version or ""
+            _log_out(invocation, removed, gate)
+        forgotten += _is_token(invocation, removed)
+        if removed.is_gate and removed.awaits_recovery:
+            version = removed.failure.secret_version if removed.failure else None
+            version = removed.latched_version or version or ""
             invocation.announce("Connection Recovered", version)
     else:
         is_complete = True

@@ -13,6 +13,7 @@ from token_broker.errors import (
     InvalidRequest,
     NotConfigured,
     RefreshInProgress,
+    StoreUnavailable,
     UpstreamError,
     UpstreamRefused,
     UpstreamUnavailable,
@@ -150,12 +151,16 @@ class ExchangeAttempt:
     def _keep_rejection(self, error: CredentialRejected, version: str) -> bool:
         """Keep what a rejection means; say whether *version* was accepted before.
 
-        Raises `UpstreamRefused` if the verdict is that the credentials are right.
+        Raises `UpstreamRefused` if the verdict is that the credentials are right, and *error* if
+        AWS does not take the verdict: then only this variant backs off.
         """
         failure = self._outcome.failure(error, version)
-        judged = self._gate.reject(
-            self._outcome.item, version, failure, is_certain=error.is_certain
-        )
+        try:
+            judged = self._gate.reject(
+                self._outcome.item, version, failure, is_certain=error.is_certain
+            )
+        except (StoreUnavailable, NotConfigured):
+            raise error from None
         self._outcome.continue_with(judged.lease)
         if judged.verdict is Verdict.BLAME_VARIANT:
             raise UpstreamRefused(error.detail, **upstream_of(error)) from None
@@ -178,7 +183,8 @@ class ExchangeAttempt:
         except BrokerError:
             return None
         own = self._outcome.item
-        gate = own if own.is_gate else self._invocation.read_gate()
+        # The rejection was written on condition that the gate had no other; `admit` reads it again.
+        gate = own if own.is_gate else self._invocation.gate
         return None if self._gate.knows_rejected(own, gate, previous.version) else previous
 
     def _with_previous_secret(self, previous: Secret) -> Token | ResolvedTo:
@@ -189,8 +195,10 @@ class ExchangeAttempt:
         except CredentialRejected as error:
             if error.is_certain:
                 failure = self._outcome.failure(error, self._version)
-                item = self._gate.reject_previous(self._outcome.item, previous.version, failure)
-                self._outcome.continue_with(item)
+                judged = self._gate.reject(
+                    self._outcome.item, previous.version, failure, is_certain=True
+                )
+                self._outcome.continue_with(judged.lease)
             raise
         self._gate.release()
         return result

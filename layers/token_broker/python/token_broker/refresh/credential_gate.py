@@ -161,12 +161,6 @@ class CredentialGate:
             self._rejected.add(version)
         return judged
 
-    def reject_previous(self, lease: Item, version: str, failure: Failure) -> Item:
-        """Keep that *version*, the secret's previous one, is not worth another try."""
-        self._rejected.add(version)
-        rejection = Rejection(version, failure, lease.variant)
-        return self._judge(lease, rejection, lambda _: Verdict.LATCH).lease
-
     def _judge(
         self, lease: Item, rejection: Rejection, decide: Callable[[Item], Verdict]
     ) -> Judged:

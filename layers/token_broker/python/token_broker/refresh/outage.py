@@ -38,16 +38,17 @@ class Step(Enum):
 def step(gate: Item, now: int, *, is_available: bool) -> Step:
     """Return what to do after an exchange has ended, with *gate* as it is."""
     is_claimed = is_ahead(gate.outage_claim, now, CLAIM_SECONDS)
+    if gate.outage_phase == SENDING_UP:
+        # An exchange has succeeded: the event is due, even if the upstream is down again.
+        return Step.NOTHING if is_claimed else Step.END
     if is_available:
         if not gate.outage_since:
             return Step.NOTHING
-        if gate.outage_phase is None:
-            return Step.CLEAR
         # `Upstream Down` may still be on its way: both events name the same outage.
-        return Step.NOTHING if is_claimed and gate.outage_phase == SENDING_UP else Step.END
+        return Step.END if gate.outage_phase else Step.CLEAR
     if gate.outage_phase == DOWN_SENT or is_claimed:
         return Step.NOTHING
-    if not gate.outage_since or gate.outage_phase == SENDING_UP:
+    if not gate.outage_since:
         return Step.BEGIN
     return Step.TELL if now - gate.outage_since >= OUTAGE_SECONDS else Step.NOTHING
 
@@ -84,7 +85,8 @@ def _take_step(invocation: Invocation, *, is_available: bool) -> None:
             sent = replace(bare, outage_since=gate.outage_since, outage_phase=DOWN_SENT)
             _claim_and_send(invocation, gate, SENDING_DOWN, sent, "Upstream Down")
         case Step.END:
-            _claim_and_send(invocation, gate, SENDING_UP, bare, "Upstream Up")
+            sent = bare if is_available else replace(bare, outage_since=now)
+            _claim_and_send(invocation, gate, SENDING_UP, sent, "Upstream Up")
 
 
 def _claim_and_send(invocation: Invocation, gate: Item, phase: str, sent: Item, event: str) -> None:

@@ -79,8 +79,7 @@ class Refresher:
         there is no such token. Events are sent last: the exchange needs that time for its requests.
         """
         try:
-            obtained, source = self._obtain_alone(variant, requirement, seen)
-            return obtained.without_handoff(), source
+            return self._obtain_alone(variant, requirement, seen)
         finally:
             self._invocation.emit_wait()
             send_events(self._invocation)
@@ -127,7 +126,7 @@ class Refresher:
         cached = self._deps.cache.get(self._invocation.partition, key, self._now())
         if not cached or not requirement.may_be_cached:
             return None
-        if seen and cached.item.generation <= seen.target.generation:
+        if seen and not cached.is_newer_than(seen.target):
             return None
         return cached if requirement.is_met(cached.item, self._now()) else None
 
@@ -150,7 +149,7 @@ class Refresher:
                 # The last alias was made for a role that the account no longer has: go back to it.
                 variant, may_go_back, seen = followed.pop().variant, False, None
             else:
-                self._resolver.shorten(followed, variant)
+                self._resolver.shorten(followed, variant, seen)
                 return result, source
             requirement = requirement.resolved(self._invocation.secret().version)
         raise Internal("variants of this flow lead to each other")

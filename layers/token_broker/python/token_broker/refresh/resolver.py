@@ -82,16 +82,22 @@ class Resolver:
         alias = followed[-1].item if followed and not self._invocation.uses_previous else None
         return alias is not None and expects_another(alias, found)
 
-    def shorten(self, followed: Sequence[Followed], end: Variant) -> None:
+    def shorten(self, followed: Sequence[Followed], end: Variant, seen: Look | None) -> None:
         """Let each of the aliases *followed*, the last of which leads to *end*, lead to it at once.
 
-        So one read of the table finds the token, and a call's report reaches it. A write that fails
-        is emitted, not raised: the caller has the token. With the previous version of the secret
-        the aliases stay as they are.
+        *seen* is the read that showed the token: *end* may be an alias itself, which another call
+        has resolved. So one read of the table finds the token, and a call's report reaches it. What
+        fails is emitted, not raised: the caller has the token. With the previous version of the
+        secret the aliases stay as they are.
         """
-        if self._invocation.uses_previous:
+        if self._invocation.uses_previous or not any(item for _, item in followed):
             return
         version, expected = self._invocation.secret().version, dict[str, Any]()
+        if seen and seen.own.target:
+            found = self._end_of(seen, version)
+            if found is None:
+                return
+            end, expected = found, expected_by(seen.own)
         for variant, item in reversed(followed):
             if item is None:
                 continue
@@ -103,6 +109,16 @@ class Resolver:
             except BrokerError as error:
                 self._deps.emit("unkept", code=error.code, variant=variant.key)
                 return
+
+    def _end_of(self, seen: Look, version: str) -> Variant | None:
+        """Return what the alias in *seen* leads to, if it was made with *version*."""
+        if seen.own.secret_version != version:
+            return None
+        try:
+            return self._recorded(seen)
+        except BrokerError as error:
+            self._deps.emit("unkept", code=error.code, variant=seen.own.variant)
+            return None
 
     def _recorded(self, seen: Look) -> Variant | None:
         """Return the variant that the alias in *seen* leads to; None if there is none."""
