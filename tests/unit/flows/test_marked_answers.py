@@ -131,8 +131,8 @@ class Story:
             self.errors.append(repr(error))
             return {}
         assert HOST not in answer.get("base_url", ""), "a token is sent where the vendor says"
-        shown: dict[str, Any] = answer.get("headers", answer)
-        return shown
+        told: dict[str, Any] = answer.get("headers", answer)
+        return told
 
     def _send(self, request: Request, _: float) -> Response:
         assert HOST not in request.url
