@@ -29,9 +29,7 @@ from tests.subjects import (
     canaries,
     check,
     members,
-    proof,
     questions,
-    refusal,
     renewal_step,
     talk,
     wrong_login,
@@ -370,21 +368,6 @@ def test_no_secret_is_in_a_url_a_repr_or_an_error(flow: str) -> None:
         shown = [repr(found.vendor.parse(found.secret)), repr(found.log), *urls]
         shown.append(repr(found.error) + json.dumps(found.error.problem() if found.error else {}))
         assert traces(canary.values(), "\n".join(shown).encode()) == []
-
-
-@EACH
-def test_an_error_quotes_nothing_of_an_answer(flow: str) -> None:
-    """A vendor may repeat what it was sent. The broker masks a message by itself."""
-    for request, answer in (*talk(flow).log, (proof(flow), refusal(flow))):
-        content = answer.json()
-        text = answer.content.decode() + CANARY
-        if isinstance(content, dict):
-            text = json.dumps({**content, "echo": CANARY})
-        for status in (answer.status, 302, 400, 500):
-            fault = {"status": status, "headers": dict(answer.headers), "body": text}
-            error = Talk(flow, fault={"kind": "answer", "step": request.step, **fault}).error
-            shown = f"{error!r} {error} {json.dumps(error.problem() if error else {})}"
-            assert traces([CANARY], shown.encode()) == [], (request.step, status)
 
 
 @EACH
