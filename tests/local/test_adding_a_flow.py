@@ -30,7 +30,8 @@ BLOCK = re.compile(r"```python\n# (?P<path>\S+\.py)\n(?P<code>.*?)```", re.DOTAL
 NOT_COPIED = (".*", "__pycache__", "node_modules", "dist", "build", "found")
 TESTS = (
     *("tests/unit/flows/test_flows.py", f"tests/unit/flows/{NAME}"),
-    *("tests/unit/flows/test_every_flow.py", "tests/template/test_rules.py"),
+    *("tests/unit/flows/test_every_flow.py", "tests/unit/flows/test_marked_answers.py"),
+    "tests/template/test_rules.py",
     *("tests/unit/flows/test_probes.py", "tests/unit/test_check.py"),
     *("tests/unit/fakes", "tests/functions", "tests/cli/test_leaks.py"),
     *("tests/template/test_deploying.py", "tests/template/test_openapi.py"),

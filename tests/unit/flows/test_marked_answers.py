@@ -24,7 +24,7 @@ HOST = "zm9qx-canary.example"
 ODD: tuple[Any, ...] = (MARK, f"{MARK} {MARK}é\n", [MARK], {MARK: MARK})
 ECHO = "(what was sent)"
 HEADERS = ("x-auth-token", "content-type", "retry-after", "date", "location", "set-cookie")
-STATUSES = (200, 302, 400, 401, 403, 404, 429)
+STATUSES = (200, 302, 400, 401, 403, 404, 500)
 REFUSALS: tuple[Any, ...] = (
     {"success": False, "errors": [MARK, {"message": f"no {ECHO}", "code": MARK}]},
     {"error": f"no {ECHO}", MARK: MARK, "hasErrors": True},
@@ -46,7 +46,8 @@ def marked(good: Response) -> Iterator[Response]:
         yield Response(good.status, {**good.headers, name: mark}, good.content)
     headers = {**dict.fromkeys(HEADERS, MARK), **good.headers}
     pages = (MARK, f"<html><title>no {ECHO}</title>{MARK}", f'{{"token": "{MARK}')
-    values = (*REFUSALS, everywhere(body), MARK)
+    more = {**body, "echo": MARK} if isinstance(body, dict) else body
+    values = (*REFUSALS, everywhere(body), more, MARK)
     for text, status in product((*pages, *map(json.dumps, values)), STATUSES):
         yield Response(status, headers, text.encode())
     for code, status in product(CODES, (200, 403)):
