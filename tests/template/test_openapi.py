@@ -1,7 +1,7 @@
 """The OpenAPI document agrees with the code."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -12,9 +12,12 @@ from tests.template.api_rules import expected_routes, operations
 from tests.template.documents import load
 from tests.template.rules import sound
 from token_broker import events
+from token_broker.decisions import Next, State
 from token_broker.document import Document
 from token_broker.errors import BrokerError, InvalidRequest
+from token_broker.exchange import sendable
 from token_broker.flows import every
+from token_broker.refresh.upstream_message import LONGEST
 from token_broker_client import Broker
 from token_broker_client.deadline import Deadline
 from token_broker_client.request import Action, Command
@@ -71,6 +74,14 @@ def test_a_problem_has_the_documented_members(error: type[BrokerError]) -> None:
     assert re.fullmatch(schema["properties"]["type"]["pattern"], full["type"])
 
 
+def test_the_documented_words_are_those_of_the_code() -> None:
+    """Of a variant's state; and of the vendor, as many."""
+    assert SCHEMAS["Problem"]["properties"]["upstream_message"]["maxLength"] == LONGEST
+    variant = SCHEMAS["Variant"]["properties"]
+    for name, kind in (("state", State), ("next", Next)):
+        assert variant[name]["enum"] == [one.value for one in kind]
+
+
 def test_the_documented_patterns_are_those_of_the_code() -> None:
     """For connections and fingerprints."""
     assert SCHEMAS["Connection"]["pattern"] == f"^{events.CONNECTION.pattern}$"
@@ -96,6 +107,58 @@ def test_the_documented_body_fields_are_those_of_the_flow(flow: str) -> None:
         body = Document({name: value}, InvalidRequest)
         assert is_taken(flow, body) is (name in described), name
     assert described.keys() <= EXAMPLES.keys()
+
+
+def token_of(body: Document) -> str:
+    """Return the token as `_verify` reads it."""
+    token = body.text("token")
+    if not sendable(token):
+        raise InvalidRequest("token")
+    return token
+
+
+READ: Mapping[str, Callable[[Document], object]] = {
+    "min_ttl": lambda body: body.seconds("min_ttl", least=0),
+    "rejected": lambda body: events.formed(body, "rejected"),
+    "force": lambda body: body.boolean("force", default=False),
+    "reason": events.reason,
+    "token": token_of,
+}
+"""How the code reads the members of bodies that no flow adds."""
+
+VALUES: tuple[Any, ...] = (
+    None,
+    True,
+    -1,
+    0,
+    1,
+    {},
+    "",
+    " ",
+    "a",
+    " a ",
+    "a b",
+    "é",
+    "a\nb",
+    "a" * 200,
+    "a" * 201,
+)
+VALUES += ("0" * 15, "0" * 16, "f" * 16, "F" * 16, "0" * 17)
+
+
+@pytest.mark.parametrize("name", READ)
+def test_the_documented_values_are_those_that_the_code_takes(name: str) -> None:
+    """At the limits of each."""
+    kinds = {"reason": "HoldRequest", "token": "VerifyRequest"}
+    request = SCHEMAS[kinds.get(name, "VntanaRequest")]
+    valid = OAS30Validator({**request["properties"][name], **API}).is_valid
+    for value in VALUES:
+        try:
+            READ[name](Document({name: value}, InvalidRequest))
+        except InvalidRequest:
+            assert not valid(value), value
+        else:
+            assert valid(value), value
 
 
 CALLS: tuple[tuple[Action, str, Mapping[str, Any]], ...] = (
