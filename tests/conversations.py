@@ -150,7 +150,9 @@ contents = bodies.map(lambda body: json.dumps(body).encode()) | st.binary(max_si
 statuses = st.sampled_from([200, 200, 200, 204, 302, 400, 401, 403, 404, 429, 500, 503]) | (
     st.integers(100, 599)
 )
-header_names = st.sampled_from(["x-auth-token", "retry-after", "content-type", "date"])
+header_names = st.sampled_from(
+    ["x-auth-token", "retry-after", "content-type", "date", "set-cookie", "location"]
+)
 headers = st.dictionaries(header_names, st.sampled_from(TEXTS) | st.text(max_size=30), max_size=3)
 any_answers = st.lists(st.builds(Response, statuses, headers, contents), min_size=1, max_size=6)
 
@@ -160,10 +162,13 @@ ODD: tuple[Any, ...] = (None, True, 0, -1, 10**20, 1e300, "3600", "", "a b", "é
 
 
 def nearly(response: Response) -> Iterator[Response]:
-    """Yield *response* with each header, and each value of its JSON, replaced by odd ones."""
-    for name in response.headers:
+    """Yield *response* with each header, cookie and value of its JSON replaced by odd ones."""
+    for name, value in response.headers.items():
+        set_here = response.cookies().values() if name == "set-cookie" else ()
         for odd in ("", "é", "a b"):
-            yield Response(response.status, {**response.headers, name: odd}, response.content)
+            texts = [odd, *(value.replace(one.value, odd) for one in set_here if one.value)]
+            for text in texts:
+                yield Response(response.status, {**response.headers, name: text}, response.content)
     for body in altered(response.json()):
         yield Response(response.status, response.headers, json.dumps(body).encode())
 

@@ -4,6 +4,7 @@ What a test has to know of a vendor, its fake shows in one conversation: which s
 credentials, how a wrong login is refused, which words stand in its answers.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cache
@@ -153,6 +154,15 @@ def callers_tokens(flow: str) -> list[Token]:
     return [token for variant, token in made if variant.kind in kinds]
 
 
+def live_side_by_side(flow: str) -> bool:
+    """Say whether the tokens of two calls live at the same time: an account may have one only."""
+    found = Talk(flow, {})
+    found.obtain(NeedToken(found.flow.requested(Document(body(flow), InvalidRequest))))
+    made, kinds = zip(found.variants, found.tokens, strict=True), found.vendor.token_kinds
+    shown = json.dumps(found.fake.describe())
+    return all(token.value in shown for variant, token in made if variant.kind in kinds)
+
+
 def keeps_gate_apart(flow: str) -> bool:
     """Say whether the credential gate is an item of its own: no token has its key."""
     return all(variant.key != ONLY for variant in talk(flow).variants)
@@ -231,8 +241,9 @@ def asides(flow: str) -> frozenset[str]:
 
 def log_outs(flow: str) -> tuple[str, ...]:
     """Return the steps that end the sessions of a first exchange: one for each that has an end."""
-    log_out = flows()[flow].vendor.log_out
-    requests = [next(log_out(token), None) for token in talk(flow).tokens] if log_out else []
+    found, vendor = talk(flow), flows()[flow].vendor
+    credentials = vendor.parse(found.secret)
+    requests = [next(vendor.end_session(credentials, token, NOW), None) for token in found.tokens]
     return tuple(one.step for one in requests if isinstance(one, Request))
 
 

@@ -3,4 +3,4 @@
 from token_broker.app import Environment
 from token_broker.flows.vendorlink import FLOW
 
-handler = Environment.from_os().service(FLOW)
+handler = Environment().service(FLOW)

@@ -65,14 +65,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def chosen(arguments: Sequence[str] | None) -> list[int]:
     """Return the ports that the command line chooses, in the order of the flows."""
     parser = argparse.ArgumentParser("python -m token_broker_fakes", description=__doc__)
-    parser.add_argument("--port", type=port_of, default=DEFAULT_PORT, help="first of the ports")
+    first = "first of the ports; 0: any free ones"
+    parser.add_argument("--port", type=port_of, default=DEFAULT_PORT, help=first)
     for vendor in VENDORS:
         parser.add_argument(
             f"--{vendor}-port", type=port_of, help="a port of its own; 0: any free one"
         )
     options = vars(parser.parse_args(arguments))
-    own = [options[f"{vendor}_port"] for vendor in VENDORS]
-    return [options["port"] + i if one is None else one for i, one in enumerate(own)]
+    own, port = [options[f"{vendor}_port"] for vendor in VENDORS], options["port"]
+    ports = [(port + i if port else 0) if one is None else one for i, one in enumerate(own)]
+    if max(ports) > LAST_PORT:
+        parser.error(f"argument --port: a port is a number from 0 to {LAST_PORT}, the last one too")
+    return ports
 
 
 def port_of(text: str) -> int:

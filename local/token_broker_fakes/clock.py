@@ -32,7 +32,7 @@ class Clock:
 def possible(offset: float, ahead: float) -> float:
     """Return *offset* plus *ahead*, in seconds. Raises `ClockError` beyond a century."""
     try:
-        moved = offset + ahead
+        moved = float(offset) + ahead
     except OverflowError:
         moved = math.inf
     if not math.isfinite(moved) or abs(moved) > FURTHEST_SECONDS:

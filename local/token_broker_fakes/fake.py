@@ -28,7 +28,15 @@ from token_broker_fakes.faults import (
 from token_broker_fakes.log import Log
 from token_broker_fakes.modes import Modes
 from token_broker_fakes.opaque import uuid
-from token_broker_fakes.wire import Answer, Call, Delivery, Refused, in_json, without
+from token_broker_fakes.wire import (
+    Answer,
+    Call,
+    Delivery,
+    Refused,
+    in_json,
+    without,
+    without_headers,
+)
 
 if TYPE_CHECKING:
     from token_broker_fakes.serving import Server
@@ -65,7 +73,8 @@ class Fake(Generic[M]):
     """
 
     token_members: ClassVar[frozenset[str]] = frozenset()
-    """Members of an answer in JSON that hold a token: the fault ``no_token`` removes them."""
+    """Members of an answer in JSON, its headers, and cookies that it sets, that hold a token: the
+    fault ``no_token`` removes them."""
 
     def __init__(
         self,
@@ -93,7 +102,7 @@ class Fake(Generic[M]):
             raise UpstreamUnavailable(f"{request.step}: no answer ({delivery.lost})")
         if delivery.drip:
             self.sleep(delivery.drip * len(delivery.answer.content))
-        return delivery.answer.response()
+        return delivery.answer.response(request.method)
 
     def serve(self, port: int = 0, host: str = "127.0.0.1") -> "Server":
         """Serve this fake over HTTP until the server's `close` or the end of its ``with``."""
@@ -213,7 +222,9 @@ class Fake(Generic[M]):
 
     def without_token(self, answer: Answer) -> Answer:
         """Return *answer* without the token, and with all else. Header names have any case."""
-        return without(answer, *((name,) for name in self.token_members))
+        names = {name.lower() for name in self.token_members}
+        bare = without_headers(answer, names)
+        return without(bare, *((name,) for name in self.token_members))
 
     @abstractmethod
     def revoke(self, token: str | None = None) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
+from token_broker_fakes.clock import FURTHEST_SECONDS
 from token_broker_fakes.wire import Answer
 
 Kind = Literal[
@@ -57,10 +58,13 @@ class Fault:
             "kind": (self.kind in KINDS, f"one of {', '.join(KINDS)}"),
             "step": (self.step is None or isinstance(self.step, str), "a step, a path, or null"),
             "times": (self.times is None or is_whole(self.times, 1), "from 1, or null for always"),
-            "seconds": (is_number(self.seconds) and self.seconds >= 0, "a number from 0"),
+            "seconds": (
+                is_number(self.seconds) and 0 <= self.seconds <= FURTHEST_SECONDS,
+                "a number from 0, a century at most",
+            ),
             "status": (is_whole(self.status, 200) and self.status <= LAST_STATUS, "200 to 599"),
-            "headers": (is_of_texts(self.headers), "an object of texts"),
-            "body": (isinstance(self.body, str), "a text"),
+            "headers": (is_of_texts(self.headers), "an object of texts in Latin-1"),
+            "body": (is_text(self.body, "utf-8"), "a text"),
         }
 
     def describe(self) -> dict[str, Any]:
@@ -115,10 +119,19 @@ def is_whole(value: object, least: int) -> bool:
 
 
 def is_of_texts(value: object) -> bool:
-    """Say whether *value* maps texts to texts."""
+    """Say whether *value* maps texts to texts that can be sent as headers."""
     return isinstance(value, Mapping) and all(
-        isinstance(text, str) for pair in value.items() for text in pair
+        is_text(text, "latin-1") for pair in value.items() for text in pair
     )
+
+
+def is_text(value: object, encoding: str) -> bool:
+    """Say whether *value* is a text that *encoding* can write."""
+    try:
+        str.encode(value, encoding)  # type: ignore[arg-type]  # it raises TypeError for another type
+    except (TypeError, UnicodeEncodeError):
+        return False
+    return True
 
 
 Sleep = Callable[[float], object]

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, get_args, get_type_hints
 
+from token_broker_fakes.clock import FURTHEST_SECONDS
+
 _choices: dict[type["Modes"], dict[str, tuple[str, ...]]] = {}
 
 
@@ -59,5 +61,6 @@ def checked(kind: type[Modes], name: str, value: object) -> None:
     allowed = known[name]
     if allowed and value not in allowed:
         raise ModeError(f"mode {name} is one of {', '.join(allowed)}; not {value!r}")
-    if not allowed and (type(value) is not int or value < 0):
-        raise ModeError(f"mode {name} is a whole number, from 0; not {value!r}")
+    if not allowed and (type(value) is not int or not 0 <= value <= FURTHEST_SECONDS):
+        rule = f"a whole number from 0 to {FURTHEST_SECONDS}"
+        raise ModeError(f"mode {name} is {rule}; not {value!r}")

@@ -3,7 +3,6 @@
 import re
 import socket
 import struct
-from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 
@@ -123,9 +122,4 @@ class RequestHandler(BaseHTTPRequestHandler):
         lines = [f"HTTP/1.1 {answer.status} {reason}"]
         lines += [f"{name}: {value}" for name, value in answer.headers.items()]
         lines += [f"Content-Length: {len(answer.content)}", "", ""]
-        body = (
-            b""
-            if self.command == "HEAD" or answer.status == HTTPStatus.NO_CONTENT
-            else answer.content
-        )
-        return "\r\n".join(lines).encode("latin-1") + body
+        return "\r\n".join(lines).encode("latin-1") + answer.body(self.command)

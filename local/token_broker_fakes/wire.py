@@ -2,12 +2,13 @@
 
 import json as jsonlib
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from http import HTTPStatus
+from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
-from token_broker.exchange import FORM_CONTENT_TYPE, Request, Response
+from token_broker.exchange import FORM_CONTENT_TYPE, NEXT_COOKIE, Request, Response
 
 JSON = "application/json"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
@@ -56,6 +57,11 @@ class Call:
         fields = parse_qs(self.content.decode(errors="replace"), keep_blank_values=True)
         return {name: values[0] for name, values in fields.items()}
 
+    def cookies(self) -> dict[str, str]:
+        """Return the cookies that are sent, by their names."""
+        pairs = (part.partition("=") for part in self.headers.get("cookie", "").split(";"))
+        return {name.strip(): value.strip() for name, _, value in pairs if name.strip()}
+
     def basic(self) -> tuple[str, str] | None:
         """Return user and password of Basic credentials (RFC 7617), or None."""
         scheme, _, encoded = self.headers.get("authorization", "").partition(" ")
@@ -94,10 +100,15 @@ class Answer:
     content: bytes = b""
     led_to: str = ""
 
-    def response(self) -> Response:
+    def response(self, method: str = "GET") -> Response:
         """Return this answer as the broker's transport gives it to an exchange."""
         headers = {name.lower(): value for name, value in self.headers.items()}
-        return Response(self.status, headers, self.content)
+        return Response(self.status, headers, self.body(method))
+
+    def body(self, method: str) -> bytes:
+        """Return the content as it is sent: there is none after HEAD, or with 204."""
+        is_empty = method == "HEAD" or self.status == HTTPStatus.NO_CONTENT
+        return b"" if is_empty else self.content
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +148,17 @@ def without(answer: Answer, *places: tuple[str, ...]) -> Answer:
     return replace(answer, content=jsonlib.dumps(body).encode()) if any(taken) else answer
 
 
+def without_headers(answer: Answer, names: Collection[str]) -> Answer:
+    """Return *answer* without the headers, and without the cookies that it sets, of these names."""
+    headers = {name: value for name, value in answer.headers.items() if name.lower() not in names}
+    for name, value in headers.items():
+        if name.lower() == "set-cookie":
+            cookies = NEXT_COOKIE.split(value)
+            kept = [one for one in cookies if one.partition("=")[0].strip().lower() not in names]
+            headers[name] = ", ".join(kept)
+    return replace(answer, headers=headers)
+
+
 def took_out(node: Any, place: tuple[str, ...]) -> bool:
     """Take the member at *place* out of *node*; say whether there was one."""
     *way, name = place
@@ -150,8 +172,15 @@ def host_of(netloc: str) -> str:
     return netloc if netloc.endswith("]") else netloc.rpartition(":")[0] or netloc
 
 
-class Data(dict[tuple[str, str], Any]):
-    """JSON responses to other calls, by method and path."""
+class Data(MutableMapping[tuple[str, str], Any]):
+    """JSON responses to other calls, by method and path.
+
+    Each method of a mapping that sets one checks it. Those of a dict would not.
+    """
+
+    def __init__(self, responses: Mapping[tuple[str, str], Any] | None = None) -> None:
+        self._responses: dict[tuple[str, str], Any] = {}
+        self.update(responses or {})
 
     def __setitem__(self, place: tuple[str, str], value: Any) -> None:
         if not (isinstance(place, tuple) and [str, str] == [type(part) for part in place]):
@@ -160,4 +189,20 @@ class Data(dict[tuple[str, str], Any]):
             jsonlib.dumps(value, allow_nan=False)
         except (TypeError, ValueError, RecursionError):
             raise TypeError(f"data for {' '.join(place)} cannot be written as JSON") from None
-        super().__setitem__(place, value)
+        self._responses[place] = value
+
+    def __getitem__(self, place: tuple[str, str]) -> Any:
+        return self._responses[place]
+
+    def __delitem__(self, place: tuple[str, str]) -> None:
+        del self._responses[place]
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._responses)
+
+    def __len__(self) -> int:
+        return len(self._responses)
+
+    def __ior__(self, others: Mapping[tuple[str, str], Any]) -> Self:
+        self.update(others)
+        return self

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from types import FrameType
 
 SLEEP_SECONDS = 0.2
@@ -12,6 +13,7 @@ SLEEP_SECONDS = 0.2
 
 def main() -> None:
     """Start everything, print the addresses, and wait."""
+    open_outputs()
     signal.signal(signal.SIGINT, end)
     signal.signal(signal.SIGTERM, end)
     # Slow imports begin here, where an interrupt already ends the process without a traceback.
@@ -33,14 +35,24 @@ def main() -> None:
             time.sleep(SLEEP_SECONDS)
 
 
+def open_outputs() -> None:
+    """Open the outputs that were closed at the start: their numbers must be no other file's."""
+    for number, name in enumerate(("stdout", "stderr"), start=1):
+        if getattr(sys, name) is None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+            setattr(sys, name, open(number, "w"))  # noqa: SIM115, PTH123 (as long as the process)
+
+
 def report(line: str) -> None:
-    """Print a line as a whole. This is thread-safe."""
-    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {line}\n")
+    """Print a line as a whole, if somebody reads it. This is thread-safe."""
+    with suppress(OSError):
+        sys.stderr.write(f"{time.strftime('%H:%M:%S')} {line}\n")
 
 
 def end(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001 (a signal handler's form)
     """End the process at once. It has no state to clean up."""
-    os.write(sys.stderr.fileno(), b"\nended\n")
+    with suppress(OSError):
+        os.write(sys.stderr.fileno(), b"\nended\n")
     os._exit(0)
 
 

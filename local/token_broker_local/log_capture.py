@@ -8,7 +8,7 @@ import io
 import json
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
 REPEATED = {"action", "check", "check failed", "unanswered"}
@@ -65,7 +65,10 @@ _threads = threading.local()
 
 
 class CapturedStdout(io.TextIOBase):
-    """A stdout that keeps the output of capturing threads, and passes on the rest."""
+    """A stdout that keeps the output of capturing threads, and passes on the rest.
+
+    If nobody reads the rest any more, it is lost: no call fails for it.
+    """
 
     def __init__(self, rest: TextIO) -> None:
         self.rest = rest
@@ -73,11 +76,14 @@ class CapturedStdout(io.TextIOBase):
     def write(self, text: str) -> int:
         """Keep *text*, or pass it on."""
         captured = getattr(_threads, "captured", None)
-        return self.rest.write(text) if captured is None else captured.write(text)
+        with suppress(OSError):
+            (self.rest if captured is None else captured).write(text)
+        return len(text)
 
     def flush(self) -> None:
         """Flush the stdout that gets the rest."""
-        self.rest.flush()
+        with suppress(OSError):
+            self.rest.flush()
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 
 from tests.cli.operators import Operator
-from tests.functions.canaries import traces
+from tests.functions.canaries import handed_out, traces
 from tests.subjects import FLOWS, canaries, questions
 from token_broker_local.provisions import demo_secrets
 
@@ -93,8 +93,7 @@ def test_only_the_command_token_prints_a_token(
     """Neither do status, explain, connections, verify and forget, nor errors."""
     shell = Shell(operator, form)
     name = shell.connects(flow)
-    headers = operator.told("token", flow, name)["headers"].values()
-    token, *others = [header.removeprefix("Bearer ") for header in headers]
+    token, *others = handed_out(operator.told("token", flow, name))
     for command in ("status", "explain"):
         shell.types(command, flow, name)
     shell.types("connections")

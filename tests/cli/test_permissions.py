@@ -144,6 +144,22 @@ def test_an_account_is_compared_only_where_the_broker_answers(visitor: Visitor, 
     assert visitor.says(*CONNECT, stdin=MINE).stdout.startswith("updated")
 
 
+@pytest.mark.parametrize("code", ["access_denied", "store_unavailable"])
+def test_a_login_that_may_be_latched_is_not_tried(visitor: Visitor, code: str) -> None:
+    """The broker does not say it. What is stored already needs no trial."""
+    visitor.account.add("vendorlink/acme", secret=MINE)
+    visitor.account.answers["vendorlink/acme"] = {"code": code, "detail": "no", "status": 503}
+    visitor.account.denied |= {"api"} if code == "access_denied" else set()
+    result = visitor.says(*CONNECT[:3], "--file", "-", stdin=MINE)
+    assert result.stdout.startswith("unchanged: "), result.output
+    other = json.dumps(json.loads(MINE) | {"allowed_hosts": [".vendorlink.nl", "h.example"]})
+    result = visitor.says(*CONNECT[:3], "--file", "-", stdin=other)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert f"{code}: " in result.stderr
+    assert "only the broker knows whether the vendor rejected this login" in result.stderr
+    assert visitor.says(*CONNECT, stdin=other).stdout.startswith("updated")
+
+
 def test_a_login_that_is_latched_for_one_token_is_not_tried(visitor: Visitor) -> None:
     """Whichever of its tokens says so, and though it was typed."""
     visitor.account.add("vendorlink/acme", variant(), variant(latched=True), secret=MINE)

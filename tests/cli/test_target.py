@@ -247,11 +247,24 @@ def test_an_error_of_api_gateway_is_reported_without_its_text(
             ["--stage", "test", "--profile", "no-such-one"],
             "usage: there is no such profile .*\n→ See --profile.\n",
         ),
+        (
+            ["--stage", "test", "--region", "eu west"],
+            "usage: there is no such region\n→ See --region.\n",
+        ),
     ],
 )
 def test_invalid_settings_are_wrong_usage(visitor: Visitor, options: list[str], said: str) -> None:
     result = visitor.types("status", "vntana", "acme", *options)
     assert (result.exit_code, bool(re.fullmatch(said, result.stderr))) == (2, True), result.output
+
+
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SECRETS_MANAGER"])
+def test_an_endpoint_that_is_no_address_is_wrong_usage(visitor: Visitor, name: str) -> None:
+    """boto3's variable, of AWS or of one service, is no defect of the command."""
+    result = visitor.says("connections", **{name: "nonsense"})
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "usage: the endpoint of secretsmanager is no address" in result.stderr
+    assert "AWS_ENDPOINT_URL" in result.stderr
 
 
 def test_a_named_stack_is_used() -> None:

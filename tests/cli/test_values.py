@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from botocore import exceptions
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+from typer import Typer
 from typer.main import get_command
 
 import token_broker_cli
@@ -20,9 +21,10 @@ from tests.cli.statuses import NOW, at, variant
 from tests.waiting import PATIENCE_SECONDS
 from token_broker import errors
 from token_broker_cli.checks import clock
+from token_broker_cli.command import command
 from token_broker_cli.context import Context, concurrently
 from token_broker_cli.errors import ADVICE, CommandError, command_error
-from token_broker_cli.fields import value_of, values
+from token_broker_cli.fields import RESERVED, fields, parameter, value_of, values, with_fields
 from token_broker_cli.main import app
 from token_broker_cli.screen import SIGNS, Screen, facts, plain
 from token_broker_cli.settings import Options, Settings, host_of
@@ -268,6 +270,31 @@ def test_a_field_has_the_type_of_its_flow(monkeypatch: pytest.MonkeyPatch) -> No
     assert values("integer", {"x": "3", "y": None}) == {"x": 3}
 
 
+def test_a_field_may_be_called_like_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the command: a vendor may have regions. No command could start otherwise."""
+    for one in ("token", "check", "probe"):
+        options = get_command(app).commands[one].params  # type: ignore[attr-defined]  # of a group
+        others = {param.name for param in options} - {
+            parameter(field.name) for _, field in fields()
+        }
+        assert others <= RESERVED
+    called = tuple(Field(name, "", {"type": "string"}) for name in ("region", "yes", "min_age"))
+    known = {"x": Descriptor("x", 0, "", "", "", (), called)}
+    monkeypatch.setattr("token_broker_cli.fields.every", lambda: known)
+
+    def body(context: Context, /, flow: str, *, yes: bool = False, **fields: str | None) -> None:
+        del context, flow, yes, fields
+
+    made = Typer()
+    made.command()(command(with_fields(body)))
+    flags = {flag for one in get_command(made).params for flag in one.opts}
+    assert {"--region", "--vendor-region", "--yes", "--vendor-yes", "--min-age"} <= flags
+    raw = {"vendor_region": "eu", "vendor_yes": None, "min_age": "2"}
+    assert values("x", raw) == {"region": "eu", "min_age": "2"}
+    with pytest.raises(CommandError, match=r"^--min-age must be a JSON list$"):
+        value_of({"type": "array"}, "min_age", "2")
+
+
 def test_help_names_the_flow_of_a_field() -> None:
     """And JSON, if the field is not a string."""
     options = get_command(app).commands["token"].params  # type: ignore[attr-defined]  # of a group
@@ -280,10 +307,11 @@ def test_help_names_the_flow_of_a_field() -> None:
 def test_a_shell_reads_printed_values_unchanged(value: str) -> None:
     """Also quotes, spaces and dollar signs."""
     parts = {"base_url": "b", "url": "u", "expires_at": "e"}
-    answer = {"flow": "vntana", "headers": {"x": value}, **parts}
-    assert [shlex.split(line) for line in curl(answer)] == [["-H", f"x: {value}"]]
+    answer = {"flow": "vntana", "headers": {"x": value, "y": "b"}, **parts}
+    assert [shlex.split(line)[1] for line in curl(answer)] == [f"x: {value}", "y: b"]
     assert [shlex.split(line)[1] for line in export(answer)] == [
         f"VNTANA_HEADER=x: {value}",
+        "VNTANA_HEADER_2=y: b",
         f"VNTANA_TOKEN={value.removeprefix('Bearer ')}",
         "VNTANA_BASE_URL=b",
         "VNTANA_URL=u",

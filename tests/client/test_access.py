@@ -15,7 +15,7 @@ import yaml
 from tests.client.channels import NOW, Answering, RecordingChannel, answer, document
 from tests.client.systems import refused
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS, wait_until
-from token_broker_client import Broker, Unreachable
+from token_broker_client import Broker, InvalidRequest, Unreachable
 from token_broker_client.cache import Cache
 from token_broker_client.deadline import Deadline, Patience
 from token_broker_client.httpx_auth import HttpxBrokerAuth
@@ -61,6 +61,10 @@ def test_the_repr_of_commands_requests_and_replies_shows_no_secret() -> None:
     secret = {"token": "s3cret"}
     for one, shown in (
         (Command("editor", "acme", "verify", secret), "Command(editor, acme, verify)"),
+        (
+            broker(RecordingChannel()).access("editor", "acme", parameters=secret).key,
+            "Key(editor, acme)",
+        ),
         (Request("POST", "https://s3cret", secret, b"s3cret"), "Request(POST)"),
         (Reply(200, secret, b"s3cret"), "Reply(200)"),
     ):
@@ -106,7 +110,9 @@ def test_access_url_joins_base_url_and_path_with_one_slash() -> None:
     assert access.url("/XX") == access.url("XX") == "https://vendor.example/XX/XX"
 
 
-@pytest.mark.parametrize(("options", "seconds"), [({}, 300), ({"max_age": 60}, 60)])
+@pytest.mark.parametrize(
+    ("options", "seconds"), [({}, 300), ({"max_age": 60}, 60), ({"max_age": 2}, 2)]
+)
 def test_max_age_limits_how_long_a_token_is_cached(options: Any, seconds: int) -> None:
     """The default is five minutes."""
     now = [0.0]
@@ -222,8 +228,10 @@ def test_replacement_reports_the_token_and_returns_only_another_one() -> None:
 
 
 @pytest.mark.parametrize("valid", [True, False, "true", 1, None])
-def test_verify_status_and_forget_send_their_commands(valid: Any) -> None:
-    """Verify returns parameters only for a valid token."""
+def test_verify_status_and_forget_send_their_commands(
+    valid: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Verify returns parameters only for a valid token, and sends one of no other flow."""
     commands: list[Command] = []
 
     def call(command: Command, _: Deadline) -> dict[str, Any]:
@@ -231,6 +239,10 @@ def test_verify_status_and_forget_send_their_commands(valid: Any) -> None:
         return {"valid": valid, "parameters": {"a": 1}, "forgotten": 3}
 
     asks = Broker(Answering(call), Patience(20), Cache())
+    with refused(InvalidRequest, "flow: must be one of editor"):
+        asks.verify("zero", "other", "vntana")
+    assert commands == []
+    monkeypatch.setattr("token_broker_client.broker.VERIFYING", ("editor", "vntana"))
     parameters = {"a": 1} if valid is True else None
     assert asks.verify("acme", "token") == asks.verify("zero", "other", "vntana") == parameters
     assert asks.status("vendorlink", "zero")["forgotten"] == asks.forget("vntana", "acme") == 3

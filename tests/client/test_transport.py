@@ -99,6 +99,7 @@ OPERATIONS = [
     (transport._Socket, "recv_into", None),
     (transport._Socket, "sendall", None),
     (transport._TlsSocket, "recv_into", None),
+    (transport._TlsSocket, "sendall", None),
     (transport._TlsSocket, "send", None),
     (transport._TlsSocket, "do_handshake", 5),
 ]
@@ -111,7 +112,8 @@ def test_each_socket_operation_gets_the_remaining_time(
     """The timeout is set before each one; if no time is left, nothing is read or sent."""
     socket, timeouts = kind.__new__(kind), []
     monkeypatch.setattr(kind, "settimeout", lambda _, seconds: timeouts.append(seconds))
-    monkeypatch.setattr(kind.__base__, operation, lambda _, *given: timeouts.append(given))
+    library = ssl.SSLSocket if issubclass(kind, ssl.SSLSocket) else kind.__base__
+    monkeypatch.setattr(library, operation, lambda _, *given: timeouts.append(given))
     for left in (20.0, 3.0):
         transport._deadline.set(Deadline(left, lambda: 0.0))
         getattr(socket, operation)(b"given")

@@ -2,11 +2,23 @@
 
 import base64
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 LEAST = 8
 """Characters of a secret's beginning that count as the secret."""
+
+
+def handed_out(answer: Mapping[str, Any]) -> list[str]:
+    """Return the tokens in an answer's headers, without a scheme or a cookie's name.
+
+    A header may also have what the context tells everyone, such as a tenant.
+    """
+    told = {str(value) for value in answer.get("context", {}).values()}
+    values = [value for value in answer["headers"].values() if value not in told]
+    return [re.sub(r"^(Bearer |[\w-]+=(?=[^=]))", "", value) for value in values]
 
 
 def traces(secrets: Iterable[str], output: bytes) -> list[str]:

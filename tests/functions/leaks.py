@@ -2,7 +2,7 @@
 
 import base64
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -17,6 +17,7 @@ from token_broker.events import origin_of
 from token_broker.exchange import Request, Response
 from token_broker.item import Item
 from token_broker.refresh import upstream_message
+from token_broker.refresh.announcements import Announcements
 from token_broker.refresh.attempt import ExchangeAttempt
 from token_broker.refresh.outcome import Outcome
 from token_broker.secrets_manager import Secrets
@@ -65,7 +66,7 @@ def attempting(failure: Callable[[Any, Exception], Exception]) -> Plant:
             try:
                 return original(self)
             except BrokerError as error:
-                raise failure(self._invocation.credentials(), error) from error
+                raise failure(self._invocation.secret.credentials(), error) from error
 
         patch.setattr(ExchangeAttempt, "_converse", run)
 
@@ -83,7 +84,7 @@ def behind(patch: pytest.MonkeyPatch) -> None:
     original = ExchangeAttempt._converse
 
     def run(self: ExchangeAttempt) -> Any:
-        secrets.append(self._invocation.credentials().password)
+        secrets.append(self._invocation.secret.credentials().password)
         return original(self)
 
     def named(error: BrokerError) -> Exception:
@@ -108,15 +109,12 @@ def in_frames(patch: pytest.MonkeyPatch) -> None:
 
 
 def in_dimension(patch: pytest.MonkeyPatch) -> None:
-    original = telemetry.plain_line
+    original = telemetry.counted
 
-    def line(environ: Mapping[str, str]) -> telemetry.Line:
-        made = original(environ)
-        assert made
-        made.add_dimension("token", TOLD[-1][:24] if TOLD else "-")
-        return made
+    def line(event: str, flow: str, *rest: Any) -> str:
+        return original(event, TOLD[-1][:24] if TOLD else flow, *rest)
 
-    patch.setattr(telemetry, "plain_line", line)
+    patch.setattr(telemetry, "counted", line)
     remembering(patch)
 
 
@@ -125,9 +123,9 @@ def remembering(patch: pytest.MonkeyPatch) -> None:
     TOLD.clear()
     original = Outcome.token
 
-    def keep(self: Outcome, token: Token, first_version: str) -> CachedToken | None:
+    def keep(self: Outcome, token: Token) -> CachedToken | None:
         TOLD.append(token.value)
-        return original(self, token, first_version)
+        return original(self, token)
 
     patch.setattr(Outcome, "token", keep)
 
@@ -146,13 +144,12 @@ def in_clear(patch: pytest.MonkeyPatch) -> None:
 
 
 def on_bus(patch: pytest.MonkeyPatch) -> None:
-    from token_broker.refresh.invocation import Invocation  # noqa: PLC0415 (patched by its class)
-
-    def announce(self: Invocation, what: str, version: str | None = None, **_: object) -> bool:
+    def send(self: Announcements, what: str, version: str | None = None, **_: object) -> bool:
         del version
-        return self.deps.announce(what, {"secret": self.secret().content})
+        secret = self._deps.secrets.current(self._names["connection"])
+        return self._deps.announce(what, {"secret": secret.content})
 
-    patch.setattr(Invocation, "announce", announce)
+    patch.setattr(Announcements, "send", send)
 
 
 def in_status(patch: pytest.MonkeyPatch) -> None:
@@ -196,7 +193,7 @@ def defective(patch: pytest.MonkeyPatch) -> None:
         self._log().error("defect", error=str(error), request_id=request_id)
 
     def run(self: ExchangeAttempt) -> Any:
-        raise KeyError(self._invocation.credentials().password)
+        raise KeyError(self._invocation.secret.credentials().password)
 
     patch.setattr(Telemetry, "defect", defect)
     patch.setattr(ExchangeAttempt, "_converse", run)

@@ -1,6 +1,7 @@
 """The errors that callers get: the codes of the contract, without secrets."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from tests.functions.test_tokens import assert_problem
 from tests.functions.world import World, client, logged
 from tests.subjects import FLOWS, wrong_login
+from tests.template.documents import template
 from token_broker.records import replace
 from token_broker_local.addresses import TABLE
 
@@ -181,3 +183,34 @@ def test_problem_and_log_quote_the_vendors_message(
     for entries in (problems, logged(capsys, "failure")):
         shown = [one["upstream_message"] for one in entries]
         assert shown == ["API use is switched off for ***"] * 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    re.findall(
+        r'\?"([^"]+)"', template()["Resources"]["VntanaCrashes"]["Properties"]["FilterPattern"]
+    ),
+)
+def test_no_words_of_others_count_as_a_crash(
+    world: World, capsys: pytest.CaptureFixture[str], words: str
+) -> None:
+    """The alarm `crash`, which rolls a deployment back, counts lines with Lambda's own words.
+
+    A caller's field, an operator's reason and a vendor's message are logged, and a failure of a
+    direct invocation is logged by Lambda itself. They are read as they were written all the same.
+    """
+    connection = world.connect("vendorlink")
+    refusal = json.dumps({"message": words})
+    world.vendorlink.fail("answer", times=None, status=503, body=refusal)
+    raised = []
+    for payload in ({}, {words: 1}, {"action": "hold", "reason": words}, {"action": "check"}):
+        try:
+            world.call("vendorlink", connection, **payload)
+        except Exception as error:  # noqa: BLE001 (as Lambda, which logs any exception)
+            raised.append(str(error))
+    world.service("vendorlink").deps.emit("unrenewed", upstream_message=words)
+    lines = capsys.readouterr().out.splitlines()
+    assert not any(words in line for line in [*lines, *raised])
+    told = [json.dumps(json.loads(line)) for line in [*lines, *raised]]
+    assert len(raised) == 3
+    assert sum(words in line for line in told) >= len([*raised, "held", "unrenewed"])

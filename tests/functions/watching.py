@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from tests.functions.canaries import traces
+from tests.functions.canaries import handed_out, traces
 from tests.functions.world import World, client
 from tests.subjects import FLOWS, canaries
 from token_broker_fakes.control import control
@@ -67,8 +67,9 @@ class Watch:
 
     def _keep(self, response: dict[str, Any]) -> None:
         body = response["body"]
-        for value in body.pop("headers", {}).values():
-            self.tokens.add(value.removeprefix("Bearer "))
+        if "headers" in body:
+            self.tokens.update(handed_out(body))
+            del body["headers"]
         for name in ("url", "parameters"):  # with the token in it, and what a token stands for
             body.pop(name, None)
         self.fingerprint = body.get("fingerprint", self.fingerprint)

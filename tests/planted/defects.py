@@ -31,9 +31,10 @@ from token_broker.flows.vntana import api
 from token_broker.flows.vntana import credentials as vntana_credentials
 from token_broker.item import Item
 from token_broker.records import Record
-from token_broker.refresh import attempt, refresher
+from token_broker.refresh import refresher, requirement
 from token_broker.refresh.credential_gate import CredentialGate
 from token_broker.refresh.resolver import Resolver
+from token_broker.refresh.secret_in_use import SecretInUse
 from token_broker.sealing import Sealer
 from token_broker.telemetry import Telemetry
 from token_broker.tokens import Token
@@ -309,7 +310,7 @@ DEFECTS = (
         "force is not limited",
         "T7",
         (f"{TOKENS}::test_a_forced_exchange_is_made_once_in_ten_seconds",),
-        put(refresher, "may_force", yes),
+        put(requirement, "may_force", yes),
     ),
     Defect(
         "reports are not limited",
@@ -404,7 +405,7 @@ DEFECTS = (
         (
             f"{FAILURES}::test_a_rotation_to_a_wrong_password_falls_back_to_the_previous_version_once",
         ),
-        put(attempt.ExchangeAttempt, "_previous", nothing),
+        put(SecretInUse, "use_previous", nothing),
     ),
     Defect(
         "the list of allowed hosts is ignored",

@@ -50,8 +50,9 @@ def dynamodb() -> Iterator[DynamoDBClient]:
 @st.composite
 def requests(draw: st.DrawFn) -> dict[str, Any]:
     """An UpdateItem as the store writes them: all its expressions are made by one function."""
-    changes = draw(st.dictionaries(NAMES, VALUES, min_size=1, max_size=3))
-    removed = draw(st.lists(NAMES.filter(lambda name: name not in changes), unique=True))
+    changes = draw(st.dictionaries(NAMES, VALUES, max_size=3))
+    others = NAMES.filter(lambda name: name not in changes)
+    removed = draw(st.lists(others, unique=True, min_size=0 if changes else 1))
     seen = draw(st.dictionaries(NAMES, st.none() | VALUES.map(attribute_of), max_size=2))
     changes |= dict.fromkeys(removed)
     return update_parameters(changes, seen) | {"Key": KEY, "ReturnValues": "ALL_NEW"}

@@ -13,6 +13,7 @@ from tests.unit.memory_aws import TABLE_NAME, MemoryDynamoDB
 from token_broker.conditional_writes import Rejection
 from token_broker.decisions import Verdict
 from token_broker.errors import StoreUnavailable
+from token_broker.exchange import Request
 from token_broker.item import Failure, Item
 from token_broker.item_codec import attribute
 from token_broker.refresh.outcome import Outcome, local_item
@@ -94,9 +95,12 @@ def uncertain_after(*, has_sent: bool, lease_until: int) -> bool:
     leased = store.acquire(found, "a", 99)
     assert leased
     deps = SimpleNamespace(store=store, clock=SimpleNamespace(now=lambda: 50))
-    invocation = cast("Any", SimpleNamespace(deps=deps, has_sent_any=has_sent, was_login=False))
+    sent = Request("POST", "https://x", "list") if has_sent else None
+    secret = SimpleNamespace(current=lambda: SimpleNamespace(version="v1"))
+    invocation: Any = SimpleNamespace(deps=deps, secret=secret, last_request=sent)
+    invocation.try_write = lambda _, write: write()
     outcome = Outcome(invocation, Variant("login", {}), before=found, item=leased)
-    outcome.failed(StoreUnavailable("no answer"), "v1", has_sent=has_sent)
+    outcome.failed(StoreUnavailable("no answer"), has_sent=has_sent)
     after = store.read(*PLACE)
 
     assert after.lease_owner is None

@@ -48,6 +48,27 @@ tags = ["team=a"]
 [dev.global.parameters] # [of dev]
 profile = "someone"
 """
+DESCRIBED = """
+[dev.deploy.parameters]
+# Who pays for it.
+tags = ["team=a#1 😀"]   # a team
+region = "eu-west-1"     # by law
+parameter_overrides = [  # of docs/deploying.md
+  # More is too much.
+  "MemorySize=512",      # MB
+  'InternalHosts=a]#b',
+]
+
+# The real one.
+[prod.deploy.parameters]
+region = 'us-east-1'
+parameter_overrides = "LogLevel=DEBUG"  # for now
+tags = [
+[1]
+]
+[[more]]
+region = "of another table"
+"""
 
 
 @pytest.mark.parametrize(
@@ -66,7 +87,9 @@ def test_parameters_are_read_from_samconfig(overrides: str) -> None:
     assert settings.kept(config, "prod") == Settings(None, {})
 
 
-@pytest.mark.parametrize("text", [CONFIG, CONFIG + OTHERS, COMMENTED, COMMENTED.rstrip()])
+@pytest.mark.parametrize(
+    "text", [CONFIG, CONFIG + OTHERS, COMMENTED, COMMENTED.rstrip(), DESCRIBED]
+)
 @pytest.mark.parametrize("stage", ["dev", "prod", "anything"])
 def test_written_settings_are_read_back(text: str, stage: str) -> None:
     """Also JSON; other parts of the file stay as they are."""
@@ -80,7 +103,8 @@ def test_written_settings_are_read_back(text: str, stage: str) -> None:
             parsed.setdefault(stage, {}).setdefault("deploy", {}).setdefault("parameters", {})
             parsed[stage]["deploy"]["parameters"].pop(name, None)
     assert after == before
-    assert re.findall("#.*", once) == re.findall("#.*", text)
+    for comment in re.findall("# .*", text):
+        assert once.count(comment) == 1
 
 
 @pytest.mark.parametrize(
@@ -89,8 +113,9 @@ def test_written_settings_are_read_back(text: str, stage: str) -> None:
         ("version = 0.1", "version"),
         ("[dev.deploy]\nparameters = 1", "dev"),
         ('["dev".deploy.parameters]\nregion = "x"', "dev"),
-        ("[dev.deploy.parameters]\n[[more]]", "dev"),
-        ("[dev.deploy.parameters]\ntags = [\n[1]\n]", "dev"),
+        ('[dev.deploy.parameters]\n"region" = "x"', "dev"),
+        ("[dev.deploy.parameters]\ntags = [\n[1]\n]\nparameter_overrides = []", "dev"),
+        ("[dev.deploy.parameters]\n[[more]]\nregion = 1", "dev"),
     ],
 )
 def test_settings_that_cannot_be_stored_change_nothing(text: str, stage: str) -> None:
@@ -156,6 +181,16 @@ def test_a_new_stage_is_in_the_region_of_the_environment(
     assert deploy.chosen("", "dev", guided=False).region == region
     assert destroy.main("dev") == f"There is no stack token-broker-dev in {region}."
     assert (alone / "samconfig.toml").read_text() == ""
+
+
+@pytest.mark.usefixtures("alone")
+def test_files_that_are_left_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stack is gone then, and the exit status is 1."""
+    monkeypatch.setattr(Account, "stack", lambda *_: Deployed("CREATE_COMPLETE", {}))
+    monkeypatch.setattr(Account, "attached", lambda *_: iter(()))
+    monkeypatch.setattr(Account, "delete", lambda *_: None)
+    monkeypatch.setattr(destroy, "delete_files", lambda *_: iter(["s3://b/k: AccessDenied"]))
+    assert destroy.main("old") == "These files were not deleted:\ns3://b/k: AccessDenied"
 
 
 @pytest.mark.parametrize("kept", [None, "Linear10PercentEvery1Minute"])
@@ -269,7 +304,8 @@ def test_a_stack_that_may_not_be_seen_is_an_error() -> None:
 def test_all_pages_of_resources_principals_and_files_are_read() -> None:
     """AWS lists 100 resources, 100 principals and 1000 files at once.
 
-    A failed creation lists a policy without an ARN; it is attached to no role.
+    A failed creation lists a policy without an ARN; it is attached to no role. A file that S3 does
+    not delete is reported.
     """
     session = boto3.session.Session("local", "local", region_name="eu-west-1")
     account, s3 = Account(session), session.client("s3")
@@ -295,7 +331,7 @@ def test_all_pages_of_resources_principals_and_files_are_read() -> None:
         s3: [
             ("list_object_versions", {"IsTruncated": True, "NextKeyMarker": "2"}),
             ("list_object_versions", {"Versions": [{"Key": "new/1", "VersionId": "1"}]}),
-            ("delete_objects", {}),
+            ("delete_objects", {"Errors": [{"Key": "new/1", "Code": "AccessDenied"}]}),
         ],
     }
     clients = SimpleNamespace(client={"cloudformation": account._stacks, "s3": s3}.__getitem__)
@@ -305,21 +341,32 @@ def test_all_pages_of_resources_principals_and_files_are_read() -> None:
             for operation, response in answers[stub.client]:
                 stub.add_response(operation, response)
         assert list(account.attached("token-broker-new")) == ["role orders has CallVntana"]
-        destroy.delete_files(cast("boto3.session.Session", clients), "new")
+        left = destroy.delete_files(cast("boto3.session.Session", clients), "new")
+        assert list(left) == ["s3://bucket/new/1: AccessDenied"]
         for stub in stubs:
             stub.assert_no_pending_responses()
+
+
+NAMED = {"TableName", "LogGroupName", "RoleName", "AliasName", "Name"}
+"""Properties that give a resource a fixed name."""
 
 
 def test_a_rollback_of_the_creation_deletes_the_table() -> None:
     """No retained resource has a name that a second creation needs."""
     stack = resolved(template(), DeletionProtection="disabled")
     assert stack["TokenTable"]["Properties"]["DeletionProtectionEnabled"] is False
-    named = {"TableName", "LogGroupName", "RoleName", "AliasName", "Name"}
     kept = {name: each for name, each in stack.items() if each.get("DeletionPolicy") == "Retain"}
     assert stack["TokenTable"]["DeletionPolicy"] == "RetainExceptOnCreate"
     assert kept
     for name, each in kept.items():
-        assert not named & each["Properties"].keys(), name
+        assert not NAMED & each["Properties"].keys(), name
+
+
+def test_no_option_removes_a_resource_that_is_kept_by_its_name() -> None:
+    """The option could not be taken back: CloudFormation makes nothing that is there."""
+    for name, each in template()["Resources"].items():
+        if "Retain" in each.get("DeletionPolicy", "") and NAMED & each["Properties"].keys():
+            assert "Condition" not in each, name
 
 
 def test_only_the_first_of_two_steps_is_confirmed() -> None:
@@ -346,8 +393,11 @@ def test_only_the_first_of_two_steps_is_confirmed() -> None:
 @pytest.mark.parametrize(
     ("before", "wanted", "expected"),
     [
-        (Deployed("ROLLBACK_FAILED", {}), {}, "ROLLBACK_FAILED"),
-        (Deployed("UPDATE_IN_PROGRESS", {}), {}, "UPDATE_IN_PROGRESS"),
+        *(
+            (Deployed(status, {}), {}, f"{status}. docs/deploying.md says")
+            for status in ("ROLLBACK_FAILED", "UPDATE_ROLLBACK_FAILED", "DELETE_FAILED")
+        ),
+        (Deployed("UPDATE_IN_PROGRESS", {}), {}, "UPDATE_IN_PROGRESS: wait"),
         (
             Deployed("UPDATE_COMPLETE", {"ProvisionedConcurrency": "1"}),
             {"ProvisionedConcurrency": "2"},
@@ -361,6 +411,8 @@ def test_a_deployment_that_would_fail_midway_is_refused(
     """Before any change, with the solution in the message."""
     [problem] = deploy.problems(before, wanted)
     assert expected in problem
+    if "docs/" in expected:
+        assert f"`{before.status}`" in (ROOT / "docs/deploying.md").read_text()
     assert list(deploy.problems(before._replace(status="UPDATE_COMPLETE"), {})) == []
     at_once = {"DeploymentType": "AllAtOnce"}
     assert list(deploy.problems(before._replace(status="UPDATE_COMPLETE"), wanted | at_once)) == []
@@ -383,6 +435,54 @@ def test_a_team_is_removed_only_if_its_parameter_is_given(
     """A parameter that is not given keeps its value."""
     assert deploy.removed_teams(Deployed("UPDATE_COMPLETE", {"Team1": "orders"}), wanted) == gone
     assert deploy.removed_teams(None, wanted) == []
+
+
+@pytest.mark.parametrize("name", ["WarmVntana", "CheckEditor"])
+def test_calls_that_lost_their_quotes_are_refused(name: str) -> None:
+    """The shell, or `make`, takes quotes. EventBridge would refuse such an input midway."""
+    account, calls = CloudFormation(), '[{"connection":"acme"}]'
+    for value, count in ((calls, 0), ("", 0), (calls.replace('"', ""), 1), ("5", 0)):
+        found = deploy.refusals(account, "token-broker-new", {name: value, "WarmRate": "x{"})
+        assert len(found) == count
+    unquoted = {name: calls.replace('"', "")}
+    [refused] = deploy.refusals(account, "token-broker-new", unquoted)
+    example = shlex.split(refused.partition("PARAMETERS=")[2])[0]
+    [[shown, value]] = settings.pairs_of(shlex.split(example)).items()
+    assert (shown, json.loads(value)) == (name, [{"connection": "acme"}])
+
+
+@pytest.mark.parametrize(
+    ("had", "wanted", "expected"),
+    [
+        ({}, {"Team1": "orders", "Team2": "orders"}, ["Team2 and Team1 are both called orders."]),
+        ({"Team1": "orders"}, {"Team3": "orders"}, ["Team3 and Team1 are both called orders."]),
+        (
+            {"Team1": "orders"},
+            {"Team1": "", "Team2": "orders"},
+            ["Team2 cannot be called orders in the deployment that takes the name from Team1."],
+        ),
+        (
+            {"Team1": "orders", "Team2": "sales"},
+            {"Team1": "sales", "Team2": "orders"},
+            [
+                "Team1 cannot be called sales in the deployment that takes the name from Team2.",
+                "Team2 cannot be called orders in the deployment that takes the name from Team1.",
+            ],
+        ),
+        ({"Team1": "orders"}, {"Team1": "orders", "Team2": "sales", "Team3": ""}, []),
+    ],
+)
+def test_two_teams_cannot_have_the_same_name_at_once(
+    had: dict[str, str], wanted: dict[str, str], expected: list[str]
+) -> None:
+    """A function has each alias once, and CloudFormation deletes the old one last."""
+    account = CloudFormation()
+    account.deployed = Deployed("UPDATE_COMPLETE", had)
+    account.attached = lambda *_: iter(())  # type: ignore[method-assign]  # no role has a policy
+    assert deploy.refusals(account, "token-broker-new", wanted) == expected
+    if not had:
+        account.deployed = None
+        assert deploy.refusals(account, "token-broker-new", wanted) == expected
 
 
 def document(action: str, **more: Any) -> dict[str, Any]:

@@ -1,9 +1,12 @@
 """Aliases: when one is outdated, and its attributes."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from token_broker.aliases import Look, alias_values, expects_another, may_be_outdated
-from token_broker.item import Item
+from token_broker.item import Failure, Item
 from token_broker.records import replace
 from token_broker.tokens import Variant
 
@@ -33,6 +36,30 @@ def test_an_alias_is_outdated_by_changes_of_its_target(
     """Two processes wrote the two items, and their clocks may differ by a minute."""
     alias, item = replace(POINTER, issued_at=NOW + ahead), replace(ITEM, **changes)
     assert may_be_outdated(alias, item) is is_so
+    assert Look(alias, item, item, NOW).item == (alias if is_so else item)
+
+
+@pytest.mark.parametrize(
+    ("code", "failed", "accepted", "of_alias", "is_lost"),
+    [
+        pytest.param("not_configured", "v2", "v2", "v1", True, id="an account without the target"),
+        pytest.param("invalid_request", "v2", "v2", "v1", True, id="or without what was named"),
+        pytest.param("upstream_refused", "v2", "v2", "v1", False, id="for another reason"),
+        pytest.param("not_configured", "v2", "v1", "v1", False, id="a version not accepted yet"),
+        pytest.param("not_configured", "v1", "v1", "v1", False, id="the alias's own version"),
+        pytest.param("not_configured", "v1", "v2", "v1", False, id="an older failure"),
+        pytest.param("not_configured", None, None, "v1", False, id="no version is known"),
+    ],
+)
+def test_an_alias_is_outdated_if_a_version_that_works_cannot_make_its_target(
+    code: str, failed: str | None, accepted: str | None, of_alias: str, is_lost: bool
+) -> None:
+    target = replace(ITEM, failure=Failure(code, "x", NOW, 1, NOW + 60, failed))
+    gate = Item("vntana#acme", "-", accepted_version=accepted)
+    seen = Look(replace(POINTER, secret_version=of_alias), target, gate, NOW)
+    assert (seen.is_target_lost, seen.item is seen.own) == (is_lost, is_lost)
+    assert not Look(target, target, gate, NOW).is_target_lost, "the token itself is no alias"
+    assert not replace(seen, target=ITEM).is_target_lost, "it was renewed"
 
 
 def test_an_alias_is_outdated_by_any_difference_of_its_expected_context() -> None:
@@ -55,13 +82,16 @@ def test_the_attributes_of_a_stored_alias() -> None:
     target = Variant("organization", {"organization": "o-1"})
     least = {
         "kind": "pointer",
-        "token": b"sealed",
+        "token": b"aorganization",
         "target": target.key,
         "secret_version": "v1",
         "issued_at": NOW,
         "expires_at": NOW + 30 * 24 * 60 * 60,
     }
-    assert alias_values(b"sealed", target, "v1", NOW, None) == least
-    assert alias_values(b"sealed", target, "v1", NOW, {}) == least
-    kept = alias_values(b"sealed", target, "v1", NOW, {"role": "A"})
+    sealer = SimpleNamespace(
+        seal_variant=lambda own, target: f"{own.variant}{target.kind}".encode()
+    )
+    deps: Any = SimpleNamespace(sealer=sealer, clock=SimpleNamespace(now=lambda: NOW))
+    assert alias_values(deps, POINTER, target, "v1", {}) == least
+    kept = alias_values(deps, POINTER, target, "v1", {"role": "A"})
     assert kept == least | {"context": '{"role": "A"}'}

@@ -16,7 +16,7 @@ from token_broker.aws import clients
 from token_broker.aws.endpoints import Credentials, PlainEnvironment
 from token_broker.aws.fast_client import FastClient
 from token_broker.cache import CachedToken
-from token_broker.errors import NotConfigured
+from token_broker.errors import NotConfigured, UpstreamRefused
 from token_broker.exchange import Request, Response
 from token_broker.flows import every
 from token_broker.handler import Service
@@ -143,7 +143,7 @@ def test_a_function_uses_the_resources_of_its_variables(
     named = {"POWERTOOLS_METRICS_NAMESPACE": "TokenBroker", "POWERTOOLS_SERVICE_NAME": "vendorlink"}
     for name, value in (LEAST | named).items():
         monkeypatch.setenv(name, value)
-    function = Environment.from_os().service(FLOW)
+    function = Environment().service(FLOW)
     began = time.time()
     answer = function({"connection": "acme"}, Context())
     assert answer["source"] == "exchange"
@@ -271,9 +271,16 @@ def test_a_restored_snapshot_has_empty_caches(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "snapshot_restore_py", runtime)
     fast = Fast()
     monkeypatch.setattr("token_broker.app.fast_client", lambda _: fast)
+    closed: list[object] = []
+    monkeypatch.setattr(transport.Transport, "close", lambda _: closed.append("to the vendor"))
     deps = service().deps
     deps.cache.put("c", "-", CachedToken(Item("c", "-"), TOKEN, 100))
     deps.versions_seen["acme"] = (100, "v1")
     (forget,) = restored
     forget()
     assert (len(deps.cache), deps.versions_seen, fast.is_closed) == (0, {}, True)
+    assert closed == [], "nothing was sent to the vendor yet"
+    with pytest.raises(UpstreamRefused):
+        deps.send(Request("GET", "ftp://vendor", "look"), 1)
+    forget()
+    assert len(closed) == 1

@@ -5,6 +5,8 @@ from typing import Any, NoReturn
 
 import pytest
 
+from tests.protocol.simulation.table import client_error
+from tests.subjects import FLOWS
 from tests.unit.memory_broker import (
     MEMORY_SECONDS,
     NOW,
@@ -14,9 +16,11 @@ from tests.unit.memory_broker import (
     with_token,
 )
 from tests.unit.test_item import kinds_of
+from token_broker.aliases import look
 from token_broker.cache import CachedToken
 from token_broker.errors import (
     BrokerError,
+    ConnectionHeld,
     InvalidRequest,
     NotConfigured,
     StoreUnavailable,
@@ -115,9 +119,10 @@ def test_a_min_ttl_above_the_lifetime_is_refused_before_an_exchange() -> None:
     assert (type(error), error.detail, broker.steps) == (InvalidRequest, detail, ["login"])
 
 
-def test_the_age_of_a_cached_token_counts_from_the_start_of_its_read() -> None:
+@pytest.mark.parametrize("at", [NOW, REFRESH], ids=["fresh", "due, so its refresh is started"])
+def test_the_age_of_a_cached_token_counts_from_the_start_of_its_read(at: int) -> None:
     """I16: a hold or DELETE may come while the token is decrypted."""
-    broker = with_token()
+    broker = with_token(after=at - NOW)
     broker.restart()
 
     def slowly(decrypt: Any, **request: Any) -> Any:
@@ -128,7 +133,7 @@ def test_the_age_of_a_cached_token_counts_from_the_start_of_its_read() -> None:
     broker.call()
     cached = broker.deps.cache.recall("vendorlink#acme", "-")
     assert cached
-    assert cached.read_at == NOW
+    assert (cached.read_at, len(broker.invoked)) == (at, int(at == REFRESH))
 
 
 # While the table is down
@@ -241,6 +246,16 @@ def test_the_old_token_is_handed_out_during_an_outage(
         assert type(refusal(broker, **request_)) is UpstreamUnavailable
 
 
+def test_an_old_token_is_stale_also_if_the_failure_is_that_of_its_alias() -> None:
+    """With a new version of the secret, a forced call resolves the alias first."""
+    broker = with_token("vntana", after=100)
+    broker.put_secret()
+    broker.restart()
+    fail_vendor(broker)
+    answer = broker.call(force=True)
+    assert (answer["source"], answer["stale"], answer["generation"]) == ("table", True, 1)
+
+
 def test_a_token_reported_as_rejected_is_never_handed_out_again() -> None:
     """I14: not even during an outage."""
     broker = with_token()
@@ -254,17 +269,56 @@ def test_a_token_reported_as_rejected_is_never_handed_out_again() -> None:
     assert call(broker, rejected=fingerprint) == ("table", False, 2)
 
 
+@pytest.mark.parametrize("kind", [StoreUnavailable, NotConfigured])
+def test_a_token_that_another_call_has_replaced_is_not_handed_out_if_kms_fails(
+    kind: type[BrokerError],
+) -> None:
+    """I4: the table shows a newer one, so the vendor may have revoked the old one."""
+    broker, another = with_token(after=100), MemoryBroker()
+    broker.put(lease_owner="dead", lease_until=NOW)
+    another.aws, another.now = broker.aws, broker.now
+    another.restart()
+
+    def replace_it() -> None:
+        broker.aws.dynamodb.before_write = None
+        assert another.call(force=True)["generation"] == 2
+        for name in ("open_token", "opening_once"):
+            around(broker.aws.sealer, name, raising(kind("the key")))
+
+    broker.aws.dynamodb.before_write = replace_it
+    assert type(refusal(broker)) is kind
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_report_of_a_token_that_could_not_be_kept_gets_no_older_one(is_first: bool) -> None:
+    """I14: the process that made it knows that the token in the table is older, or that none is."""
+    broker = MemoryBroker() if is_first else with_token(after=100)
+    encrypt = broker.aws.kms.encrypt
+    around(broker.aws.kms, "encrypt", raising(client_error("DisabledException", "Encrypt")))
+    unkept = broker.call(force=True)
+    around(broker.aws.kms, "encrypt", lambda _, **request: encrypt(**request))
+    if is_first:
+        assert type(refusal(broker, rejected=unkept["fingerprint"])) is NotConfigured
+    else:
+        assert call(broker, rejected=unkept["fingerprint"]) == ("exchange", False, 2)
+        assert broker.item().report_times == (broker.now,)
+        assert broker.item().fingerprint != unkept["fingerprint"]
+
+
 @pytest.mark.parametrize("kind", kinds_of(BrokerError), ids=lambda kind: kind.code)
 def test_a_failed_forced_call_gets_the_old_token_only_during_an_outage(
     kind: type[BrokerError], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Any other error is raised for a forced call; another call gets the old token."""
+    """Any other error is raised for a forced call; another call gets the old token.
+
+    But not if it met a hold, which the table shows no longer.
+    """
     broker = with_token(after=100)
     broker.put(lease_owner="dead", lease_until=NOW)
     obtain = "token_broker.refresh.refresher.Refresher.obtain"
     monkeypatch.setattr(obtain, raising(kind("x")))
     for request in ({}, {"force": True}):
-        if request and kind is not UpstreamUnavailable:
+        if kind is ConnectionHeld or (request and kind is not UpstreamUnavailable):
             assert type(refusal(broker, **request)) is kind
         else:
             assert call(broker, **request) == ("table", True, 1)
@@ -333,12 +387,19 @@ def test_a_caller_that_loses_the_claim_starts_no_refresh() -> None:
     assert (broker.aws.dynamodb.writes, broker.invoked) == (writes, [])
 
 
-def test_a_failure_to_start_a_refresh_fails_no_call() -> None:
-    broker = with_token()
-    broker.now = REFRESH
+@pytest.mark.parametrize("flow", FLOWS)
+def test_a_failure_to_start_a_refresh_fails_no_call(flow: str) -> None:
+    """A process does not try again at once, whether calls name the token or its alias."""
+    broker = with_token(flow)
+    kinds = broker.deps.flow.vendor.token_kinds
+    [kept] = [i for i in broker.aws.store.list(f"{flow}#acme") if i.kind in kinds]
+    broker.now = kept.refresh_at
     broker.aws.dynamodb.break_before = True
-    assert (call(broker)[1:], broker.invoked) == ((False, 1), [])
-    assert broker.telemetry.of("nudge") == [{"variant": "-", "code": "store_unavailable"}]
+    for source in ("table", "memory"):
+        answer = broker.call()
+        assert (answer["source"], answer["stale"], answer["generation"]) == (source, False, 1)
+    nudge = {"variant": kept.variant, "code": "store_unavailable"}
+    assert (broker.telemetry.of("nudge"), broker.invoked) == ([nudge], [])
 
 
 RUNS = {"lease_owner": "a", "lease_until": ENDS}
@@ -391,6 +452,19 @@ def reads_of(broker: MemoryBroker) -> list[str]:
     for name in ("get_item", "batch_get_item"):
         around(broker.aws.dynamodb, name, partial(noted, name))
     return reads
+
+
+def test_a_hold_is_seen_by_the_first_read_of_an_alias() -> None:
+    """I16: the process drops its tokens, also if what the alias leads to could not be read."""
+    broker = MemoryBroker("vntana")
+    broker.call()
+    [alias] = [i for i in broker.aws.store.list("vntana#acme") if i.target]
+    broker.deps.cache.drop(alias.partition)
+    broker.put(held={"since": NOW, "by": "ann", "reason": "a move"})
+    reads = reads_of(broker)
+    with pytest.raises(ConnectionHeld):
+        look(broker.deps, alias.partition, alias.variant)
+    assert reads == ["batch_get_item"]
 
 
 def test_a_known_alias_and_its_target_are_read_by_one_request() -> None:

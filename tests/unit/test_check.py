@@ -114,7 +114,8 @@ def test_a_check_reports_a_vendor_that_rejects_each_token(flow: str) -> None:
         assert_problem(response, "upstream_refused", 502)
         assert response["body"]["detail"] == "check: a new token was refused as well"
         assert response["body"]["upstream_status"] == dead(flow).status
-        assert response["body"]["upstream_message"].partition("; ")[0] == "this token is dead"
+        if check(flow)[0].method != "HEAD":
+            assert response["body"]["upstream_message"].partition("; ")[0] == "this token is dead"
     sent(broker)
     assert_problem(checked(broker), "too_many_requests", 429)
     assert sent(broker) == [check(flow)[1]]

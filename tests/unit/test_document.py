@@ -40,7 +40,7 @@ WRONG: dict[str, tuple[list[Any], tuple[str, ...]]] = {
         (": must be a whole number of seconds, at least 1",),
     ),
     "texts": (
-        [None, "a", ["a", ""], ["a", 1], [None], {}],
+        [None, "a", ["a", " "], ["a", ""], ["a", 1], [None], {}],
         (": must be a list of strings that are not blank",),
     ),
     "mapping": ([None, "a", [], 1, [["a", "b"]]], (NO_OBJECT,)),

@@ -228,25 +228,6 @@ def test_a_member_has_its_form_or_is_absent(
     assert events.formed(Document({}, InvalidRequest), name) is None
 
 
-def test_the_number_of_variants_is_limited() -> None:
-    def read(keys: object) -> list[str]:
-        return events.variants(Document({"drop": keys}, InvalidRequest), "drop", 2)
-
-    assert read(["-", HASH]) == ["-", HASH]
-    assert events.variants(Document({}, InvalidRequest), "drop", 2) == []
-    for wrong in (["-", "-", "-"], ["-", "x"], ["x", "-"]):
-        assert refused(read, wrong) == "drop: must be at most 2 variants' keys"
-
-
-def test_a_reason_has_200_printable_characters_at_most() -> None:
-    """Blanks around it do not belong to it."""
-    for value in ("x", " two words ", "x" * 200, " é " * 66):
-        assert events.reason(Document({"reason": value}, InvalidRequest)) == value.strip()
-    for value in ("two\nlines", "\u202e", "x" * 201):
-        detail = refused(events.reason, Document({"reason": value}, InvalidRequest))
-        assert detail == "reason: must be 1 to 200 printable characters"
-
-
 # Events of Secrets Manager
 
 ARN = f"arn:aws:secretsmanager:eu-west-1:123456789012:secret:{PREFIX}acme-AbCd12"

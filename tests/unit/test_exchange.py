@@ -12,6 +12,7 @@ from tests.conversations import NOW, contents, headers, statuses
 from token_broker.errors import BrokerError, UpstreamContractChanged, UpstreamUnavailable
 from token_broker.exchange import (
     Conversation,
+    Cookie,
     Exchange,
     NeedToken,
     Request,
@@ -80,11 +81,12 @@ def test_requests_and_responses_have_no_secret_in_path_or_repr() -> None:
     request = Request("POST", url, "login", headers={"x-api-key": "hunter2"}, json=secret)
     form = Request("POST", "https://e.example", "login", form=secret)
     response = Response(200, {"x-auth-token": "hunter2"}, b"hunter2")
-    assert "hunter2" not in f"{request} {form} {response}"
+    assert "hunter2" not in f"{request} {form} {response} {Cookie('hunter2')}"
 
 
 SUNDAY = "Sun, 22 Nov 2026 07:00:00 GMT"
 NINES = "9" * 40
+ST = {"S": Cookie("a"), "T": Cookie("b")}
 
 
 @pytest.mark.parametrize(
@@ -110,6 +112,35 @@ def test_retry_after_is_read_from_seconds_or_a_date(
     fields = {"retry-after": value, "date": date}
     sent = {name: text for name, text in fields.items() if text is not None}
     assert Response(429, sent).retry_after == seconds
+
+
+LATER = "Sun, 22 Nov 2026 08:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("header", "cookies"),
+    [
+        (None, {}),
+        *((odd, {}) for odd in ("", "=a", ";", "; Path=/", ", ")),
+        ("S=a", {"S": Cookie("a")}),
+        ("S=a/b==; Path=/; HttpOnly", {"S": Cookie("a/b==")}),
+        (f" S = a ; EXPIRES = {LATER} ", {"S": Cookie("a", 3600)}),
+        ("S=a; Expires=Sunday, 22-Nov-26 08:00:00 GMT; Secure", {"S": Cookie("a", 3600)}),
+        (f"S=a; Max-Age=60; Expires={LATER}", {"S": Cookie("a", 60)}),
+        (f"S=a; Expires={LATER}; Max-Age=0", {"S": Cookie("a", 0)}),
+        (f"S=a; Expires={LATER}; Max-Age=soon", {"S": Cookie("a", 3600)}),
+        ("S=a; Expires=Thu, 01 Jan 1970 00:00:00 GMT", {"S": Cookie("a", -1795330800)}),
+        (f"S=a; Expires=never; Expired={LATER}", {"S": Cookie("a")}),
+        (f"l=en; Expires={LATER}, S=a; Path=/,T=b", {"l": Cookie("en", 3600), **ST}),
+        ("S=old, S=", {"S": Cookie("")}),
+    ],
+)
+def test_cookies_are_read_without_their_attributes(
+    header: str | None, cookies: dict[str, Cookie]
+) -> None:
+    """Several may be in one header; the date of one has a comma, too."""
+    sent = {"date": SUNDAY} | ({} if header is None else {"set-cookie": header})
+    assert Response(200, sent).cookies() == cookies
 
 
 def test_429_and_5xx_raise_upstream_unavailable() -> None:
@@ -168,6 +199,7 @@ READERS: list[Callable[[Response], Any]] = [
     lambda response: response.object("login"),
     lambda response: response.reached("login"),
     lambda response: response.retry_after,
+    lambda response: response.cookies(),
     lambda response: response.is_success,
 ]
 

@@ -34,6 +34,13 @@ def test_a_hold_is_announced_with_start_holder_and_reason() -> None:
     assert gate_of(broker.deps, "acme").held == Hold(NOW, "bob", "an audit")
 
 
+@pytest.mark.parametrize("reason", ["x", " two words ", "x" * 200, " é " * 66])
+def test_a_reason_has_200_characters_at_most(reason: str) -> None:
+    """Blanks around it do not belong to it."""
+    held = MemoryBroker().call(action="hold", reason=reason)["held"]
+    assert held["reason"] == reason.strip()
+
+
 def test_a_concurrent_hold_keeps_the_earlier_start() -> None:
     """The write fails and is repeated after a new read."""
     broker = MemoryBroker()
@@ -48,6 +55,21 @@ def test_a_concurrent_hold_keeps_the_earlier_start() -> None:
     hold(broker.deps, "acme", "ann", "a move")
     assert gate_of(broker.deps, "acme").held == Hold(NOW - 9, "ann", "a move")
     assert [detail["by"] for _, detail in broker.announced] == ["bob", "ann"]
+
+
+def test_a_lift_also_ends_a_hold_whose_reason_changes_meanwhile() -> None:
+    """The write fails and is repeated after a new read: the answer is that nothing is held."""
+    broker = MemoryBroker()
+    hold(broker.deps, "acme", "ann", "a move")
+
+    def meanwhile() -> None:
+        broker.aws.dynamodb.before_write = None
+        hold(broker.deps, "acme", "ann", "a longer move")
+
+    broker.aws.dynamodb.before_write = meanwhile
+    assert lift(broker.deps, "acme", "bob") == NAMED | {"held": None}
+    assert gate_of(broker.deps, "acme").held is None
+    assert broker.announced[2:] == [("Connection Lifted", NAMED | {"by": "bob"})]
 
 
 def test_a_hold_put_right_after_a_lift_stays() -> None:

@@ -472,6 +472,13 @@ LATCHED = (Next.REFUSE, "this version of the secret was rejected: set a new one,
 HELD = f"an operator has held the connection since {rfc3339(NOW)}: laptop stolen"
 BACKS_OFF = (Next.REFUSE, "the last exchange failed (upstream_unavailable): it is backing off")
 TOO_OLD = kept(expires_at=NOW + 30)
+
+
+def old_by(refused: tuple[Next, str]) -> tuple[Next, str]:
+    """Return what follows if the exchange is *refused*, but the old token lives."""
+    return Next.HAND_OUT, f"the token still lives; {refused[1]}"
+
+
 SHUT = replace(EMPTY, variant="v", failure=replace(REFUSED, retry_at=NOW), **V1_REJECTED)
 
 
@@ -491,6 +498,9 @@ SHUT = replace(EMPTY, variant="v", failure=replace(REFUSED, retry_at=NOW), **V1_
         pytest.param(replace(TOO_OLD, **DIED), {}, ENDED, id="too little left, a holder died"),
         pytest.param(REPORTED, {}, (Next.EXCHANGE, "the token was reported as rejected")),
         pytest.param(kept(**DIED), {}, (Next.EXCHANGE, UNFINISHED), id="a holder died"),
+        pytest.param(kept(**DIED, failure=DOWN), {}, old_by(BACKS_OFF), id="died, backing off"),
+        pytest.param(kept(**DIED), V1_REJECTED, old_by(LATCHED), id="a holder died, latched"),
+        pytest.param(kept(**DIED), {"held": HOLD}, (Next.REFUSE, HELD), id="a holder died, held"),
         pytest.param(replace(EMPTY, **RUNNING), V1_REJECTED, WAITS, id="another caller exchanges"),
         pytest.param(replace(EMPTY, failure=DOWN), {}, BACKS_OFF, id="backing off"),
         pytest.param(replace(EMPTY, failure=AGAIN), {}, NO_TOKEN, id="its back-off is over"),

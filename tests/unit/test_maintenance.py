@@ -1,7 +1,9 @@
 """Maintenance: renewals, rotations, DELETE, status, warm and verify."""
 
+import dataclasses
 import json
 from collections.abc import Callable, Mapping
+from itertools import product
 from random import Random
 from typing import Any
 
@@ -11,6 +13,7 @@ from tests import subjects
 from tests.unit.memory_aws import MemoryDynamoDB
 from tests.unit.memory_broker import NOW, Context, MemoryBroker, around, raising, with_token
 from token_broker.aws import clients
+from token_broker.dependencies import Dependencies
 from token_broker.errors import (
     BrokerError,
     ConnectionHeld,
@@ -19,12 +22,13 @@ from token_broker.errors import (
     RefreshInProgress,
     StoreUnavailable,
 )
+from token_broker.exchange import Conversation, Request
 from token_broker.item import Failure, Item
 from token_broker.maintenance import forget, is_due, is_of_another, status
 from token_broker.records import replace
 from token_broker.refresh.invocation import Invocation
-from token_broker.tokens import ONLY
-from token_broker_fakes.vntana import FakeVntana
+from token_broker.tokens import ONLY, Token
+from token_broker_fakes.vntana import Account, FakeVntana, Organization
 
 TOKEN = Item(
     "vendorlink#acme",
@@ -272,6 +276,23 @@ def test_an_outdated_replica_of_the_secret_is_a_retryable_error(payload: dict[st
     assert broker.invoked == []
 
 
+def test_after_a_rotation_to_another_account_its_default_is_served() -> None:
+    """I11: also while the token of the old account lives, which the new one cannot renew."""
+    broker = with_token("vntana", after=1000)
+    assert isinstance(broker.fake, FakeVntana)
+    other = Account("other@example.com", key="other-key", organizations=[Organization("pier")])
+    broker.fake.accounts.append(other)
+    version = broker.put_secret(personal_access_token="other-key", organization="pier")
+    broker.call(action="rotate", version=version)
+    [payload] = broker.invoked
+    problem = raised_by(lambda: broker.call(**payload))
+    assert problem["code"] == "not_configured"
+    broker.restart()
+    assert broker.call()["context"]["organization"] == other.organizations[0].uuid
+    problem = raised_by(lambda: broker.call(organization="acme"))
+    assert problem["code"] == "invalid_request"
+
+
 # DELETE
 
 
@@ -287,6 +308,46 @@ def test_delete_removes_tokens_and_logs_out() -> None:
     writes = broker.aws.dynamodb.writes
     assert broker.call(action="forget") == {"forgotten": 0, "complete": True}
     assert broker.aws.dynamodb.writes == writes
+
+
+class Revoking(MemoryBroker):
+    """A broker of a vendor that ends a session only for the credentials that made it."""
+
+    def _deps(self) -> Dependencies:
+        known = super()._deps()
+
+        def revoke(credentials: Any, token: Token, now: int) -> Conversation[None]:
+            self.revoked.append((credentials.password, token.fingerprint, now))
+            yield Request("POST", f"{token.base_url}/revoke", "revoke")
+
+        vendor = dataclasses.replace(known.flow.vendor, revoke=revoke)
+        return replace(known, flow=known.flow._replace(adapted=vendor))
+
+    def __post_init__(self) -> None:
+        self.revoked = list[tuple[str, str, int]]()
+        super().__post_init__()
+
+
+@pytest.mark.parametrize("change", ["same", "another", "gone", "malformed", "rejected"])
+def test_delete_ends_a_session_with_the_credentials_that_made_it(change: str) -> None:
+    """Those of the current version are other ones. Without any, the token is dropped only.
+
+    Rejected ones are not sent again: that could lock the account.
+    """
+    broker = Revoking()
+    token = broker.call()["fingerprint"]
+    if change != "same":
+        broker.put_secret(password=[] if change == "malformed" else "another")
+    if change == "gone":
+        around(broker.aws.secrets, "of_version", lambda *_: None)
+    if change == "rejected":
+        broker.put(rejected_versions=["v1"])
+    broker.restart()
+    broker.now += 9
+    assert broker.call(action="forget") == {"forgotten": 1, "complete": True}
+    known = [] if change in {"gone", "rejected"} else [(broker.working["password"], token, NOW + 9)]
+    assert broker.revoked == known
+    assert broker.telemetry.of("log out failed") == []
 
 
 def with_four_sessions() -> MemoryBroker:
@@ -315,6 +376,26 @@ def test_delete_ends_the_session_of_each_token_that_it_drops(left: float) -> Non
     assert broker.telemetry.of("log out failed") == []
 
 
+def test_delete_ends_the_session_of_a_token_that_replaced_the_one_it_read() -> None:
+    """I16: it reads many items at once, and removes one after the other."""
+    broker = with_token("vntana")
+    assert isinstance(broker.fake, FakeVntana)
+    [read] = [i for i in broker.aws.store.list("vntana#acme") if i.kind == "organization"]
+
+    made = list[str]()
+
+    def replace_first(operation: Any, item: Item) -> Item:
+        if item == read:
+            made.append(broker.call(force=True)["headers"]["X-AUTH-TOKEN"].removeprefix("Bearer "))
+        removed: Item = operation(item)
+        return removed
+
+    around(broker.aws.store, "forget", replace_first)
+    assert broker.call(action="forget") == {"forgotten": 1, "complete": True}
+    assert broker.item(read.variant).is_bare
+    assert broker.fake.sessions.by_token[made[0]].is_dead(broker.now)
+
+
 @pytest.mark.parametrize(
     ("write", "waited"), [(0.0, [3.0]), (2.0, [3.0]), (3.0, [2.0]), (4.75, [0.25]), (4.875, [])]
 )
@@ -325,9 +406,10 @@ def test_a_logout_gets_what_is_left_after_a_slow_write_or_is_logged_as_failed(
     broker = with_token("vntana")
     broker.waited.clear()
 
-    def slowly(operation: Any, item: Item) -> None:
-        operation(item)
+    def slowly(operation: Any, item: Item) -> Item:
+        removed: Item = operation(item)
         broker.monotonic += write if item.kind == "organization" else 0
+        return removed
 
     around(broker.aws.store, "forget", slowly)
     forget(Invocation(broker.deps, "acme", broker.monotonic + 5.0))
@@ -589,20 +671,23 @@ def test_the_status_says_what_the_next_call_does(flow: str) -> None:
 # Warming and verifying
 
 
-def test_warm_makes_a_separate_invocation_for_each_of_100_calls_for_a_token() -> None:
+FORGETTING = {"action": "forget"}
+
+
+def test_warm_makes_a_separate_invocation_for_each_of_215_calls_for_a_token() -> None:
     broker = MemoryBroker()
     one: dict[str, Any] = {"connection": "acme"}
 
     def warm(**payload: Any) -> Any:
         return broker.service({"action": "warm"} | payload, Context())
 
-    for calls in ([one] * 101, [one, one | {"action": "forget"}]):
-        problem = raised_by(lambda: warm(calls=calls))  # noqa: B023 (called at once)
-        assert problem["detail"] == "calls: must be at most 100 calls for a token"
+    for each, calls in product(("token", "check"), ([one] * 216, [one, one | FORGETTING])):
+        problem = raised_by(lambda: warm(each=each, calls=calls))  # noqa: B023 (called at once)
+        assert problem["detail"] == f"calls: must be at most 215 calls for a {each}"
     assert raised_by(lambda: warm(calls=[], odd=1))["detail"] == "odd: is not known"
     assert broker.invoked == []
-    calls = [one | {"min_ttl": number} for number in range(100)]
-    assert warm(calls=calls) == {"invoked": 100}
+    calls = [one | {"min_ttl": number} for number in range(215)]
+    assert warm(calls=calls) == {"invoked": 215}
     assert broker.invoked == calls
 
 
@@ -677,9 +762,19 @@ def test_verify_check_and_probe_are_refused_while_the_connection_is_held(action:
             ("vendorlink", {"action": action, "odd": 1}, "odd: is not known")
             for action in ("status", "forget", "renew", "rotate")
         ),
-        (
-            *("vendorlink", {"action": "rotate", "drop": [key(number) for number in range(51)]}),
-            "drop: must be at most 50 variants' keys",
+        *(
+            (
+                *("vendorlink", {"action": "rotate", "drop": keys}),
+                "drop: must be at most 50 variants' keys",
+            )
+            for keys in ([key(number) for number in range(51)], ["-", "x"], ["x", "-"])
+        ),
+        *(
+            (
+                *("vendorlink", {"action": "hold", "reason": reason}),
+                "reason: must be 1 to 200 printable characters",
+            )
+            for reason in ("two\nlines", "\u202e", "x" * 201)
         ),
     ],
 )

@@ -8,8 +8,11 @@ from tests.subjects import PROBED, body
 from tests.unit.memory_broker import MemoryBroker
 from token_broker.document import Document
 from token_broker.errors import InvalidRequest, RefreshInProgress
+from token_broker.exchange import Request, Response
 from token_broker.probe import Probe
-from token_broker.refresh.invocation import COMMIT_SECONDS
+from token_broker.records import replace
+from token_broker.refresh.deadline import COMMIT_SECONDS
+from token_broker_fakes.vendorlink import FakeVendorlink
 
 
 def probed(broker: MemoryBroker, seconds: float) -> dict[str, Any]:
@@ -31,11 +34,26 @@ def test_a_probe_that_runs_out_of_time_keeps_its_token(
     assert len(broker.steps) == requests
 
 
-def test_a_probe_of_a_vendor_that_stops_answering_keeps_its_token() -> None:
+@pytest.mark.parametrize("answered", [0, 1, 2])
+@pytest.mark.parametrize("kind", ["drop", "status_after"])
+def test_a_probe_of_a_vendor_that_stops_answering_keeps_its_token(kind: Any, answered: int) -> None:
+    """I6: but not a renewal token that may be spent."""
     broker = MemoryBroker("vendorlink")
-    broker.fake.fail("drop", step="extend", times=None)
+    assert isinstance(broker.fake, FakeVendorlink)
+    send = broker.deps.send
+
+    def breaking(request: Request, seconds: float) -> Response:
+        if broker.steps.count("extend") == answered:
+            broker.fake.fail(kind, step="extend")
+        return send(request, seconds)
+
+    broker.deps = replace(broker.deps, send=breaking)
     assert probed(broker, 60)["works"] is True
+    assert broker.steps == ["login"] + ["extend"] * (answered + 1)
     assert broker.call()["generation"] == 1
+    broker.now = broker.item().refresh_at
+    assert broker.call(action="renew", variant="-") == {"renewed": 1}
+    assert (broker.steps[-1], broker.fake.reused) == ("login", [])
 
 
 def test_a_probe_whose_exchange_fails_reports_what_it_saw_and_the_problem() -> None:

@@ -11,12 +11,16 @@ from token_broker.probe import prober_of
 from token_broker.tokens import Token
 from token_broker_cli.context import Context
 from token_broker_cli.dry_run import attempt
-from token_broker_cli.errors import CommandError, command_error, usage
+from token_broker_cli.errors import USAGE, CommandError, command_error, usage
 from token_broker_cli.probe import follows, with_options, within
 from token_broker_cli.questions import ask_for_secret, can_ask, content, is_same_login
 from token_broker_cli.secrets import Secrets, Stored
 
 REJECTED = "Nothing was stored. Check the credentials before you try again."
+UNASKED = (
+    "Nothing was stored, as only the broker knows whether the vendor rejected this login before. "
+    "--no-check stores without trying."
+)
 UNTRIED = "Nothing was stored. --no-check stores without trying."
 
 
@@ -138,10 +142,20 @@ def parsed(flow: Flow, document: object) -> Any:
 
 
 def refuse_rejected(context: Context, flow: str, name: str, kept: object, document: Any) -> None:
-    """Raise `CommandError` if the vendor has rejected the same login."""
+    """Raise `CommandError` if the vendor has rejected the same login, or may have.
+
+    What is not going to be tried, as it is stored already, may have been.
+    """
     if not isinstance(kept, Mapping) or not is_same_login(flow, kept, document):
         return
-    variants = context.call(flow, name, "status")["variants"]
+    try:
+        variants = context.call(flow, name, "status")["variants"]
+    except Exception as error:
+        if command_error(error).exit_code == USAGE:
+            raise
+        if document == kept:
+            return
+        raise advised(error, UNASKED) from None
     if any(variant["latched"] for variant in variants):
         raise CommandError(
             "credential_latched",
@@ -159,7 +173,7 @@ def dry_run_of(flow: Flow, credentials: Any) -> tuple[Token, dict[str, Any]]:
         raise advised(error, REJECTED if is_rejected else UNTRIED) from None
 
 
-def advised(error: BrokerError, advice: str) -> CommandError:
+def advised(error: Exception, advice: str) -> CommandError:
     """Return *error* as a `CommandError` with this command's *advice*."""
     failure = command_error(error)
     failure.advice = advice

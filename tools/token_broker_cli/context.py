@@ -72,7 +72,15 @@ class Context:
         config = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": tries})
         endpoint = local.url("services") if local else None
         make: Any = self.session.client  # the stubs know some services only
-        return make(service, endpoint_url=endpoint, config=config)
+        try:
+            return make(service, endpoint_url=endpoint, config=config)
+        except ValueError as error:
+            if command_error(error).code != "internal":  # botocore's own, as for a wrong region
+                raise
+            raise usage(
+                f"the endpoint of {service} is no address",
+                "Correct the variable AWS_ENDPOINT_URL, or `endpoint_url` in the AWS profile.",
+            ) from None
 
     @cached_property
     def session(self) -> "boto3.Session":

@@ -52,12 +52,9 @@ class DryRun:
 
     def end(self, send: Send) -> None:
         """End the sessions, if the vendor has a log-out."""
-        log_out = self.flow.vendor.log_out
-        if log_out is None:
-            return
         for token in {one.fingerprint: one for one in self._tokens.values()}.values():
             with suppress(BrokerError):
-                run(log_out(token), send)
+                run(self.flow.vendor.end_session(self.credentials, token, self.now), send)
 
     def _exchange(self, variant: Variant) -> Token:
         if self._rejection:

@@ -44,6 +44,14 @@ DENIED: tuple[str, ...] = (
 DENIED += ("InvalidClientTokenId", "SignatureDoesNotMatch")
 
 
+SETTINGS = {
+    "NoRegionError": ("no region is set", "Name one: --region, or AWS_REGION."),
+    "InvalidRegionError": ("there is no such region", "See --region."),
+    "ProfileNotFound": ("there is no such profile in your AWS configuration", "See --profile."),
+}
+"""botocore's errors of a setting: what is wrong, and the advice."""
+
+
 class CommandError(Exception):
     """A command failed. Its text has no secret."""
 
@@ -112,10 +120,8 @@ def _aws(error: Any) -> CommandError:
     # Those of the network have a response, too, which is None.
     if getattr(error, "response", None) is not None:
         return _refusal(error.response.get("Error", {}), error.operation_name)
-    if name == "NoRegionError":
-        return usage("no region is set", "Name one: --region, or AWS_REGION.")
-    if name == "ProfileNotFound":
-        return usage("there is no such profile in your AWS configuration", "See --profile.")
+    if name in SETTINGS:
+        return usage(*SETTINGS[name])
     if "Credential" in name or "Token" in name or "SSO" in name:
         return CommandError("access_denied", f"the AWS credentials cannot be obtained ({name})")
     if {one.__name__ for one in type(error).__mro__} & {"ConnectionError", "HTTPClientError"}:

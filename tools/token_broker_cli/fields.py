@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from token_broker_cli.command import SHARED
 from token_broker_cli.errors import usage
 from token_broker_descriptors import Field, every
 
@@ -19,6 +20,27 @@ KINDS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "boolean": (bool, "true or false"),
 }
 """What a value has to be that is no text, and how that is called."""
+
+RESERVED = frozenset(
+    {
+        *(*SHARED, "context", "ctx", "fields", "flow", "name", "help", "min_ttl", "force"),
+        *("form", "format", "show", "write", "as_modes", "yes"),
+    }
+)
+"""The parameters and options of commands that take fields."""
+
+OF_A_FIELD = "vendor_"
+"""Precedes a field that is called like one of those: ``--vendor-region``."""
+
+
+def parameter(field: str) -> str:
+    """Return the name of the parameter for a field."""
+    return f"{OF_A_FIELD}{field}" if field in RESERVED else field
+
+
+def flag(field: str) -> str:
+    """Return the name of the option for a field."""
+    return f"--{parameter(field).replace('_', '-')}"
 
 
 def fields() -> Iterator[tuple[str, Field]]:
@@ -44,8 +66,10 @@ def option(name: str, help: str) -> inspect.Parameter:  # noqa: A002 (typer's na
     """Return the option for one field."""
     kinds = {field.schema["type"] for _, field in fields() if field.name == name}
     shown = None if "string" in kinds else "JSON"
-    kind = Annotated[str | None, typer.Option(metavar=shown, help=help)]
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+    kind = Annotated[str | None, typer.Option(flag(name), metavar=shown, help=help)]
+    return inspect.Parameter(
+        parameter(name), inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind
+    )
 
 
 def values(flow: str, raw: Mapping[str, str | None]) -> dict[str, Any]:
@@ -54,9 +78,11 @@ def values(flow: str, raw: Mapping[str, str | None]) -> dict[str, Any]:
     The broker refuses a field that only another flow has.
     """
     known = (*(field for _, field in fields()), *every()[flow].fields)
-    schemas = {field.name: field.schema for field in known}
+    given = {field.name: (field.schema, raw.get(parameter(field.name))) for field in known}
     return {
-        name: value_of(schemas[name], name, text) for name, text in raw.items() if text is not None
+        name: value_of(schema, name, text)
+        for name, (schema, text) in given.items()
+        if text is not None
     }
 
 
@@ -69,7 +95,7 @@ def value_of(schema: Mapping[str, Any], name: str, text: str) -> Any:
         value = json.loads(text)
     except (ValueError, RecursionError):
         example = json.dumps(Field(name, "", schema).example)
-        raise usage(f"--{name} is no JSON", f"Like this: --{name} '{example}'") from None
+        raise usage(f"{flag(name)} is no JSON", f"Like this: {flag(name)} '{example}'") from None
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise usage(f"--{name} must be {called}")
+        raise usage(f"{flag(name)} must be {called}")
     return value

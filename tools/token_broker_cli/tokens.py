@@ -40,8 +40,10 @@ def headers(answer: Answer) -> list[str]:
 
 def export(answer: Answer) -> list[str]:
     """Return lines for ``eval``, each variable named after the flow."""
+    first, *others = headers(answer)
     values = {
-        "HEADER": headers(answer)[0],
+        "HEADER": first,
+        **{f"HEADER_{number}": line for number, line in enumerate(others, 2)},
         "TOKEN": next(iter(answer["headers"].values())).removeprefix("Bearer "),
         "BASE_URL": answer["base_url"],
         "URL": answer.get("url"),

@@ -5,6 +5,7 @@ without the templates of its nested stacks.
 """
 
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import boto3
@@ -40,13 +41,17 @@ def main(stage: str, *more: str) -> str | None:
         account.delete(name)
     except WaiterError:
         return "\n".join(["It could not be deleted:", *account.undeletable(name)])
-    delete_files(session, name)
+    left = list(delete_files(session, name))
     print(KEPT.format(name=name))
-    return None
+    return "\n".join(["These files were not deleted:", *left]) if left else None
 
 
-def delete_files(session: boto3.session.Session, prefix: str) -> None:
-    """Delete SAM's files below *prefix*, with the old versions that its bucket keeps."""
+def delete_files(session: boto3.session.Session, prefix: str) -> Iterator[str]:
+    """Delete SAM's files below *prefix*, with the old versions that its bucket keeps.
+
+    Yield a line for each that S3 does not delete, which its answer says beside a success:
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+    """
     stacks: Any = session.client("cloudformation")
     s3: Any = session.client("s3")
     try:
@@ -60,7 +65,9 @@ def delete_files(session: boto3.session.Session, prefix: str) -> None:
         versions = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
         names = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in versions]
         if names:
-            s3.delete_objects(Bucket=bucket, Delete={"Objects": names, "Quiet": True})
+            answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": names, "Quiet": True})
+            for each in answer.get("Errors", []):
+                yield f"s3://{bucket}/{each['Key']}: {each['Code']}"
 
 
 if __name__ == "__main__":

@@ -14,6 +14,13 @@ OURS = ("region", "parameter_overrides")
 """The options that `make deploy` keeps; all others are the user's own."""
 COMMENT = r"[ \t]*(?:#[^\n]*)?"
 """What may follow a header in its line."""
+PIECE = r""""(?:\\.|[^"\\\n])*"|'[^'\n]*'|#[^\n]*"""
+"""A text on one line, or a comment."""
+OPTION = re.compile(
+    rf"""(?m)^[ \t]*(?:{"|".join(OURS)})[ \t]*=[ \t]*(?:\[(?:[^]"'#]|{PIECE})*\])?"""
+    rf"""(?:[^"'#\n]|{PIECE})*\n?"""
+)
+"""One of `OURS` with its value, which may be a list over several lines."""
 
 
 class Settings(NamedTuple):
@@ -36,34 +43,47 @@ def kept(text: str, stage: str) -> Settings:
 def written(text: str, stage: str, settings: Settings) -> str:
     """Return *text* with *settings* in the section of *stage*, otherwise unchanged.
 
-    Ends the program with a message if *text* has a form in which more would change.
+    Every comment stays. Ends the program with a message if *text* has a form in which more would
+    change.
     """
-    rest = section_of(text, stage).items()
-    lines = [f"{name} = {toml(value)}" for name, value in rest if name not in OURS]
+    section_of(text, stage)  # there may be no such section, but no other thing
+    lines = []
     if settings.region:
         lines.append(f"region = {toml(settings.region)}")
     if settings.parameters:
         pairs = (f"  {toml(f'{name}={value}')},\n" for name, value in settings.parameters.items())
         lines.append(f"parameter_overrides = [\n{''.join(pairs)}]")
     header = f"[{stage}.deploy.parameters]"
-    body = "".join(f"\n{line}" for line in lines) + "\n"
-    old = re.compile(rf"(?ms)^({re.escape(header)}{COMMENT}).*?(?=\n\[[^\n\]]+\]{COMMENT}$|\Z)")
-    result, found = old.subn(lambda section: section[1] + body, text, count=1)
+    ours = "".join(f"{line}\n" for line in lines)
+    old = re.compile(
+        rf"(?ms)^({re.escape(header)}{COMMENT})(?:\n|\Z)(.*?)(?=^\[[^\n\]]+\]{COMMENT}$|\Z)"
+    )
+    result, found = old.subn(
+        lambda section: f"{section[1]}\n{ours}{OPTION.sub(comments, section[2])}", text, count=1
+    )
     if not found:
-        result = f"{text.rstrip()}\n\n{header}{body}"
+        result = f"{text.rstrip()}\n\n{header}\n{ours}"
     if not is_otherwise_equal(text, result, stage):
         raise SystemExit(f"{CONFIG}: write the section {header} by hand: its form is not known")
     return result
 
 
+def comments(option: re.Match[str]) -> str:
+    """Return the comments within an *option*, each in a line."""
+    found = (token for token in re.findall(PIECE, option[0]) if token.startswith("#"))
+    return "".join(f"{comment}\n" for comment in found)
+
+
 def is_otherwise_equal(before: str, after: str, stage: str) -> bool:
-    """Say whether two files are equal but for the section of *stage*."""
+    """Say whether two files are equal but for `OURS` in the section of *stage*."""
     try:
         both = [tomllib.loads(text) for text in (before, after)]
     except tomllib.TOMLDecodeError:
         return False
     for config in both:
-        config.setdefault(stage, {}).setdefault("deploy", {}).pop("parameters", None)
+        section = config.setdefault(stage, {}).setdefault("deploy", {}).setdefault("parameters", {})
+        for name in OURS:
+            section.pop(name, None)
     return both[0] == both[1]
 
 
@@ -77,13 +97,9 @@ def section_of(text: str, stage: str) -> dict[str, Any]:
     return section
 
 
-def toml(value: Any) -> str:
-    """Return *value* as TOML: JSON, but for a table."""
-    if isinstance(value, dict):
-        return (
-            "{ " + ", ".join(f"{toml(name)} = {toml(each)}" for name, each in value.items()) + " }"
-        )
-    return json.dumps(value)
+def toml(text: str) -> str:
+    """Return *text* as TOML. The escapes of JSON are TOML's, but for pairs of surrogates."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def pairs_of(pairs: Iterable[str]) -> dict[str, str]:

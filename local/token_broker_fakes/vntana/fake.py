@@ -28,7 +28,7 @@ from token_broker_fakes.vntana.modes import VntanaModes
 from token_broker_fakes.vntana.platform import Platform
 from token_broker_fakes.vntana.responses import accepted, refused
 from token_broker_fakes.vntana.sessions import Session, Sessions
-from token_broker_fakes.wire import Answer, Call, Data, without
+from token_broker_fakes.wire import Answer, Call, Data, without, without_headers
 
 REFRESH = "/v1/auth/refresh-token"
 REFRESH_METHODS = {"POST": ("POST",), "GET": ("GET",), "either": ("POST", "GET")}
@@ -150,9 +150,8 @@ class FakeVntana(Fake[VntanaModes]):
 
     def without_token(self, answer: Answer) -> Answer:
         """Return *answer* without its token, in the header and wherever a mode puts it."""
-        headers = {k: v for k, v in answer.headers.items() if k.lower() != "x-auth-token"}
         places = (("response", "token"), ("response", "session", "accessToken"))
-        return without(replace(answer, headers=headers), *places)
+        return without(without_headers(answer, {"x-auth-token"}), *places)
 
     def revoke(self, token: str | None = None) -> int:
         """Revoke *token*, or all tokens; return how many of them were live."""

@@ -141,7 +141,7 @@ def rejected(turn: Turn) -> Item:
     if not rules.guards.latch:
         return gate
     is_again = gate.suspect == version
-    is_proven = has_accepted(rules, gate, version) and not holder.previous
+    is_proven = has_accepted(rules, gate, version)
     if is_proven and rules.guards.suspect and (not is_again or gate.early):
         return gate._replace(suspect=version, early=gate.early if is_again else 1)
     accepted = -1 if gate.accepted == version else gate.accepted

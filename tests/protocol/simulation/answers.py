@@ -80,8 +80,12 @@ def is_explained_by_request(history: History, invocation: Invocation) -> bool:
         margin += history.plan.lifetime / 2
     is_long = int(invocation.event.get("min_ttl", 0)) > known - margin
     has_made = any(made.maker is invocation for made in history.made.values())
+    is_deleted = any(
+        one.action == "forget" and (one.ended is None or one.ended > invocation.begun)
+        for one in history.operations
+    )
     is_exact = not any(history.plan.offsets) and invocation.life_at_begin > CLOSE_SECONDS
-    if code == "invalid_request" and is_long and has_made and is_exact:
+    if code == "invalid_request" and is_long and has_made and is_exact and not is_deleted:
         text = f"{invocation.name} replaced a live token for a min_ttl that no token meets"
         history.violate("I17", text)
     is_pinned = history.is_refused(invocation, invocation.begun - LOOK_SECONDS - KNOWN_FOR)

@@ -20,6 +20,7 @@ from token_broker.refresh import credential_gate, invocation, resolver
 from token_broker.refresh.attempt import ExchangeAttempt
 from token_broker.refresh.credential_gate import CredentialGate
 from token_broker.refresh.invocation import Invocation
+from token_broker.refresh.outcome import Outcome
 from token_broker.refresh.refresher import Refresher
 from token_broker.refresh.requirement import Requirement
 from token_broker.store import Store
@@ -88,7 +89,7 @@ BUGS.add("no-skew", "a lease allows for other clocks", (fleet, "SKEW", 0), near=
 def unbounded(self: ExchangeAttempt, request: Request) -> Response:
     if request.proves_credentials:
         self._is_proven = True
-        self._gate.admit(self._outcome.item, self._invocation.secret().version)
+        self._gate.admit(self._outcome.item, self._secret.version())
     self._has_sent = True
     self._invocation.record_sent(request)
     return self._deps.send(request, 60.0)
@@ -113,10 +114,12 @@ def renewal_unmarked(write: Write) -> None:
         write.changes.pop("renewal", None)
 
 
-@BUGS.around(ExchangeAttempt, "__init__", "a marked renewal token is never sent again", near=58)
-def renewal_resent(original: Any, self: ExchangeAttempt, *arguments: Any, **named: Any) -> None:
-    original(self, *arguments, **named)
-    self._may_renew = named["before"].renewal in ("ready", "in_use")
+BUGS.add(
+    "renewal-resent",
+    "a marked renewal token is never sent again",
+    (Outcome, "was_ready", property(lambda self: self._before.renewal is not None)),
+    near=58,
+)
 
 
 @BUGS.instead_of(Refresher, "_report", "only the current token can be reported", near=187)
@@ -205,20 +208,20 @@ BUGS.add("no-gate", "one holder tries an unproven version", (CredentialGate, "ad
 
 @BUGS.around(ExchangeAttempt, "_converse", "only a login proves a version", near=215)
 def proven_by_nothing(original: Any, self: ExchangeAttempt) -> Any:
-    self._gate.admit(self._outcome.item, self._invocation.secret().version)
+    self._gate.admit(self._outcome.item, self._secret.version())
     return original(self)
 
 
 @BUGS.around(Requirement, "is_met", "a token is made with one version")
-def version_ignored(original: Any, self: Requirement, item: Item, now: int) -> Any:
-    return original(replace(self, version=None), item, now)
+def version_ignored(original: Any, self: Requirement, item: Item, now: int, _: object) -> Any:
+    return original(self, item, now, None)
 
 
 ADMIT = CredentialGate.admit
 
 
 def admit_unless_rejected(self: CredentialGate, lease: Item, version: str) -> None:
-    if not self._rejected:
+    if not self._secret.is_previous:
         ADMIT(self, lease, version)
 
 
@@ -226,7 +229,7 @@ BUGS.add(
     "previous-again",
     "AWSPREVIOUS is tried once",
     (CredentialGate, "admit", admit_unless_rejected),
-    (CredentialGate, "knows_rejected", no),
+    (ExchangeAttempt, "_is_rejected", no),
     near=60,
 )
 BUGS.add(
@@ -244,16 +247,17 @@ BUGS.add("rotation-quiet", "an event refreshes all variants", (maintenance, "_st
 
 
 @BUGS.instead_of(Store, "forget", "forgetting keeps the fence", near=48)
-def item_deleted(self: Store, item: Item) -> None:
+def item_deleted(self: Store, item: Item) -> Item:
     client: Any = self._client()
     key = {"connection": {"S": item.partition}, "variant": {"S": item.variant}}
     client.delete_item(TableName="table", Key=key)
+    return item
 
 
 @BUGS.around(maintenance, "_log_out", "DELETE ends each session", near=469)
-def session_left(log_out: Any, work: Invocation, item: Item) -> None:
-    if work.seconds_left >= 7:
-        log_out(work, item)
+def session_left(log_out: Any, work: Invocation, item: Item, gate: Item) -> None:
+    if work.deadline.seconds_left >= 7:
+        log_out(work, item, gate)
 
 
 @BUGS.of_writes("an exchange leaves a hold", near=54)

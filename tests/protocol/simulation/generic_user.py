@@ -71,7 +71,14 @@ def annotated(flow: Flow) -> Flow:
         return relayed(vendor.log_out(token), annotating(ends=token))
 
     changed |= {"parse": parse, "exchange": exchange}
+
+    def revoke(known: CredentialsOf, token: Token, now: int) -> Conversation[Any]:
+        assert vendor.revoke
+        conversation = vendor.revoke(known.credentials, token, now)
+        return relayed(conversation, annotating(ends=token, secret=known.secret))
+
     changed |= {"log_out": log_out} if vendor.log_out else {}
+    changed |= {"revoke": revoke} if vendor.revoke else {}
     return flow._replace(adapted=replace(vendor, **changed))
 
 
@@ -123,12 +130,17 @@ class GenericUser(SimulatedVendor):
         return self.fake.demo_secret(self._url(setting)) | login
 
     def hosts(self, setting: Setting) -> frozenset[str]:
-        said = talk_at(self.flow.name, self._url(setting)).log
-        return frozenset(urlsplit(request.url).netloc for request, _ in said)
+        said = [request for talk in self._talks(setting) for request, _ in talk.log]
+        return frozenset(urlsplit(request.url).netloc for request in said)
 
     def bases(self, setting: Setting) -> frozenset[str]:
-        tokens = talk_at(self.flow.name, self._url(setting)).tokens
+        tokens = [token for talk in self._talks(setting) for token in talk.tokens]
         return frozenset(token.base_url for token in tokens)
+
+    def _talks(self, setting: Setting) -> list[subjects.Talk]:
+        """Return a first exchange of each variant: a call may choose its host."""
+        texts = map(json.dumps, self.bodies)
+        return [talk_at(self.flow.name, self._url(setting), text) for text in texts]
 
     def describes(self, context: Mapping[str, Any], setting: Setting, since: float) -> bool:
         """Return whether *context* has the expected members; their values are unknown."""
@@ -150,7 +162,9 @@ class GenericUser(SimulatedVendor):
         return request.key if is_making and isinstance(request, AnnotatedRequest) else None
 
     def credential(self, request: Request) -> str | None:
-        if not isinstance(request, AnnotatedRequest) or not request.proves_credentials:
+        if not isinstance(request, AnnotatedRequest) or request.ends:
+            return None
+        if not request.proves_credentials:
             return None
         return next(
             str(request.secret[one.key])
@@ -193,6 +207,8 @@ class GenericUser(SimulatedVendor):
 
 def generic_user(flow: str) -> type[GenericUser]:
     known = {variant_of(flow, json.dumps(body)): body for body in (subjects.body(flow), {})}
+    if not subjects.live_side_by_side(flow):  # then callers use one variant, as its secret pins
+        known = {variant_of(flow, "{}"): {}}
     members = {"flow": annotated(every()[flow]), "bodies": tuple(known.values())}
     return type(flow.capitalize(), (GenericUser,), members)
 
@@ -209,14 +225,14 @@ refusal = cache(subjects.refusal)
 
 
 @cache
-def talk_at(flow: str, url: str) -> subjects.Talk:
-    """Return the conversation of a first exchange with the vendor at *url*."""
-    return subjects.Talk(flow, changes=registry.kind(flow).demo_secret(url))
+def talk_at(flow: str, url: str, body: str) -> subjects.Talk:
+    """Return the conversation of a first exchange at *url*, for a *body* in JSON."""
+    return subjects.Talk(flow, json.loads(body), changes=registry.kind(flow).demo_secret(url))
 
 
 def tokens_in(fake: Fake[Any], response: Response) -> list[str]:
     answer = Answer(response.status, response.headers, response.content)
-    if not response.is_success:
+    if response.status >= 400:
         return []
     left = fake.without_token(answer).response()
     return [text for text in texts(response) if text not in texts(left)]

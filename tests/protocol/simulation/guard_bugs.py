@@ -16,7 +16,7 @@ from token_broker.refresh import credential_gate
 from token_broker.refresh.attempt import ExchangeAttempt
 from token_broker.refresh.credential_gate import CredentialGate
 from token_broker.refresh.outcome import Outcome
-from token_broker.refresh.refresher import Refresher
+from token_broker.refresh.refresher import Obtained, Refresher
 from token_broker.refresh.requirement import Requirement
 from token_broker.store import Store
 
@@ -35,8 +35,8 @@ def doubt_not_put_back(original: Any, self: Outcome, *arguments: Any, **named: A
 
 
 @GUARD_BUGS.around(Outcome, "_uncertainty", "an exchange that failed after a request stores that")
-def unfinished_unkept(original: Any, self: Outcome, version: str | None, *_: object) -> Any:
-    return original(self, version, has_sent=False)
+def unfinished_unkept(original: Any, self: Outcome, *_: object) -> Any:
+    return original(self, False)
 
 
 @GUARD_BUGS.around(Store, "fail", "an outage is stored")
@@ -97,21 +97,21 @@ def latched_at_once(original: Any, *arguments: Any, **named: Any) -> Verdict:
 GUARD_BUGS.add("second-try-at-once", "a minute apart", (CredentialGate, "_refuse_early", nothing))
 
 
-@GUARD_BUGS.around(CredentialGate, "_write", "a rejection about a variant is stored on its item")
+@GUARD_BUGS.around(Store, "judge", "a rejection about a variant is stored on its item")
 def variant_unlatched(
-    original: Any, self: CredentialGate, item: Item, found: Verdict, *rest: Any, **named: Any
+    original: Any, self: Store, item: Item, found: Verdict, *rest: Any, **named: Any
 ) -> Any:
     if found is Verdict.LATCH and item.variant != "-":
         return item
     return original(self, item, found, *rest, **named)
 
 
-@GUARD_BUGS.around(CredentialGate, "_judge", "the version that was sent is latched")
+@GUARD_BUGS.around(CredentialGate, "reject", "the version that was sent is latched")
 def current_latched(
-    original: Any, self: CredentialGate, lease: Item, sent: Rejection, *rest: Any
+    original: Any, self: CredentialGate, own: Item, sent: Rejection, **named: Any
 ) -> Any:
     current = self._deps.secrets.current(self._invocation.connection, None).version
-    return original(self, lease, sent._replace(version=current), *rest)
+    return original(self, own, sent._replace(version=current), **named)
 
 
 @GUARD_BUGS.of_writes("an accepted version is stored")
@@ -123,10 +123,11 @@ def gate_untold(write: Write) -> None:
 def own_organization(
     original: Any, self: Refresher, variant: Any, own: Item, requirement: Any
 ) -> Any:
-    if variant.kind == "organization" and self._invocation.is_nested:
-        bare = {"before": own, "item": own}
-        attempt = ExchangeAttempt(self._invocation, self._gate, self.token_of, variant, **bare)
-        return attempt.run()
+    if variant.kind == "organization" and self._invocation.deadline.is_nested:
+        outcome = Outcome(self._invocation, variant, before=own, item=own)
+        attempt = ExchangeAttempt(self._invocation, self._gate, outcome, self.token_of)
+        made: Any = attempt.run()
+        return made and Obtained(made, "exchange")
     return original(self, variant, own, requirement)
 
 

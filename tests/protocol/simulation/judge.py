@@ -173,6 +173,7 @@ class Judge(History):
         writes.check_write(self, update)
         origins.check_versions(self, update)
         operators.check_hold_write(self, update)
+        operators.find_removed_session(self, update)
         if self.replay:
             self.replay.written(update)
 

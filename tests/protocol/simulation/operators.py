@@ -19,6 +19,18 @@ def find_sessions(history: History, delete: Invocation) -> None:
     delete.sessions = [one.token for one in made if one]
 
 
+def find_removed_session(history: History, update: Update) -> None:
+    """Record the session of a token that a DELETE removes: an exchange may just have stored it."""
+    delete, name = update.writer, text(update.before, "fingerprint")
+    made = history.made.get(name or "")
+    if delete.action != "forget" or not made or not update.is_new("fingerprint"):
+        return
+    current = next(reversed(history.settings))
+    item = history.item(update.variant, update.before)
+    if made.token not in delete.sessions and is_endable(history, item, current):
+        delete.sessions.append(made.token)
+
+
 def is_endable(history: History, item: Item, version: str) -> bool:
     """Return whether a DELETE can end the session of an item by the current *version*."""
     is_live = item.is_live(int(history.now) + LIVE_SECONDS)
@@ -32,15 +44,13 @@ def check_delete(history: History, delete: Invocation) -> None:
     is_complete = delete.answer.get("complete", True)
     if is_complete:
         history.deletes.append(delete)
-    if not delete.is_only_late:
-        return
-    kept = set[str | None]()
     for item in history.items():
         is_newer = history.last_written.get(item.variant, 0.0) >= delete.begun
-        has_data = item.token or item.failure or item.rejected_versions or item.accepted_version
-        if is_complete and has_data and not is_newer:
+        if is_complete and not item.is_bare and not is_newer:
             history.violate("I16", f"{delete.name} leaves data in {item.variant[:8]}")
-        kept.add(item.fingerprint)
+    if not delete.is_only_late:
+        return
+    kept = {item.fingerprint for item in history.items()}
     for token in delete.sessions:
         if is_complete or fingerprint(token) not in kept:
             check_session(history, token)
@@ -56,7 +66,7 @@ def check_session(history: History, token: str) -> None:
         return  # only the last one is checked; one that met a fault may have taken the session
     if any(history.was_held(one) for one in finders):
         return  # no request is sent during a hold
-    if fingerprint(token) in history.caller_reports or not history.vendor.flow.vendor.log_out:
+    if fingerprint(token) in history.caller_reports or not history.vendor.flow.vendor.ends_sessions:
         return  # a caller reported it meanwhile
     late = [one for one in finders if one.is_hindered]
     if any(one.unended or any(sent.shows(token) for sent in one.sent) for one in late):

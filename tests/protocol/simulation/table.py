@@ -14,6 +14,7 @@ Place: TypeAlias = tuple[str, str]
 Watch: TypeAlias = Callable[[Place, Record | None, Record], None]
 
 EQUALITY = re.compile(r"#(\w+) = (:\w+)")
+UPDATE = re.compile(r"(?:SET (#\w+ = :\w+(?:, #\w+ = :\w+)*))?(?:(?:^| )REMOVE (#\w+(?:, #\w+)*))?")
 ABSENCE = re.compile(r"attribute_not_exists\(#(\w+)\)")
 
 
@@ -65,18 +66,18 @@ class Table:
     def update(self, request: Mapping[str, Any]) -> Record:
         """Change a record as UpdateItem does, and return the new record. Raises `ClientError`."""
         place = place_of(request["Key"])
-        names, values = request["ExpressionAttributeNames"], request["ExpressionAttributeValues"]
+        names, values = request["ExpressionAttributeNames"], values_of(request)
         condition = request.get("ConditionExpression", "")
         used = re.findall(r"[#:]\w+", request["UpdateExpression"] + " " + condition)
         if {*used} != {*names, *values}:  # an unused placeholder is an error
             raise client_error("ValidationException", "UpdateItem")
+        changed, removed = parts_of(request["UpdateExpression"])
         self._collect(place)
         before = self.records.get(place)
         if condition and not holds(condition, before or {}, names, values):
             self.watch_refusals(place, request["UpdateExpression"])
             raise client_error("ConditionalCheckFailedException", "UpdateItem")
         after = dict(before or request["Key"])
-        changed, removed = parts_of(request["UpdateExpression"])
         after.update({names[f"#{name}"]: values[value] for name, value in changed})
         for name in removed:
             after.pop(names[name], None)
@@ -95,14 +96,24 @@ def place_of(key: Mapping[str, Any]) -> Place:
     return key["connection"]["S"], key["variant"]["S"]
 
 
+def values_of(request: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the values of a request. Raises `ClientError` for a member without any."""
+    values: Mapping[str, Any] = request.get("ExpressionAttributeValues", {})
+    if not values and "ExpressionAttributeValues" in request:
+        raise client_error("ValidationException", "UpdateItem")
+    return values
+
+
 def parts_of(update: str) -> tuple[list[tuple[str, str]], list[str]]:
-    """Return what an update expression sets and removes. Raises `ClientError` for other forms."""
-    setting, _, removing = update.partition(" REMOVE ")
-    changed = EQUALITY.findall(setting)
-    removed = removing.split(", ") if removing else []
-    rebuilt = "SET " + ", ".join(f"#{name} = {value}" for name, value in changed)
+    """Return what an update expression sets and removes. Raises `ClientError` for other forms.
+
+    As DynamoDB, it refuses a part without members.
+    """
+    parts = UPDATE.fullmatch(update)
+    changed = EQUALITY.findall(parts[1] or "") if parts else []
+    removed = parts[2].split(", ") if parts and parts[2] else []
     paths = [f"#{name}" for name, _ in changed] + removed
-    if rebuilt != setting or len(set(paths)) != len(paths):
+    if not paths or len(set(paths)) != len(paths):
         raise client_error("ValidationException", "UpdateItem")
     return changed, removed
 

@@ -37,7 +37,7 @@ def test_an_unreachable_service_is_named_without_quoting_the_error(operation: st
     error = EndpointConnectionError(endpoint_url=CANARY)
     with pytest.raises(StoreUnavailable) as raised:
         call(lambda: Failing(error), operation)
-    what = RESOURCES[OPERATIONS[operation].service].name
+    what, _ = RESOURCES[OPERATIONS[operation].service]
     assert raised.value.detail == f"{what} cannot be reached (EndpointConnectionError)"
     assert CANARY not in f"{raised.value!r}"
     assert raised.value.__cause__ is raised.value.__context__ is None

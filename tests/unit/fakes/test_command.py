@@ -107,18 +107,27 @@ def test_the_error_names_a_taken_port() -> None:
         (["--port", "9000"], {"vntana": 9000, "vendorlink": 9001, "editor": 9002}),
         (["--port", "9000", "--vendorlink-port", "0"], {"vendorlink": 0, "editor": 9002}),
         (["--editor-port", "1234"], {"vntana": 8082, "vendorlink": 8083, "editor": 1234}),
+        (["--port", "0"], dict.fromkeys(FLOWS, 0)),
+        (["--port", "65535", "--vendorlink-port", "1", "--editor-port", "2"], {"vntana": 65535}),
     ],
 )
 def test_ports_are_consecutive_or_set_for_each_fake(
     arguments: list[str], ports: dict[str, int]
 ) -> None:
-    """The first port is an option, too."""
+    """The first port is an option, too; 0 stands for free ones."""
     found = dict(zip(FLOWS, chosen(arguments), strict=True))
     assert {flow: found[flow] for flow in ports} == ports
 
 
-@pytest.mark.parametrize("port", ["65536", "-1", "x"])
-def test_invalid_ports_are_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [*(["--editor-port", port] for port in ("65536", "-1", "x")), ["--port", "65534"]],
+    ids=" ".join,
+)
+def test_invalid_ports_are_refused(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also one that only follows from the first."""
     with pytest.raises(SystemExit):
-        chosen(["--editor-port", port])
+        chosen(arguments)
     assert "a port is a number from 0 to 65535" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """Faults of networks, proxies and overloaded vendors."""
 
 import json
+import math
 from contextlib import closing
 from typing import Any
 
@@ -193,12 +194,16 @@ def test_several_faults_are_combined(visitor: vntana_client.Client) -> None:
         ({"kind": "drop", "times": True}, "times is from 1"),
         ({"kind": "delay", "seconds": -1}, "seconds is a number from 0"),
         ({"kind": "delay", "seconds": "1"}, "seconds is a number from 0"),
+        ({"kind": "delay", "seconds": math.inf}, "seconds is a number from 0, a century at most"),
+        ({"kind": "delay", "seconds": 10**400}, "seconds is a number from 0, a century at most"),
         ({"kind": "status", "status": 99}, "status is 200 to 599"),
         ({"kind": "status", "status": 600}, "status is 200 to 599"),
         ({"kind": "status", "step": 1}, "step is a step, a path, or null"),
         ({"kind": "answer", "body": b"x"}, "body is a text"),
         ({"kind": "answer", "headers": []}, "headers is an object of texts"),
         ({"kind": "answer", "headers": {"a": 1}}, "headers is an object of texts"),
+        ({"kind": "answer", "headers": {"a": "€"}}, "headers is an object of texts in Latin-1"),
+        ({"kind": "answer", "body": "\ud800"}, "body is a text"),
     ],
 )
 def test_faults_with_invalid_values_are_refused(wrong: dict[str, Any], message: str) -> None:

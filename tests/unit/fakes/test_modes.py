@@ -14,10 +14,14 @@ from token_broker_fakes.modes import ModeError
         ({"dead_tokens": "401"}, "there is no mode 'dead_tokens'; there are created, dead_token"),
         ({"dead_token": 401}, "mode dead_token is one of 403, 401, 403_bad_credentials; not 401"),
         ({"dead_token": "402"}, "mode dead_token is one of 403, 401, .*; not '402'"),
-        ({"lifetime": "60"}, "mode lifetime is a whole number, from 0; not '60'"),
-        ({"lifetime": -1}, "mode lifetime is a whole number, from 0; not -1"),
-        ({"lifetime": True}, "mode lifetime is a whole number, from 0; not True"),
-        ({"lifetime": 1.5}, "mode lifetime is a whole number, from 0; not 1.5"),
+        ({"lifetime": "60"}, "mode lifetime is a whole number from 0 to 3153600000; not '60'"),
+        ({"lifetime": -1}, "mode lifetime is a whole number from 0 to 3153600000; not -1"),
+        ({"lifetime": True}, "mode lifetime is a whole number from 0 to 3153600000; not True"),
+        ({"lifetime": 1.5}, "mode lifetime is a whole number from 0 to 3153600000; not 1.5"),
+        (
+            {"lifetime": 10**10},
+            "mode lifetime is a whole number from 0 to 3153600000; not 10000000000",
+        ),
     ],
 )
 def test_unknown_modes_and_values_are_refused(values: dict[str, Any], message: str) -> None:

@@ -121,4 +121,11 @@ def test_data_that_is_not_json_is_refused_on_assignment(
             fake.data["GET", "/v1/x"] = value
         with pytest.raises(TypeError, match="a method and a path"):
             fake.data["/v1/x"] = {}  # type: ignore[index]  # that is the test
-        assert ("GET", "/v1/x") not in fake.data
+        place, message = ("GET", "/v1/x"), "cannot be written as JSON"
+        with pytest.raises(TypeError, match=message):
+            fake.data.update({place: value})
+        with pytest.raises(TypeError, match=message):
+            fake.data.setdefault(place, value)
+        with pytest.raises(TypeError, match=message):
+            fake.data |= {place: value}
+        assert place not in fake.data

@@ -10,6 +10,7 @@ import pytest
 
 from tests.ports import free_ports
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS, wait_until
+from token_broker.exchange import Request
 from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana, serving
 from token_broker_fakes.serving import PortTaken, Server
 
@@ -141,8 +142,12 @@ def test_a_body_that_is_not_json_is_a_400(body: bytes) -> None:
 
 
 def test_a_response_to_head_has_no_body() -> None:
-    """Read to the end: a client's library would hide it."""
-    with FakeVntana().serve() as server, socket.socket() as client:
+    """Read to the end: a client's library would hide it. By a call of the fake, neither."""
+    fake = FakeVntana()
+    for method, status in (("HEAD", 200), ("GET", 204)):
+        fake.fail("answer", status=status, body="a body")
+        assert fake(Request(method, "https://vendor/", "test")).content == b""
+    with fake.serve() as server, socket.socket() as client:
         client.connect(("127.0.0.1", int(server.address.split(":")[1])))
         client.sendall(b"HEAD /v1/clients HTTP/1.0\r\n\r\n")
         answer = client.makefile("rb").read()

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from token_broker.exchange import Request
-from token_broker_fakes.wire import Call
+from token_broker_fakes.wire import Answer, Call, without_headers
 
 URL = "https://vendor.example.com/token"
 
@@ -29,3 +29,21 @@ def test_basic_credentials_are_read_as_sent(user: str, password: str) -> None:
 def test_a_form_is_read_as_sent(fields: dict[str, str]) -> None:
     """With fields that are empty."""
     assert Call.of(Request("POST", URL, "test", form=fields)).form() == fields
+
+
+def test_cookies_are_read_as_sent() -> None:
+    """Values may have an equals sign."""
+    for header, cookies in (
+        ("S=a==; T=b", {"S": "a==", "T": "b"}),
+        ("S=; ;=y;", {"S": ""}),
+    ):
+        assert Call.of(Request("GET", URL, "test", {"cookie": header})).cookies() == cookies
+    assert Call.of(Request("GET", URL, "test")).cookies() == {}
+
+
+def test_a_token_is_taken_out_of_headers_and_cookies() -> None:
+    """All else stays, so that it is the token alone that an answer lacks."""
+    ends = "Expires=Sun, 22 Nov 2026 07:00:00 GMT"
+    answer = Answer(200, {"X-T": "a", "Set-Cookie": f"l=en; {ends}, S=a; {ends}, X=b"}, b"a")
+    left = without_headers(answer, {"x-t", "s"})
+    assert left == Answer(200, {"Set-Cookie": f"l=en; {ends}, X=b"}, b"a")

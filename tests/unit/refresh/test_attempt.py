@@ -23,14 +23,14 @@ from token_broker.errors import (
     StoreUnavailable,
     UpstreamUnavailable,
 )
-from token_broker.exchange import Exchange
+from token_broker.exchange import Exchange, Request, Response
 from token_broker.flows.editor.flow import VENDOR
 from token_broker.flows.vntana.organizations import LISTING
 from token_broker.item import Failure, Item, rfc3339
 from token_broker.item_codec import OUTAGE
 from token_broker.records import replace as replace_record
 from token_broker.refresh.invocation import Invocation
-from token_broker.refresh.outcome import Outcome
+from token_broker.refresh.outcome import Outcome, local_item
 from token_broker.refresh.refresher import Refresher
 from token_broker.refresh.requirement import Requirement
 from token_broker.tokens import Variant
@@ -46,7 +46,7 @@ CONTEXT = {"user_id": 4711, "display_name": "Demo User", "hostname": "app.vendor
 def record(broker: MemoryBroker, variant: str = "-") -> Record:
     """Return what the table keeps of a variant, but for the sealed token.
 
-    What an outage leaves there, `test_outage` looks at.
+    What an outage leaves there, `test_announcements` looks at.
     """
     found = broker.aws.table.records.get((f"{broker.flow}#acme", variant), {})
     named = {name: plain(value) for name, value in found.items()}
@@ -188,6 +188,22 @@ def test_a_failed_renewal_keeps_the_token_and_marks_its_renewal_token_spent() ->
     broker.now += 2
     assert broker.call(action="renew", variant="-") == {"renewed": 1}
     assert broker.steps == ["login", "extend", "login", "login"]
+
+
+def test_a_renewal_that_cannot_be_stored_leaves_its_renewal_token_spent() -> None:
+    """I6, too."""
+    broker = with_token(after=3030)
+    around(broker.aws.store, "commit", raising(NotConfigured("KEY_ID: the key cannot be used")))
+    assert broker.call(action="renew", variant="-") == {"renewed": 1}
+    assert (broker.steps, broker.item().renewal) == (["login", "extend"], "in_use")
+
+
+def test_an_item_that_could_not_be_stored_has_nothing_of_the_one_before() -> None:
+    """I13: that may have been an alias, whose variant has no token."""
+    before = Item("vntana#acme", "a", token=b"x", target="b", renewal="in_use", context="{}")
+    found = local_item(replace_record(before, generation=3), {"fingerprint": "f", "expires_at": 1})
+    expected = Item("vntana#acme", "a", token=b"", fingerprint="f", expires_at=1, generation=4)
+    assert found == expected
 
 
 def test_a_renewal_extends_the_session_and_its_token_is_cached() -> None:
@@ -429,6 +445,35 @@ def test_the_previous_version_is_tried_once(was_in_use: bool) -> None:
     assert broker.steps == ["login", "login"]
 
 
+@pytest.mark.parametrize("flow", ["vendorlink", "vntana"])
+def test_one_rejection_does_not_latch_a_previous_version_that_worked(flow: str) -> None:
+    """I7: nor does it while that is current. Its second try is a minute later, at the earliest."""
+    broker = with_token(flow)
+    broker.put_secret()
+    broker.aws.manager.created_at = broker.now = NOW + 100
+    logins = broker.steps.count("login")
+    broker.fake.fail("status", step="login", times=2, status=401)
+    assert outcome(broker, action="renew", variant=only_token(broker), version="v2")
+    assert broker.steps.count("login") == logins + 2
+    gate = broker.item()
+    assert (gate.rejected_versions, gate.suspect_version) == (("v2",), "v1")
+    assert announced(broker) == ["Connection Latched"]
+    broker.aws.manager.texts = {name: texts[:1] for name, texts in broker.aws.manager.texts.items()}
+    broker.restart()
+    broker.now += 49
+    assert outcome(broker, force=True)["code"] == "credential_rejected"
+    broker.now += 11
+    assert outcome(broker, force=True)["source"] == "exchange"
+    assert broker.item().suspect_version is None
+    assert announced(broker) == ["Connection Latched", "Connection Recovered"]
+
+
+def only_token(broker: MemoryBroker) -> str:
+    """Return the variant of the only token."""
+    [one] = [item for item in items(broker) if item.refresh_at and item.kind != "listing"]
+    return one.variant
+
+
 def test_an_unsent_request_or_an_unavailable_table_starts_no_outage() -> None:
     """There was no time for it; the vendor has responded to all others."""
     broker = MemoryBroker()
@@ -445,23 +490,47 @@ def test_an_unsent_request_or_an_unavailable_table_starts_no_outage() -> None:
     assert (unsent["code"], unsent["detail"], broker.steps) == (*late, ["login"])
     assert broker.item().outage_since == 0
     broker = MemoryBroker(secret={"password": "wrong"})
-    around(broker.aws.store, "judge", busy)
+    around(broker.aws.store, "acquire", busy)
     assert outcome(broker)["code"] == "store_unavailable"
     assert broker.item().outage_since == 0
 
 
+@pytest.mark.parametrize("kind", [StoreUnavailable, NotConfigured])
+@pytest.mark.parametrize("flow", ["vendorlink", "vntana"])
+def test_a_rejection_that_the_table_does_not_take_as_a_verdict_backs_off(
+    flow: str, kind: type[BrokerError]
+) -> None:
+    """I7: the login is not repeated by each call. Its caller hears why it failed."""
+    broker = MemoryBroker(flow, secret=dict(wrong_login(flow)))
+    judge = broker.aws.store.judge
+    around(broker.aws.store, "judge", raising(kind("x")))
+    assert outcome(broker)["code"] == "credential_rejected"
+    broker.aws.store.judge = judge  # type: ignore[method-assign]  # as it was
+    broker.restart()
+    broker.now += 29
+    assert outcome(broker, force=True)["code"] == "credential_rejected"
+    broker.now += 1
+    assert [outcome(broker)["code"] for _ in range(2)] == [
+        "credential_rejected",
+        "credential_latched",
+    ]
+    assert broker.steps == ["login"] * 2
+
+
 def test_an_exchange_that_sends_no_request_ends_no_outage() -> None:
-    """A second name of an organization is found in the listing that is kept."""
+    """A second name of an organization is found in the listing that is kept.
+
+    It does not end a latch either, by a version that the vendor has not accepted since.
+    """
     broker = with_token("vntana")
-    broker.put(outage_since=NOW, outage_phase="told")
+    broker.put(outage_since=NOW, outage_phase="told", accepted_version="v0", latched_version="v2")
     assert broker.call(organization="acme")["generation"] == 1
     assert broker.telemetry.of("exchange")[-1]["kind"] == "asked"
     assert (broker.steps[3:], broker.item().outage_phase) == ([], "told")
+    assert broker.item().latched_version == "v2"
     broker.call(force=True)
-    assert (broker.item().outage_phase, [what for what, _ in broker.announced]) == (
-        None,
-        ["Upstream Up"],
-    )
+    assert (broker.item().outage_phase, broker.item().latched_version) == (None, None)
+    assert announced(broker) == ["Connection Recovered", "Upstream Up"]
 
 
 @pytest.mark.parametrize("is_malformed", [True, False], ids=["malformed", "throttled"])
@@ -484,7 +553,7 @@ def test_a_rejection_is_reported_if_the_previous_version_cannot_be_used(
 
 
 def test_the_previous_version_is_not_tried_if_the_current_one_was_accepted() -> None:
-    """The current version may still be right after one rejection."""
+    """The current version may still be right after one rejection; the second one latches it."""
     broker = MemoryBroker()
     broker.put_secret()
     broker.call()
@@ -494,6 +563,10 @@ def test_the_previous_version_is_not_tried_if_the_current_one_was_accepted() -> 
     assert outcome(broker)["code"] == "credential_rejected"
     assert broker.steps.count("login") == 2
     assert (broker.item().suspect_version, broker.item().rejected_versions) == ("v2", ())
+    broker.now += 60
+    assert outcome(broker)["code"] == "credential_rejected"
+    assert broker.steps.count("login") == 3
+    assert broker.item().rejected_versions == ("v2",)
 
 
 # Time
@@ -528,23 +601,37 @@ def lease_ends(broker: MemoryBroker, at: int | None) -> None:
 def test_the_backoff_of_another_item_is_not_extended(has_sent: bool, count: int, wait: int) -> None:
     """The exchange needed another token, whose item backs off."""
     work = Invocation(MemoryBroker().deps, "acme", 529.0)
-    work.has_sent_any = has_sent
+    if has_sent:
+        work.record_sent(Request("POST", "https://x", "login"))
     before = Failure("upstream_unavailable", "x", NOW - 9, 3, NOW, "v1")
     lease = Item("vntana#acme", "a", lease_owner="me", lease_until=NOW + 60, failure=before)
     met = UpstreamUnavailable("x", retry_after=5)
-    kept = Outcome(work, Variant("login"), before=lease, item=lease).failure(met, "v1")
+    kept = Outcome(work, Variant("login"), before=lease, item=lease).failure(met)
     assert (kept.since, kept.count, kept.retry_at) == (NOW - 9, count, NOW + wait)
 
 
-@pytest.mark.parametrize(("renewal", "step"), [("ready", "extend"), ("in_use", "login")])
-def test_an_unsent_renewal_token_is_ready_again(renewal: str, step: str) -> None:
-    """I6: unless an earlier lease holder may have sent it. It is no failure of the vendor's."""
+DIED: dict[str, Any] = {"lease_owner": "dead", "lease_until": NOW}
+
+
+@pytest.mark.parametrize(
+    ("renewal", "lease", "step"),
+    [("ready", {}, "extend"), ("in_use", {}, "login"), ("in_use", DIED, "login")],
+)
+def test_an_unsent_renewal_token_is_ready_again(
+    renewal: str, lease: dict[str, Any], step: str
+) -> None:
+    """I6: unless an earlier lease holder may have sent it. It is no failure of the vendor's.
+
+    I4: after the death of that holder, the token stays uncertain.
+    """
     broker = with_token()
-    broker.put(renewal=renewal)
+    broker.put(renewal=renewal, **lease)
     broker.now = NOW + 3030
     lease_ends(broker, broker.now + SKEW)
     assert broker.call(action="renew", variant="-") == {"renewed": 0}
-    assert record(broker) == kept_token(broker, fence=2, renewal=renewal)
+    unfinished = failure(broker, "the last exchange was not finished", retry_at=broker.now)
+    uncertain = {"failure": unfinished} if lease else {}
+    assert record(broker) == kept_token(broker, fence=2, renewal=renewal, **uncertain)
     del broker.aws.store.acquire  # as it was
     assert broker.call(action="renew", variant="-") == {"renewed": 1}
     assert broker.steps == ["login", step]
@@ -595,6 +682,21 @@ def test_a_verdict_is_decided_again_if_the_gate_has_changed() -> None:
     gate = broker.item()
     assert (gate.rejected_versions, gate.suspect_version) == (("v1",), None)
     assert announced(broker) == ["Connection Latched"]
+
+
+@pytest.mark.parametrize("flow", ["vntana", "vendorlink"])
+def test_a_verdict_ends_no_lease_of_another(flow: str) -> None:
+    """I3: the gate's lease has expired meanwhile, and another caller has acquired it."""
+    broker = MemoryBroker(flow, secret=wrong_login(flow))
+
+    def raced(judge: Any, *values: Any, **named: Any) -> Any:
+        broker.put(lease_owner="another", lease_until=broker.now + 60, fence=9)
+        return judge(*values, **named)
+
+    around(broker.aws.store, "judge", raced)
+    assert outcome(broker)["code"] == "credential_rejected"
+    gate = broker.item()
+    assert (gate.rejected_versions, gate.lease_owner, gate.fence) == (("v1",), "another", 9)
 
 
 def refuse(broker: MemoryBroker) -> None:
@@ -829,6 +931,46 @@ def test_no_variant_tries_a_suspect_version_within_a_minute(
     assert (other["code"], other["retry_after"]) == ("credential_rejected", 15)
     assert broker.steps == steps
     assert record(broker) == gate
+
+
+@pytest.mark.parametrize("is_down", [False, True])
+def test_an_exchange_begins_again_if_the_secret_changes_meanwhile(is_down: bool) -> None:
+    """I11: both its token and its failure are of the new version, as the listing that it found."""
+    broker = with_token("vntana", after=100)
+    broker.restart()
+    if is_down:
+        broker.fake.fail("status", status=503, step="enter organization", times=None)
+
+    def changed(current: Any, *arguments: Any) -> Any:
+        found = current(*arguments)
+        if found.version == "v1":
+            broker.put_secret()
+            broker.put(LISTING.key, secret_version="v2")
+        return found
+
+    around(broker.aws.secrets, "current", changed)
+    assert outcome(broker, force=True)["stale"] is is_down
+    [kept] = [i for i in items(broker) if i.kind == "organization"]
+    assert (kept.secret_version, kept.failure and kept.failure.secret_version) == (
+        ("v1", "v2") if is_down else ("v2", None)
+    )
+
+
+def test_an_outer_exchange_begins_again_if_the_previous_version_is_used() -> None:
+    """I12: nothing of it goes to the host of the rejected version."""
+    broker, hosts = with_token("vntana"), list[str]()
+    [kept] = [i for i in items(broker) if i.kind == "organization"]
+    fake, working = broker.fake, broker.working["base_url"]
+    broker.put_secret(personal_access_token="wrong", base_url="https://other.example")
+    broker.now = broker.aws.manager.created_at = kept.refresh_at
+
+    def sent(request: Request) -> Response:
+        hosts.append(request.url.partition("/v1/")[0])
+        return fake(request)
+
+    broker.fake = sent  # type: ignore[assignment]  # which writes the hosts down
+    assert broker.call(action="renew", variant=kept.variant) == {"renewed": 1}
+    assert hosts == ["https://other.example", *[working] * 3]
 
 
 @pytest.mark.parametrize("mistake", [NotConfigured, InvalidRequest])

@@ -10,9 +10,10 @@ import pytest
 
 from tests.functions.test_tokens import assert_problem
 from tests.unit.memory_aws import timeout
-from tests.unit.memory_broker import MemoryBroker, around
+from tests.unit.memory_broker import MemoryBroker, around, raising
 from token_broker.dependencies import Dependencies
 from token_broker.document import Document
+from token_broker.errors import StoreUnavailable
 from token_broker.exchange import Exchange, Request, ResolvedTo, Response
 from token_broker.flows import Flow
 from token_broker.flows.vendor import Vendor
@@ -27,9 +28,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 WAY = ["find tenant", "find desk", "enter"]
+DESK = Variant("desk", {"tenant": 3, "desk": "front"})
 CHANNEL = Variant("channel", {"channel": 7})
+OWNERS = Variant("channel", {"channel": 8})
 BASE = "https://api.chain.example"
 LIFETIME = 3600
+MOST_SENT = 20
+"""Requests of a test, at most."""
 
 
 def requested(body: Document) -> Variant:
@@ -48,12 +53,12 @@ def exchange(secret: Any, variant: Variant, now: int, _kept: Token | None) -> Ex
     """Resolve one step of the chain, with one request."""
     step = dict(zip(("named", "desk", "channel"), WAY, strict=True))[variant.kind]
     response: Response = yield Request("POST", BASE, step, proves_credentials=True)
+    expected = secret.get("expected", {}).get(variant.kind, {})
     if variant.kind == "named":
-        return ResolvedTo(
-            Variant("desk", {"tenant": 3, "desk": "front"}), secret.get("expected", {})
-        )
+        return ResolvedTo(DESK, expected)
     if variant.kind == "desk":
-        return ResolvedTo(variant if secret.get("circle") else CHANNEL)
+        channel = CHANNEL if response.headers["role"] == "MEMBER" else OWNERS
+        return ResolvedTo(variant if secret.get("circle") else channel, expected)
     value, role = response.content.decode(), response.headers["role"]
     return Token(value, {"a": value}, BASE, now, now + LIFETIME, context={"role": role})
 
@@ -95,8 +100,22 @@ class ChainBroker(MemoryBroker):
     def _send(self, request: Request, seconds: float) -> Response:
         del seconds
         self.sent.append(request.step)
+        assert len(self.sent) < MOST_SENT
         self.meanwhile.pop(request.step, lambda: None)()
         return Response(200, {"role": self.role}, f"token-{next(self.numbers)}".encode())
+
+
+def aliases_written(broker: MemoryBroker) -> list[tuple[str, str]]:
+    """Write down from now on which alias is written with which target."""
+    written: list[tuple[str, str]] = []
+
+    def noted(update: Any, **request: Any) -> Any:
+        if target := request["ExpressionAttributeValues"].get(":target"):
+            written.append((request["Key"]["variant"]["S"], target["S"]))
+        return update(**request)
+
+    around(broker.aws.dynamodb, "update_item", noted)
+    return written
 
 
 ASKED = [Variant("asked", {"desk": desk}) for desk in (None, "front")]
@@ -111,11 +130,15 @@ def test_each_alias_of_a_chain_is_resolved_by_one_request_and_leads_to_the_end()
     broker = ChainBroker()
     assert broker.call()["source"] == "exchange"
     assert broker.steps == WAY
-    assert {broker.item(one.key).target for one in (ASKED[0], NAMED)} == {CHANNEL.key}
-    for _ in range(2):
+    broker.restart()
+    assert broker.call(desk="front")["source"] == "table"
+    assert {broker.item(one.key).target for one in (*ASKED, NAMED, DESK)} == {CHANNEL.key}
+    for desk in (None, "front"):
         broker.restart()
-        assert broker.call(desk="front")["source"] == "table"
-        assert broker.call(desk=None)["source"] == "table"
+        before, reads = len(broker.aws.manager.calls), broker.aws.dynamodb.reads
+        assert broker.call(desk=desk)["source"] == "table"
+        assert len(broker.aws.manager.calls) == before
+        assert broker.aws.dynamodb.reads == reads + 2
     broker.restart()
     before, reads = len(broker.aws.manager.calls), broker.aws.dynamodb.reads
     broker.now += LIFETIME - 60
@@ -160,26 +183,70 @@ def test_a_forced_call_accepts_a_token_made_after_its_start() -> None:
     assert broker.steps == WAY
 
 
-def test_the_first_alias_of_a_chain_expects_the_context_of_the_last() -> None:
-    """A new role resolves the chain again, once."""
-    member = {"role": "MEMBER"}
-    broker = ChainBroker(expected=member)
+def test_a_generation_of_an_alias_is_none_of_its_target() -> None:
+    """A renewal of a variant that became an alias accepts the token that is kept."""
+    broker = ChainBroker()
     broker.call()
-    for one in (ASKED[0], NAMED):
+    broker.restart()
+    work = Invocation(broker.deps, "acme", broker.monotonic + 29)
+    _, source = Refresher(work).obtain(NAMED, Requirement(newer_than=5))
+    assert (source, broker.steps) == ("table", WAY)
+
+
+@pytest.mark.parametrize(("kind", "again"), [("named", WAY[:1]), ("desk", WAY)])
+def test_the_first_alias_of_a_chain_expects_the_context_of_the_last(
+    kind: str, again: list[str]
+) -> None:
+    """Whichever expects it, and also if another call found the end first, by another name.
+
+    A new role resolves the aliases that expect another one again, once.
+    """
+    member = {"role": "MEMBER"}
+    broker = ChainBroker(expected={kind: member})
+    broker.call()
+    broker.call(desk="front")
+    for one in (*ASKED, NAMED):
         assert broker.item(one.key).decoded_context() == member
     broker.now += LIFETIME
     broker.role = "OWNER"
     broker.restart()
     broker.sent.clear()
+    written = aliases_written(broker)
     assert broker.call()["context"] == {"role": "OWNER"}
-    assert broker.steps == ["enter", "find tenant"]
+    assert broker.steps == ["enter", *again]
+    assert len(written) == len(set(written)), "one write of each target"
+
+
+def test_an_alias_that_never_fits_its_token_is_resolved_once_more() -> None:
+    broker = ChainBroker(expected={"desk": {"role": "NEVER"}})
+    assert broker.call()["context"] == {"role": "MEMBER"}
+    assert broker.steps == [*WAY, "find desk"]
 
 
 def test_a_circular_chain_of_aliases_is_an_internal_error() -> None:
     broker = ChainBroker(circle=True)
     with pytest.raises(Exception, match="internal"):
         broker.call()
-    assert len(broker.steps) < 20
+
+
+def test_an_alias_of_the_version_before_is_followed_and_not_shortened() -> None:
+    """I11: what the new version leads to is not known before the next exchange."""
+    broker = ChainBroker()
+    broker.call()
+    version = broker.put_secret()
+    broker.restart()
+    assert broker.call(desk="front")["source"] == "table"
+    alias = broker.item(ASKED[1].key)
+    assert (alias.target, alias.secret_version) == (NAMED.key, version)
+
+
+def test_a_failure_to_open_an_alias_of_the_end_fails_no_call() -> None:
+    broker = ChainBroker()
+    broker.call()
+    broker.restart()
+    around(broker.aws.sealer, "open_variant", raising(StoreUnavailable("the key")))
+    assert broker.call(desk="front")["source"] == "table"
+    assert broker.telemetry.of("unkept") == [{"code": "store_unavailable", "variant": NAMED.key}]
 
 
 def test_a_failure_to_store_the_shortened_alias_fails_no_call() -> None:

@@ -6,7 +6,6 @@ import pytest
 
 from tests.unit.memory_broker import NOW, SKEW, MemoryBroker, around
 from token_broker.errors import NotConfigured, RefreshInProgress
-from token_broker.exchange import Request
 from token_broker.item import Item
 from token_broker.refresh.invocation import Invocation
 
@@ -17,7 +16,7 @@ def invocation(broker: MemoryBroker, seconds: float = 20.0, **known: Any) -> Inv
 
 def test_time_is_reserved_for_commit_and_response() -> None:
     """Four seconds for the commit, two if the call only waits."""
-    work = invocation(MemoryBroker())
+    work = invocation(MemoryBroker()).deadline
     assert (work.seconds_left, work.seconds_for_requests, work.seconds_to_wait) == (20, 16, 18)
     assert work.seconds_to_commit == 20
     with work.nested(), work.nested():
@@ -57,17 +56,17 @@ def test_the_poll_interval_doubles_up_to_its_bound() -> None:
     broker = MemoryBroker()
     work = invocation(broker)
     lease = Item("vendorlink#acme", "-", lease_owner="a", lease_until=NOW + 9)
-    work.emit_wait()
+    work.finish()
     assert broker.telemetry.of("wait") == []
-    for polls in (0, 1, 2, 3, 9, 5_000):
-        work.wait_for_lease(lease, polls)
+    for _ in range(5):
+        work.wait_for_lease(lease)
     for roll in (0.0, 1.0):
         broker.roll = roll
-        work.wait_for_lease(lease, 1)
-    assert broker.slept == pytest.approx([0.05, 0.1, 0.2, 0.25, 0.25, 0.25, 0.05, 0.15])
+        work.wait_for_lease(lease)
+    assert broker.slept == pytest.approx([0.05, 0.1, 0.2, 0.25, 0.25, 0.125, 0.375])
     for _ in range(2):
-        work.emit_wait()
-    assert broker.telemetry.of("wait") == [{"milliseconds": 1300}], "once"
+        work.finish()
+    assert broker.telemetry.of("wait") == [{"milliseconds": 1350}], "once"
 
 
 def test_a_call_without_time_to_wait_gets_retry_after() -> None:
@@ -76,34 +75,34 @@ def test_a_call_without_time_to_wait_gets_retry_after() -> None:
     for ends, retry_after in ((9, 9), (30, 30), (31, 30), (1, 1), (0, 1), (-9, 1)):
         lease = Item("vendorlink#acme", "-", lease_owner="a", lease_until=NOW + ends)
         with pytest.raises(RefreshInProgress) as raised:
-            invocation(broker, 2.0).wait_for_lease(lease, 0)
+            invocation(broker, 2.0).wait_for_lease(lease)
         assert raised.value.detail == "another caller is renewing this token"
         assert raised.value.retry_after == retry_after
     assert broker.slept == []
-    invocation(broker, 2.01).wait_for_lease(lease, 9)
+    invocation(broker, 2.01).wait_for_lease(lease)
     assert broker.slept == pytest.approx([0.01])
 
 
 def test_the_secret_is_read_once_and_each_version_parsed_once() -> None:
     broker = MemoryBroker()
-    work = invocation(broker)
-    assert work.secret().version == "v1"
-    parsed = work.credentials()
+    secret = invocation(broker).secret
+    assert secret.version() == "v1"
+    parsed = secret.credentials()
     broker.put_secret()
-    assert work.secret().version == "v1"
-    assert work.credentials() is parsed
+    assert secret.version() == "v1"
+    assert secret.credentials() is parsed
     assert broker.aws.manager.calls == ["get_secret_value"]
     assert broker.deps.versions_seen == {"acme": (NOW, "v1")}
-    assert work.reread_secret().version == "v2"
-    assert work.credentials() is not parsed
+    assert secret.reread().version == "v2"
+    assert secret.credentials() is not parsed
     assert broker.deps.versions_seen == {"acme": (NOW, "v2")}
 
 
 def test_a_version_named_by_an_event_is_read() -> None:
     broker = MemoryBroker()
-    assert invocation(broker, noticed_version="v1").secret().version == "v1"
+    assert invocation(broker, noticed_version="v1").secret.version() == "v1"
     broker.put_secret()
-    assert invocation(broker, noticed_version="v1").secret().version == "v2"
+    assert invocation(broker, noticed_version="v1").secret.version() == "v2"
     assert broker.aws.manager.calls == ["get_secret_value"] * 3
 
 
@@ -111,32 +110,35 @@ def test_a_seen_secret_version_is_used_for_30_seconds() -> None:
     """None of the future."""
     for age, version in ((0, "v1"), (29, "v1"), (30, "v2"), (-1, "v2")):
         broker = MemoryBroker()
-        assert invocation(broker).recent_version() == "v1"
+        assert invocation(broker).secret.recent_version() == "v1"
         broker.put_secret()
         broker.now += age
-        assert invocation(broker).recent_version() == version
+        assert invocation(broker).secret.recent_version() == version
 
 
 def test_use_previous_switches_to_the_previous_version() -> None:
     broker = MemoryBroker()
     broker.put_secret()
-    work = invocation(broker)
-    assert work.recent_version() == "v2"
-    assert not work.uses_previous
-    previous = broker.aws.secrets.previous("acme")
-    assert previous
-    work.use_previous(previous)
-    assert (work.uses_previous, work.secret().version, work.recent_version()) == (True, "v1", "v1")
+    secret = invocation(broker).secret
+    assert secret.recent_version() == "v2"
+    assert not secret.is_previous
+    broker.aws.manager.created_at = NOW
+    secret.reread()
+    assert not secret.use_previous(lambda version: version == "v1")
+    assert secret.use_previous(lambda version: version != "v1")
+    assert (secret.is_previous, secret.version(), secret.recent_version()) == (True, "v1", "v1")
+    assert secret.current().version == "v2"
 
 
-def test_was_login_holds_until_the_next_request() -> None:
-    work = invocation(MemoryBroker())
-    assert (work.has_sent_any, work.was_login) == (False, False)
-    login = Request("login", "POST", "https://vendor/login", proves_credentials=True)
-    work.record_sent(login)
-    assert (work.has_sent_any, work.was_login) == (True, True)
-    work.record_sent(Request("list", "GET", "https://vendor/list"))
-    assert (work.has_sent_any, work.was_login) == (True, False)
+def test_a_change_of_the_secret_is_looked_for_once() -> None:
+    broker = MemoryBroker()
+    secret = invocation(broker).secret
+    assert secret.version() == "v1"
+    broker.put_secret()
+    assert secret.has_changed()
+    broker.put_secret()
+    assert not secret.has_changed()
+    assert secret.version() == "v2"
 
 
 @pytest.mark.parametrize("key", ["-", "a" * 64])

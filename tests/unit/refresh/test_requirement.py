@@ -8,7 +8,6 @@ from token_broker.errors import BrokerError
 from token_broker.item import Item
 from token_broker.records import replace
 from token_broker.refresh.requirement import Requirement
-from token_broker.tokens import TokenRequest, Variant
 
 NOW = 1_900_000_000
 ITEM = Item(
@@ -23,9 +22,9 @@ ITEM = Item(
 )
 
 
-def is_met(requirement: Requirement, **changes: Any) -> bool:
+def is_met(requirement: Requirement, version: str | None = None, **changes: Any) -> bool:
     """Say whether a stored token with these changes meets *requirement*."""
-    return requirement.is_met(replace(ITEM, **changes), NOW)
+    return requirement.is_met(replace(ITEM, **changes), NOW, version)
 
 
 def test_a_stored_token_meets_a_requirement_or_not() -> None:
@@ -40,8 +39,8 @@ def test_a_stored_token_meets_a_requirement_or_not() -> None:
     assert is_met(Requirement(newer_than=6))
     assert is_met(Requirement(newer_than=0))
     assert not is_met(Requirement(newer_than=7))
-    assert is_met(Requirement(version="v1"))
-    assert not is_met(Requirement(version="v2"))
+    assert is_met(Requirement(), "v1")
+    assert not is_met(Requirement(), "v2")
     assert is_met(Requirement(force=True))
 
 
@@ -75,28 +74,9 @@ def test_a_new_token_that_does_not_do_is_an_error(
     assert all(error.retry_after == (1 if error.retryable else None) for error in found)
 
 
-def test_a_requirement_has_the_fields_of_its_request() -> None:
-    """For another variant it has no generation."""
-    request = TokenRequest(Variant("login"), 9, "0123456789abcdef", force=True)
-    assert Requirement.of(request) == Requirement(9, "0123456789abcdef", force=True)
-    first = Requirement(9, "a", force=True, newer_than=7, version="v1")
-    assert first.resolved("v2") == Requirement(9, "a", force=True, version="v2")
-    assert Requirement(9).resolved("v2") == Requirement(9)
-
-
-def test_reports_and_forced_calls_may_not_use_the_cache() -> None:
-    assert Requirement().may_be_cached
-    assert Requirement(min_ttl=9).may_be_cached
-    assert not Requirement(force=True).may_be_cached
-    assert not Requirement(rejected="a").may_be_cached
-
-
 def test_a_forced_requirement_needs_a_newer_generation_than_was_read() -> None:
-    """A token that this invocation made meets `force`."""
     forced = Requirement(force=True)
     assert forced.after(ITEM) == Requirement(force=True, newer_than=7)
     older = Requirement(force=True, newer_than=5)
     assert older.after(ITEM) == older
     assert Requirement().after(ITEM) == Requirement()
-    assert Requirement(force=True, newer_than=7).is_met_by_new(ITEM, NOW)
-    assert not Requirement(rejected="current").is_met_by_new(ITEM, NOW)

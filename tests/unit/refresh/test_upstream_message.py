@@ -13,11 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from token_broker.errors import UpstreamRefused
 from token_broker.exchange import Request, Response
 from token_broker.refresh import upstream_message as module
-from token_broker.refresh.upstream_message import upstream_message
+from token_broker.refresh.upstream_message import quoted, upstream_message
 
 SECRET = {"username": "ann", "password": "pä ss/w0rd", "host": "app.vendorlink.nl", "pin": 4711}
+SECRET["answer"] = " c4 nary\n"
 TOKEN = "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9"
 REQUEST = Request(
     "POST",
@@ -62,6 +64,13 @@ def test_the_message_is_found_in_each_kind_of_body(body: object, message: str | 
     assert shown(body) == message
 
 
+def test_what_an_error_says_itself_stays() -> None:
+    last = REQUEST, Response(403, {}, b'{"message": "No seat"}')
+    for own, told in ((None, "No seat"), ("a text of the flow's", "a text of the flow's")):
+        error = quoted(UpstreamRefused("login: refused", upstream_message=own), last, SECRET)
+        assert (error.upstream_status, error.upstream_message) == (403, told)
+
+
 @pytest.mark.parametrize("body", ['{"token": "0e44c407-48e', '{"plpass": "of a caller', "0e44c407"])
 def test_a_success_that_cannot_be_read_is_not_quoted(body: str) -> None:
     """It may be a part of a token or of a caller's parameters, which does not look like one."""
@@ -74,8 +83,8 @@ def test_a_success_that_cannot_be_read_is_not_quoted(body: str) -> None:
         *("pä ss/w0rd", "PÄ SS/W0RD", quote("pä ss/w0rd", safe="")),
         json.dumps("pä ss/w0rd")[1:-1],
         base64.b64encode("pä ss/w0rd".encode()).decode(),
-        *("ann", "4711", "plan 7", TOKEN, "app.vendorlink.nl"),
-        *("c1a0e4f2-8d1b-4c55-9a57-6f2a1b3c4d5e", "mzc18Xp0mzc18Xp0=="),
+        *("ann", "4711", "plan 7", "c4 nary", TOKEN, "app.vendorlink.nl"),
+        *("c1a0e4f2-8d1b-4c55-9a57-6f2a1b3c4d5e", "mzc18Xp0mzc18Xp0==", "mzc1annXp0mzc18Xp0=="),
     ],
 )
 def test_values_of_secret_and_request_and_token_like_texts_are_masked(echoed: str) -> None:
@@ -106,6 +115,14 @@ def test_any_password_is_masked(password: str) -> None:
     """With quotes, blanks, non-ASCII and special characters."""
     message = shown({"message": f"no such user: {password}!"}, secret={"password": password})
     assert password.strip() == "" or password.strip() not in (message or "")
+
+
+def test_each_cookie_is_masked() -> None:
+    """Its value, too: a vendor may name the session that it does not know."""
+    cookies = {"cookie": "S=a1b2c; T=d3e4f=="}
+    request = Request("GET", "https://vendor/", "check", headers=cookies)
+    answer = Response(403, {}, b'{"message": "no session a1b2c of d3e4f=="}')
+    assert upstream_message(answer, request, {}) == "no session *** of ***"
 
 
 def test_a_header_is_masked_unless_it_is_public() -> None:

@@ -21,7 +21,7 @@ from token_broker.errors import (
     UpstreamUnavailable,
 )
 from token_broker.exchange import Request, Response
-from token_broker.transport import sockets
+from token_broker.transport import client, sockets
 from token_broker.transport.client import Transport
 
 CANARY = "c4nary-p4ss/word"
@@ -348,6 +348,11 @@ def test_a_connection_idle_for_3_seconds_is_not_reused(
     send(get(server.url))
     send(get(server.url))
     assert server.connections == connections
+
+
+def test_the_wall_clock_counts_how_long_a_connection_is_idle() -> None:
+    """The monotonic one stands still in a frozen function."""
+    assert vars(client)["time"] is time.time
 
 
 def test_a_closed_connection_is_replaced(

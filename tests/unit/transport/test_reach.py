@@ -214,6 +214,27 @@ def test_a_configured_internal_host_may_be_internal(secure: Secure) -> None:
     transport.close()
 
 
+def test_a_handshake_may_take_longer_than_connecting(tmp_path: Path) -> None:
+    """It has the rest of the request's time."""
+    pem, private = certificate(tmp_path, "127.0.0.1")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem, private)
+
+    def shake_late() -> None:
+        with slow.accept()[0] as taken:
+            time.sleep(0.4)
+            with context.wrap_socket(taken, server_side=True) as secured:
+                secured.recv(9999)
+                secured.sendall(answer(b"late"))
+
+    with socket.create_server(("127.0.0.1", 0)) as slow:
+        threading.Thread(target=shake_late, daemon=True).start()
+        transport = Transport(connect_seconds=0.2, ca_file=str(pem))
+        request = get(f"https://127.0.0.1:{slow.getsockname()[1]}/")
+        assert transport.send(request, PATIENCE_SECONDS).content == b"late"
+        transport.close()
+
+
 def test_nothing_is_sent_to_a_server_without_tls() -> None:
     with socket.create_server(("127.0.0.1", 0)) as plain:
         threading.Thread(target=_greet, args=(plain,), daemon=True).start()

@@ -11,12 +11,17 @@ from token_broker.errors import InvalidRequest, UnknownConnection
 from token_broker.events import Action, Command
 from token_broker.exchange import sendable
 from token_broker.holds import gate_of, hold, is_held, lift
+from token_broker.maintenance import MOST_DROPPED
 from token_broker.measured import Sender, measured
 from token_broker.refresh.invocation import Invocation
 from token_broker.tokens import TokenRequest
 
-MOST_WARM = 100
-"""Calls of one `warm`: about what a parameter of the template holds."""
+LONGEST_REASON = 200
+"""Characters of the reason of a hold."""
+
+MOST_WARM = 215
+"""Calls of one `warm`: the most that a parameter of the template holds, if they are as short as can
+be. So none is refused that can be deployed."""
 
 
 def act(
@@ -51,9 +56,12 @@ def _forget(deps: Dependencies, command: Command, deadline: float) -> dict[str, 
 
 def _hold(deps: Dependencies, command: Command, _deadline: float) -> dict[str, Any]:
     """Hold a connection, or say another reason why it is held."""
-    reason = events.reason(command.body)
+    reason = command.body.text("reason")
+    if not reason.isprintable() or len(reason) > LONGEST_REASON:
+        expected = f"must be 1 to {LONGEST_REASON} printable characters"
+        raise command.body.wrong("reason", expected)
     command.body.finish()
-    return hold(deps, command.connection, command.origin.caller, reason)
+    return hold(deps, command.connection, command.origin.caller, reason.strip())
 
 
 def _lift(deps: Dependencies, command: Command, _deadline: float) -> dict[str, Any]:
@@ -75,7 +83,9 @@ def _renew(deps: Dependencies, command: Command, deadline: float) -> dict[str, A
 def _rotate(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
     """Renew the tokens of a connection, or drop those beyond the limit."""
     version, otherwise = (events.formed(command.body, name) for name in ("version", "otherwise"))
-    dropped = events.variants(command.body, "drop", maintenance.MOST_DROPPED)
+    dropped = command.body.texts("drop", ())
+    if len(dropped) > MOST_DROPPED or not all(events.VARIANT.fullmatch(key) for key in dropped):
+        raise command.body.wrong("drop", f"must be at most {MOST_DROPPED} variants' keys")
     command.body.finish()
     invocation = Invocation(deps, command.connection, deadline, version)
     if dropped:

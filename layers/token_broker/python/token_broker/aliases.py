@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from token_broker.decisions import held_words
-from token_broker.errors import ConnectionHeld
+from token_broker.errors import ConnectionHeld, InvalidRequest, NotConfigured
 from token_broker.item import GATE, MAX_SKEW_SECONDS, Item
 from token_broker.records import Record, replace
 from token_broker.tokens import Variant
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 LIFETIME = 30 * 86_400
 """Seconds after which the table may drop an alias. It is bound to the secret's version anyway."""
+
+
+NOT_THERE = frozenset({InvalidRequest.code, NotConfigured.code})
+"""Codes of an exchange that found that the account does not have what was asked for."""
 
 
 class Look(Record):
@@ -34,8 +38,21 @@ class Look(Record):
     @property
     def item(self) -> Item:
         """The item of the wanted token. If the alias may be outdated: *own*, which has no token."""
-        is_alias = self.own.target is not None
-        return self.own if is_alias and may_be_outdated(self.own, self.target) else self.target
+        is_outdated = self.own.target is not None and (
+            may_be_outdated(self.own, self.target) or self.is_target_lost
+        )
+        return self.own if is_outdated else self.target
+
+    @property
+    def is_target_lost(self) -> bool:
+        """Say whether the version of the secret that works now cannot make the target's token.
+
+        It may be another account's, and have another default. *own* is of an older version.
+        """
+        failure, works = self.target.failure, self.gate.accepted_version
+        if failure is None or failure.code not in NOT_THERE or self.own.target is None:
+            return False
+        return works is not None and failure.secret_version == works != self.own.secret_version
 
     def of_target(self, key: str) -> "Look | None":
         """Return what this read showed of the variant *key*. None unless that is the target.
@@ -74,20 +91,16 @@ def refuse_held(deps: "Dependencies", gate: Item) -> None:
 
 
 def alias_values(
-    sealed: bytes,
-    target: Variant,
-    version: str,
-    now: int,
-    expected: Mapping[str, Any] | None = None,
+    deps: "Dependencies", own: Item, target: Variant, version: str, expected: Mapping[str, Any]
 ) -> dict[str, object]:
-    """Return what the table keeps of an alias of *target*, made with this *version* of the secret.
+    """Return what the table keeps of *own* as an alias, made with this *version* of the secret.
 
-    *expected* is what the target's context must say for the alias to be right: a role.
+    *expected* is what the context of *target* must say for the alias to be right: a role.
     """
-    context = {"context": json.dumps(dict(expected))} if expected else {}
+    now, context = deps.clock.now(), {"context": json.dumps(dict(expected))} if expected else {}
     return context | {
         "kind": "pointer",
-        "token": sealed,
+        "token": deps.sealer.seal_variant(own, target),
         "target": target.key,
         "secret_version": version,
         "issued_at": now,

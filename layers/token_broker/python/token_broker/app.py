@@ -29,16 +29,11 @@ CLOCK = Clock(now=lambda: int(time.time()), monotonic=time.monotonic, sleep=time
 class Environment:
     """The settings of a function, read when it starts. Raises `NotConfigured` with the name."""
 
-    def __init__(self, variables: Mapping[str, str]) -> None:
+    def __init__(self, variables: Mapping[str, str] = os.environ) -> None:
         self._variables = variables
         self._arn = ""
         self._transport: Any = None
         self._fast = fast_client(variables)
-
-    @classmethod
-    def from_os(cls) -> "Environment":
-        """Return the environment of this process."""
-        return cls(os.environ)
 
     def service(self, flow: Flow) -> Service:
         """Return the function of *flow*, as Lambda calls it."""

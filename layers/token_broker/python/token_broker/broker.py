@@ -8,7 +8,13 @@ from token_broker.aliases import Look, look
 from token_broker.cache import CachedToken
 from token_broker.decisions import State, state
 from token_broker.dependencies import Dependencies
-from token_broker.errors import BrokerError, NotConfigured, StoreUnavailable, UpstreamUnavailable
+from token_broker.errors import (
+    BrokerError,
+    ConnectionHeld,
+    NotConfigured,
+    StoreUnavailable,
+    UpstreamUnavailable,
+)
 from token_broker.item import CLAIM_SECONDS, Item
 from token_broker.records import Record, field, replace
 from token_broker.tokens import Token, TokenRequest
@@ -41,7 +47,8 @@ class Broker(Record):
         """
         now, cache = self.deps.clock.now(), self.deps.cache
         partition, key = self.deps.partition(connection), request.variant.key
-        cached = None if request.rejected or request.force else cache.recall(partition, key)
+        recalled = cache.recall(partition, key)
+        cached = None if request.rejected or request.force else recalled
         # If a refresh is due, the table is read: another caller may have claimed it, or done it.
         if (
             cached
@@ -56,6 +63,7 @@ class Broker(Record):
             if cached and cached.item.is_live(self.deps.clock.now(), request.min_ttl):
                 return self._answer(cached, "memory")
             raise
+        request = reporting_kept(request, seen.item, recalled)
         is_reported = request.rejected is not None and seen.item.fingerprint == request.rejected
         # The exchange replaces such a token, so KMS need not open it.
         kept = None if request.force or is_reported else self._opened(seen)
@@ -124,13 +132,13 @@ class Broker(Record):
 
         invocation = Invocation(self.deps, connection, deadline)
         try:
-            obtained, source = Refresher(invocation).obtain(
-                request.variant, Requirement.of(request), seen
-            )
+            requirement = Requirement(request.min_ttl, request.rejected, request.force)
+            obtained, source = Refresher(invocation).obtain(request.variant, requirement, seen)
         except BrokerError as error:
             # `force` asks for a new token, so only an outage makes the old one good enough.
             is_outage = isinstance(error, UpstreamUnavailable)
-            may_be_old = is_outage if request.force else kept is not None
+            is_held = isinstance(error, ConnectionHeld)
+            may_be_old = is_outage if request.force else kept is not None and not is_held
             old = self._old_token(invocation.partition, request, kept) if may_be_old else None
             if not old:
                 raise
@@ -140,11 +148,19 @@ class Broker(Record):
     def _old_token(
         self, partition: str, request: TokenRequest, kept: CachedToken | None
     ) -> CachedToken | None:
-        """Return the token that the failed exchange should have replaced, if it still lives."""
+        """Return the token that the failed exchange should have replaced, if it still lives.
+
+        That is *kept* only while the table cannot show another one.
+        """
         try:
-            old = self._opened(look(self.deps, partition, request.variant.key))
+            seen = look(self.deps, partition, request.variant.key)
         except AWS_FAILURES:
             old = kept
+        else:
+            try:
+                old = self._opened(seen)
+            except AWS_FAILURES:
+                return None
         if old is None or old.item.fingerprint == request.rejected:
             return None
         return old if old.item.is_live(self.deps.clock.now(), request.min_ttl) else None
@@ -152,3 +168,17 @@ class Broker(Record):
     def _answer(self, kept: CachedToken, source: str) -> Answer:
         age = state(kept.item, self.deps.clock.now(), 0)
         return Answer(kept.item, kept.token, source, stale=age is State.STALE)
+
+
+def reporting_kept(request: TokenRequest, item: Item, cached: CachedToken | None) -> TokenRequest:
+    """Return *request*; if it reports a token that could not be kept, let it report that of *item*.
+
+    The cache of the process that made such a token has it. The table has an older one.
+    """
+    is_unkept = (
+        cached
+        and cached.item.fingerprint == request.rejected
+        and cached.is_newer_than(item)
+        and item.fingerprint
+    )
+    return replace(request, rejected=item.fingerprint) if is_unkept else request

@@ -44,6 +44,13 @@ class CachedToken(Record):
     is_shared: bool = True
     """Whether another caller may have it too."""
 
+    def is_newer_than(self, item: Item) -> bool:
+        """Say whether this replaced the token of *item*, which is the same variant's.
+
+        If *item* was read later, the table could not keep this one.
+        """
+        return self.item.variant == item.variant and self.item.generation > item.generation
+
     def without_handoff(self) -> "CachedToken":
         """Return this without what only the invocation that made the token can use."""
         return replace(self, token=replace(self.token, handoff={})) if self.token.handoff else self

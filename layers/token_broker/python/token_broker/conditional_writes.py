@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from token_broker.decisions import MAX_VERSIONS, Verdict, suspects
 from token_broker.item import SUSPECT_RETRY_SECONDS, Failure, Item
-from token_broker.item_codec import SUSPICION, AsRead, attribute, failure_of
+from token_broker.item_codec import SUSPICION, AsRead, Attribute, attribute, failure_of
 from token_broker.records import replace
 
 
@@ -27,20 +27,28 @@ def update_parameters(changes: Mapping[str, object], unchanged: AsRead) -> dict[
     In *changes*, None removes an attribute. *unchanged* has the attributes that must still have the
     value that was read; None stands for an attribute that was absent.
     """
-    values = {f":{name}": attribute(value) for name, value in changes.items() if value is not None}
-    update = "SET " + ", ".join(f"#{name[1:]} = {name}" for name in values)
-    if removed := [f"#{name}" for name, value in changes.items() if value is None]:
-        update += " REMOVE " + ", ".join(removed)
+    values: dict[str, Attribute] = {
+        f":{name}": attribute(value) for name, value in changes.items() if value is not None
+    }
+    parts = {
+        "SET": [f"#{name[1:]} = {name}" for name in values],
+        "REMOVE": [f"#{name}" for name, value in changes.items() if value is None],
+    }
+    # DynamoDB refuses a part without members, and an empty parameter.
+    update = " ".join(f"{part} {', '.join(members)}" for part, members in parts.items() if members)
     clauses = [
         f"attribute_not_exists(#{name})" if seen is None else f"#{name} = :seen_{name}"
         for name, seen in unchanged.items()
     ]
+    values |= {f":seen_{name}": seen for name, seen in unchanged.items() if seen is not None}
+    optional = {
+        "ExpressionAttributeValues": values,
+        "ConditionExpression": " AND ".join(clauses),
+    }
     return {
         "UpdateExpression": update,
         "ExpressionAttributeNames": {f"#{name}": name for name in (*changes, *unchanged)},
-        "ExpressionAttributeValues": values
-        | {f":seen_{name}": seen for name, seen in unchanged.items() if seen is not None},
-    } | ({"ConditionExpression": " AND ".join(clauses)} if clauses else {})
+    } | {name: value for name, value in optional.items() if value}
 
 
 def as_judged(item: Item) -> AsRead:
@@ -90,9 +98,9 @@ def is_kept(verdict: Verdict, found: Item, rejection: Rejection) -> bool:
     if verdict is Verdict.LATCH:
         return rejection.version in found.rejected_versions
     is_suspect = found.suspect_version == rejection.version
-    return is_suspect and (
-        verdict is Verdict.SUSPECT or rejection.variant in found.suspect_variants
-    )
+    if verdict is Verdict.SUSPECT:
+        return is_suspect and found.suspect_at > 0 and not found.suspect_variants
+    return is_suspect and rejection.variant in found.suspect_variants
 
 
 def add_version(versions: tuple[str, ...], version: str) -> tuple[str, ...]:

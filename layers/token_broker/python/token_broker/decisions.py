@@ -128,7 +128,9 @@ def next_step(item: Item, gate: Item, now: int, version: str) -> tuple[Next, str
     if item.is_leased(now):
         return Next.WAIT, "another caller is exchanging; this one waits for its token"
     if why := _why_refused(item, gate, now, version):
-        return Next.REFUSE, why
+        # The exchange is refused, so the call gets the old token, as stale.
+        is_old = item.is_live(now, None)
+        return (Next.HAND_OUT, f"the token still lives; {why}") if is_old else (Next.REFUSE, why)
     return Next.EXCHANGE, _why_exchange(item, now)
 
 

@@ -28,9 +28,6 @@ ROUTE = re.compile(r"/v1/(?P<flow>[^/]+)/\{connection\}(?:/(?P<rest>\w+))?")
 LARGEST_BODY = 262_144
 """Characters of a request's body, at most. A usual one has a few hundred."""
 
-LONGEST_REASON = 200
-"""Characters of the reason of a hold."""
-
 EVERY = "*"
 """Stands for the connection in a command that names its connections in its body."""
 
@@ -164,22 +161,6 @@ def formed(body: Document, name: str) -> str | None:
     if value is not None and not pattern.fullmatch(value):
         raise body.wrong(name, f"must be {words}")
     return value
-
-
-def reason(body: Document) -> str:
-    """Return why a connection is held."""
-    value = body.text("reason")
-    if not value.isprintable() or len(value) > LONGEST_REASON:
-        raise body.wrong("reason", f"must be 1 to {LONGEST_REASON} printable characters")
-    return value.strip()
-
-
-def variants(body: Document, name: str, most: int) -> list[str]:
-    """Return keys of variants, *most* at most; none where the member is absent."""
-    keys = body.texts(name, ())
-    if len(keys) > most or not all(VARIANT.fullmatch(key) for key in keys):
-        raise body.wrong(name, f"must be at most {most} variants' keys")
-    return keys
 
 
 def _connection(value: object) -> str:

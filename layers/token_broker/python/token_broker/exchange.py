@@ -15,6 +15,7 @@ case, and no secret in a URL. It may draw random values, such as a signed reques
 
 import json as jsonlib
 import math
+import re
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -29,6 +30,9 @@ LONGEST_RETRY_AFTER = 3600
 """Seconds."""
 
 FORM_CONTENT_TYPE = "application/x-www-form-urlencoded"
+
+NEXT_COOKIE = re.compile(r",\s*(?=[^\s;,=]+=)")
+"""What is between two cookies in one header: no name follows the comma of a date."""
 
 
 def sendable(value: object) -> TypeGuard[str]:
@@ -85,6 +89,15 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Cookie:
+    """A cookie that an answer sets, without its other attributes."""
+
+    value: str = field(repr=False)
+    seconds: int | None = None
+    """How long it lives; None if the upstream does not say."""
+
+
+@dataclass(frozen=True, slots=True)
 class Response:
     """An answer. Header names are in lower case. A repeated header is one, with commas."""
 
@@ -108,16 +121,38 @@ class Response:
 
         https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
         """
-        value = self.headers.get("retry-after", "").strip()
+        seconds = self.seconds_until(self.headers.get("retry-after", ""))
+        return None if seconds is None else max(0, min(seconds, LONGEST_RETRY_AFTER))
+
+    def seconds_until(self, text: str) -> int | None:
+        """Return the seconds that *text* is, or until the time that it is; None if it is neither.
+
+        The time is by the upstream's clock, and so is the answer's ``date``: ours may differ.
+        """
+        value = text.strip()
         if value.isascii() and value.isdigit():
             # Nine digits: of thousands, which a header may have, Python makes no number.
-            return min(int(value[:9]), LONGEST_RETRY_AFTER)
+            return int(value[:9])
         try:
-            # By the upstream's own clock: ours may differ.
             ends, now = (parsedate_to_datetime(text) for text in (value, self.headers["date"]))
-            return max(0, min(int((ends - now).total_seconds()), LONGEST_RETRY_AFTER))
+            return int((ends - now).total_seconds())
         except (KeyError, TypeError, ValueError, OverflowError):
             return None
+
+    def cookies(self) -> dict[str, Cookie]:
+        """Return the cookies that this answer sets, by their names.
+
+        ``Max-Age`` comes before ``Expires``: https://www.rfc-editor.org/rfc/rfc6265#section-5.3
+        """
+        found = dict[str, Cookie]()
+        for text in NEXT_COOKIE.split(self.headers.get("set-cookie", "")):
+            (name, equals, value), *others = (part.partition("=") for part in text.split(";"))
+            said = {name.strip().lower(): value for name, _, value in others}
+            lives = [self.seconds_until(said.get(name, "")) for name in ("max-age", "expires")]
+            seconds = next((one for one in lives if one is not None), None)
+            if equals and name.strip():
+                found[name.strip()] = Cookie(value.strip(), seconds)
+        return found
 
     def json(self) -> Any:
         """Return the decoded body. None if it is not JSON: callers test the type anyway."""

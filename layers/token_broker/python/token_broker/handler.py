@@ -15,7 +15,7 @@ from token_broker.dependencies import Dependencies
 from token_broker.errors import BrokerError, Internal
 from token_broker.events import Command, Origin
 from token_broker.item import rfc3339
-from token_broker.telemetry import Telemetry
+from token_broker.telemetry import Telemetry, unlike_a_crash
 from token_broker.tokens import TokenRequest
 
 SLOW_MILLISECONDS = 100
@@ -207,7 +207,8 @@ def http_problem(error: BrokerError) -> dict[str, Any]:
 def named(error: BrokerError) -> Exception:
     """Return an exception of the error's name whose message is the problem, as JSON.
 
-    Lambda reports the class's name to an invoker, so Step Functions can catch it by name.
+    Lambda reports the class's name to an invoker, so Step Functions can catch it by name. It logs
+    the message, too.
     """
     kind: type[Exception] = type(type(error).__name__, (Exception,), {})
-    return kind(json.dumps(error.problem()))
+    return kind(unlike_a_crash(json.dumps(error.problem())))

@@ -21,7 +21,7 @@ AsRead: TypeAlias = Mapping[str, Attribute | None]
 """Attributes as they were read, to compare with. None for one that was absent."""
 
 SWAPPED = ("fence", "generation")
-COMPARED = (*SWAPPED, "rejected_versions", "held")
+COMPARED = (*SWAPPED, "rejected_versions", "accepted_version", "suspect_version", "held")
 """Attributes that a write may compare with what was read."""
 
 OUTAGE = ("outage_since", "outage_phase", "outage_claim")

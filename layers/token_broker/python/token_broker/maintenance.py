@@ -19,6 +19,7 @@ from token_broker.measured import Sender
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.refresher import Refresher
 from token_broker.refresh.requirement import Requirement
+from token_broker.secrets_manager import Secret
 from token_broker.tokens import encode
 
 LEAST_ITEM_SECONDS = FAST_SECONDS + 2 * LAST.worst_seconds
@@ -58,10 +59,10 @@ def renew(invocation: Invocation, key: str, version: str | None = None) -> int:
     if version is None:
         requirement = Requirement(newer_than=item.generation)
         return _renew(invocation, seen, requirement) if is_due(item, now) else 0
-    requirement = Requirement(version=invocation.secret().version)
-    if not _is_token(invocation, item) or not is_of_another(item, now, requirement.version):
+    is_old = is_of_another(item, now, invocation.secret.version())
+    if not is_old or not _is_token(invocation, item):
         return 0
-    return _renew(invocation, seen, requirement, raises=PASSING)
+    return _renew(invocation, seen, Requirement(of_version_in_use=True), raises=PASSING)
 
 
 def renew_all(invocation: Invocation) -> int:
@@ -84,7 +85,7 @@ def rotate(invocation: Invocation) -> int:
     it again.
     """
     deps, connection = invocation.deps, invocation.connection
-    current = invocation.secret().version
+    current = invocation.secret.version()
     gate = gate_of(deps, connection)
     if gate.raw:
         deps.store.notice(gate, current)
@@ -105,7 +106,7 @@ def rotate(invocation: Invocation) -> int:
 def drop(invocation: Invocation, keys: Sequence[str]) -> int:
     """Drop the tokens of these variants, if they are not of the secret's current version."""
     store, now = invocation.deps.store, invocation.deps.clock.now()
-    current = invocation.secret().version
+    current = invocation.secret.version()
     items = store.read_all(invocation.partition, *keys)
     old = [item for item in items if is_of_another(item, now, current)]
     for item in old:
@@ -130,25 +131,25 @@ def forget(invocation: Invocation) -> dict[str, Any]:
 def _forget(invocation: Invocation) -> dict[str, Any]:
     deps, connection = invocation.deps, invocation.connection
     forgotten, is_complete, is_known = 0, False, False
-    may_log_out = not gate_of(deps, connection).held
+    gate = gate_of(deps, connection)
     for item in _items_in_time(invocation):
         is_known = True
         if item is None:
             break
         if item.is_bare:
             continue  # so that repeated calls come to an end
-        ends_session = may_log_out and _has_session(invocation, item)
-        if ends_session and forgotten and invocation.seconds_left < LEAST_SESSION_SECONDS:
+        ends_session = not gate.held and _has_session(invocation, item)
+        if ends_session and forgotten and invocation.deadline.seconds_left < LEAST_SESSION_SECONDS:
             break  # the next call begins with it, and has the time for its session
-        deps.store.forget(item)
-        if ends_session:
+        removed = deps.store.forget(item)  # whose token may be newer than that of `item`
+        if not gate.held and _has_session(invocation, removed):
             # After the table: until then, an exchange may use the token for another one.
-            _log_out(invocation, item)
-        forgotten += _is_token(invocation, item)
-        if item.is_gate and item.awaits_recovery:
-            version = item.failure.secret_version if item.failure else None
-            version = item.latched_version or version or ""
-            invocation.announce("Connection Recovered", version)
+            _log_out(invocation, removed, gate)
+        forgotten += _is_token(invocation, removed)
+        if removed.is_gate and removed.awaits_recovery:
+            version = removed.failure.secret_version if removed.failure else None
+            version = removed.latched_version or version or ""
+            invocation.announcements.send("Connection Recovered", version)
     else:
         is_complete = True
     if not is_known:
@@ -190,10 +191,10 @@ def _items_in_time(invocation: Invocation) -> Iterator[Item | None]:
     The time counts before an item is handled, and after it: the next one may be on another page.
     """
     for item in invocation.deps.store.list(invocation.partition):
-        if invocation.seconds_left < LEAST_ITEM_SECONDS:
+        if invocation.deadline.seconds_left < LEAST_ITEM_SECONDS:
             break
         yield item
-        if invocation.seconds_left < LEAST_ITEM_SECONDS:
+        if invocation.deadline.seconds_left < LEAST_ITEM_SECONDS:
             break
     else:
         return
@@ -227,7 +228,7 @@ def _renew(
     if variant is None:
         return 0
     try:
-        if not invocation.is_shared() or _may_be_pinned_away(invocation, item):
+        if not invocation.secret.is_shared() or _may_be_pinned_away(invocation, item):
             invocation.deps.store.drop(item)
             return 0
         Refresher(invocation).obtain(variant, requirement, seen)
@@ -251,10 +252,10 @@ def _may_be_pinned_away(invocation: Invocation, item: Item) -> bool:
 
     It has none if it was made under the same pins: a new password alone forbids nothing.
     """
-    deps, secret = invocation.deps, invocation.secret()
+    deps, secret = invocation.deps, invocation.secret
     vendor = deps.flow.vendor
-    pins = vendor.pins(invocation.credentials())
-    if not pins or item.secret_version == secret.version:
+    pins = vendor.pins(secret.credentials())
+    if not pins or item.secret_version == secret.version():
         return False
     before = deps.secrets.of_version(invocation.connection, item.secret_version or "")
     pins_before = vendor.pins(vendor.parse(before.content)) if before else {}
@@ -268,20 +269,32 @@ def _has_session(invocation: Invocation, item: Item) -> bool:
     """Say whether *item* has a live token, and the vendor a way to end its session."""
     deps = invocation.deps
     is_live = _is_token(invocation, item) and item.is_live(deps.clock.now())
-    return is_live and deps.flow.vendor.log_out is not None
+    return is_live and deps.flow.vendor.ends_sessions
 
 
-def _log_out(invocation: Invocation, item: Item) -> None:
+def _log_out(invocation: Invocation, item: Item, gate: Item) -> None:
     """End the session of a token at the vendor. An error, also a lack of time, is emitted."""
-    deps, log_out = invocation.deps, invocation.deps.flow.vendor.log_out
+    deps, vendor = invocation.deps, invocation.deps.flow.vendor
     try:
         token = deps.sealer.open_token(item)
-        if token and log_out:
-            seconds = min(LOG_OUT_SECONDS, invocation.seconds_left)
+        if token:
+            is_known = vendor.revoke and item.secret_version not in gate.rejected_versions
+            secret = _secret_of(invocation, item) if is_known else None
+            credentials = vendor.parse(secret.content) if secret else None
+            seconds = min(LOG_OUT_SECONDS, invocation.deadline.seconds_left)
             sender = Sender(deps, deps.clock.monotonic() + seconds)
-            sender.run(log_out(token), secret=None)  # of an error, only the code is shown
+            conversation = vendor.end_session(credentials, token, deps.clock.now())
+            sender.run(conversation, secret=None)  # of an error, only the code is shown
     except BrokerError as error:
         deps.emit("log out failed", variant=item.variant, code=error.code)
+
+
+def _secret_of(invocation: Invocation, item: Item) -> Secret | None:
+    """Return the version of the secret that made the token of *item*; None if it is gone."""
+    secret, version = invocation.secret.read(), item.secret_version or ""
+    if version == secret.version:
+        return secret
+    return invocation.deps.secrets.of_version(invocation.connection, version)
 
 
 def is_due(item: Item, now: int) -> bool:

@@ -7,7 +7,7 @@ from typing import TypeVar
 from token_broker.dependencies import Clock, Dependencies
 from token_broker.errors import BrokerError, Internal, UpstreamError, UpstreamUnavailable
 from token_broker.exchange import Conversation, Request, Response, run
-from token_broker.refresh.attempt import LEAST_REQUEST_SECONDS
+from token_broker.refresh.attempt import LEAST_REQUEST_SECONDS, send
 from token_broker.refresh.upstream_message import quoted
 
 Result = TypeVar("Result")
@@ -57,16 +57,9 @@ class Sender:
 
     def _send(self, request: Request) -> Response:
         self._last = None
-        began = self._deps.clock.monotonic()
-        left = self._deadline - began
+        left = self._deadline - self._deps.clock.monotonic()
         if left < LEAST_REQUEST_SECONDS:
             raise UpstreamUnavailable(f"{request.step}: no time was left to send it")
-        status = 0
-        try:
-            response = self._deps.send(request, min(left, MOST_REQUEST_SECONDS))
-            status = response.status
-            self._last = request, response
-        finally:
-            milliseconds = self._deps.clock.milliseconds_since(began)
-            self._deps.emit("upstream", step=request.step, status=status, milliseconds=milliseconds)
+        response = send(self._deps, request, min(left, MOST_REQUEST_SECONDS))
+        self._last = request, response
         return response

@@ -42,7 +42,7 @@ class Probe:
         If the exchange fails, the report has the observations before that, and the error. Without
         any observation, the error is raised.
         """
-        credentials = self._invocation.credentials()
+        credentials = self._invocation.secret.credentials()
         error: BrokerError | None = None
         try:
             variant = self._observer.flow.vendor.complete(credentials, requested)
@@ -55,7 +55,7 @@ class Probe:
 
     def _is_time_left(self) -> bool:
         """Say whether one more request may be sent."""
-        return self._invocation.seconds_for_requests > LEAST_QUESTION_SECONDS
+        return self._invocation.deadline.seconds_for_requests > LEAST_QUESTION_SECONDS
 
 
 def prober_of(flow: Flow) -> Prober[Any]:

@@ -105,7 +105,7 @@ class Store:
         return self._update(
             item,
             changes,
-            # A rejection may be written without a lease. Then this write must not set a ttl.
+            # A verdict may be written without a lease, or late. Then this must not set a ttl.
             unchanged={name: item.raw.get(name) for name in COMPARED},
             ttl_after=replace(item, lease_until=until),
             is_done=lambda found: found.lease_owner == owner,
@@ -157,7 +157,13 @@ class Store:
             gate,
             {**removed, "schema": SCHEMA, "accepted_version": version},
             unchanged=_leased(gate),
-            is_done=lambda found: found.accepted_version == version,
+            # The version may have been accepted before: the lease and the suspicion tell more.
+            is_done=lambda found: (
+                found.accepted_version == version
+                and found.lease_owner != gate.lease_owner
+                and not found.suspect_version
+                and not (recovers and found.latched_version)
+            ),
         )
 
     def recover(self, gate: Item) -> Item | None:
@@ -203,7 +209,10 @@ class Store:
             item,
             {**changes, **ended, "schema": SCHEMA, "ttl": None},
             unchanged={**as_read, "rejected_versions": item.raw.get("rejected_versions")},
-            is_done=lambda found: writes.is_kept(verdict, found, rejection),
+            is_done=lambda found: (
+                writes.is_kept(verdict, found, rejection)
+                and not (ends_lease and found.lease_owner == item.lease_owner)
+            ),
         )
 
     def hold(self, gate: Item, hold: Hold | None) -> Item | None:
@@ -256,7 +265,9 @@ class Store:
             },
             ttl_after=replace(item, expires_at=ends, failure=None),
             unchanged={name: item.raw.get(name) for name in SWAPPED},
-            is_done=lambda found: found.target == target["target"],
+            is_done=lambda found: (
+                (found.target, found.secret_version) == (target["target"], target["secret_version"])
+            ),
         )
 
     def report(self, item: Item, times: Sequence[int]) -> Item | None:
@@ -282,19 +293,25 @@ class Store:
         was = attribute(item.nudged_until) if item.nudged_until else None
         return bool(self.note(item, {"nudged_until": until}, {"nudged_until": was}))
 
-    def forget(self, item: Item) -> None:
-        """Remove the token of *item*, its failure and its latch.
+    def forget(self, item: Item) -> Item:
+        """Remove the token of *item*, its failure, its latch, and what is corrupt.
 
-        Fence, generation and a running lease stay, so that a running exchange is still fenced.
+        Return the item as it was before: a later one, if its token was replaced since *item* was
+        read. Fence, generation and a running lease stay, so that a running exchange is still
+        fenced. So does a hold, even if it cannot be read.
         """
-        removed = dict.fromkeys((*TOKEN, "failure", *SUSPICION, *VERSIONS, "report_times"))
-        self._update(
-            item,
-            {**removed, "schema": SCHEMA},
-            ttl_after=item.bare(),
-            unchanged={},
-            is_done=lambda found: found.token is None and not found.rejected_versions,
-        )
+        kept = (*TOKEN, "failure", *SUSPICION, *VERSIONS, "report_times")
+        while True:
+            corrupt = (name for name in item.corrupt if name != "held")
+            if self._update(
+                item,
+                {**dict.fromkeys((*corrupt, *kept)), "schema": SCHEMA},
+                ttl_after=item.bare(),
+                unchanged={"generation": item.raw.get("generation")},
+                is_done=lambda found: found.is_bare,
+            ):
+                return item
+            item = self.read(item.partition, item.variant)
 
     def _update(
         self,

@@ -11,72 +11,16 @@ import time
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
-SERVICE = "POWERTOOLS_SERVICE_NAME"
-"""The variable with the name that every metric has as its dimension ``service``."""
-
-_NAMESPACE = "POWERTOOLS_METRICS_NAMESPACE"
-_OTHERS = ("POWERTOOLS_METRICS_DISABLED", "POWERTOOLS_DEV")
-"""Settings that only Powertools itself handles."""
-
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
-class Line:
-    """The part of Powertools' `EphemeralMetrics` that is used. See docs/decisions."""
+def unlike_a_crash(text: str) -> str:
+    """Return *text*, which is JSON, with the same meaning and without Lambda's words for a crash.
 
-    def __init__(self, namespace: str, service: str) -> None:
-        self._namespace = namespace
-        self._service = service
-        self._dimensions: dict[str, str] = {}
-        self._further: list[dict[str, str]] = []
-        self._metrics: dict[str, tuple[str, float]] = {}
-        self._metadata: dict[str, Any] = {}
-
-    def add_dimension(self, name: str, value: str) -> None:
-        """Give the metrics of this line the dimension *name*."""
-        self._dimensions[name] = value
-
-    def add_dimensions(self, **dimensions: str) -> None:
-        """Count the metrics of this line a second time, under these dimensions alone."""
-        self._further.append(dimensions)
-
-    def add_metric(self, name: str, unit: str, value: float) -> None:
-        """Count *value* under *name*."""
-        self._metrics[name] = unit, float(value)
-
-    def add_metadata(self, key: str, value: Any) -> None:
-        """Add a fact that is not counted."""
-        self._metadata[key] = value
-
-    def flush_metrics(self) -> None:
-        """Write the line."""
-        print(self.text(int(time.time() * 1000)))  # noqa: T201 (CloudWatch takes metrics from stdout)
-
-    def text(self, milliseconds: int) -> str:
-        """Return the line as of *milliseconds* since the epoch."""
-        dimensions = self._dimensions | {"service": self._service}
-        counted = {
-            "Namespace": self._namespace,
-            "Dimensions": [list(dimensions), *map(list, self._further)],
-            "Metrics": [{"Name": name, "Unit": unit} for name, (unit, _) in self._metrics.items()],
-        }
-        for more in self._further:
-            dimensions |= more
-        return _encode(
-            {
-                "_aws": {"Timestamp": milliseconds, "CloudWatchMetrics": [counted]},
-                **dimensions,
-                **self._metadata,
-                **{name: [value] for name, (_, value) in self._metrics.items()},
-            }
-        )
-
-
-def plain_line(environ: Mapping[str, str]) -> Line | None:
-    """Return a line to fill; None where *environ* asks Powertools for more than the plain one."""
-    namespace, service = environ.get(_NAMESPACE), environ.get(SERVICE)
-    needs_more = any(environ.get(name) for name in _OTHERS)
-    return Line(namespace, service) if namespace and service and not needs_more else None
+    The alarm `crash` looks for these in every line of the log, and rolls a deployment back. A
+    caller, an operator or a vendor may use them, too.
+    """
+    return text.replace("Runtime.", "Runtime\\u002e").replace("timed out", "timed\\u0020out")
 
 
 Unit = Literal["Count", "Milliseconds", "Seconds"]
@@ -85,7 +29,8 @@ Unit = Literal["Count", "Milliseconds", "Seconds"]
 class Measure(NamedTuple):
     """How an event is counted: its metrics, each with the fact that is its value, by dimensions.
 
-    *totals* are the dimensions under which it is counted once more over all flows, for alarms.
+    *totals* are those of its dimensions under which it is counted once more over all flows, for
+    alarms.
     """
 
     metrics: Mapping[str, tuple[Unit, str | None]]
@@ -150,27 +95,15 @@ class Telemetry:
 
     def emit(self, event: str, **facts: Any) -> None:
         """Write one line of what happened."""
-        measure = MEASURES.get(event)
+        if event in MEASURES:
+            line = counted(event, self._flow, facts, int(time.time() * 1000))
+            print(unlike_a_crash(line))  # noqa: T201 (CloudWatch takes metrics from stdout)
+            return
+        named = {"event": event, "flow": self._flow} | facts
         if event in AUDITED:
-            print(_encode({"event": event, "flow": self._flow} | facts))  # noqa: T201 (as a metric)
-            return
-        if measure is None:
-            self._log().info(event, **({"event": event, "flow": self._flow} | facts))
-            return
-        line = plain_line(os.environ) or _powertools_line()
-        line.add_dimension("flow", self._flow)
-        for name in measure.dimensions:
-            line.add_dimension(name, str(facts[name]))
-        if measure.totals is not None and (service := os.environ.get(SERVICE)):
-            own = {name: str(facts[name]) for name in measure.totals}
-            line.add_dimensions(service=service, **own)
-        for metric, (unit, fact) in measure.metrics.items():
-            line.add_metric(metric, unit, facts[fact] if fact else 1)
-        line.add_metadata("event", event)
-        for name, value in facts.items():
-            if name not in measure.dimensions:
-                line.add_metadata(name, value)
-        line.flush_metrics()
+            print(unlike_a_crash(_encode(named)))  # noqa: T201 (as a metric)
+        else:
+            self._log().info(event, **named)
 
     def defect(self, error: Exception, request_id: str) -> None:
         """Write the frames of a defect. Not its message, which may quote a secret."""
@@ -185,14 +118,33 @@ class Telemetry:
         if self._logger is None:
             from aws_lambda_powertools.logging import Logger  # noqa: PLC0415 (off the hit path)
 
-            self._logger = Logger()
+            self._logger = Logger(
+                json_serializer=lambda line: unlike_a_crash(json.dumps(line, default=str))
+            )
         return self._logger
 
 
-def _powertools_line() -> Any:
-    from aws_lambda_powertools.metrics import EphemeralMetrics  # noqa: PLC0415 (slow to load)
+def counted(event: str, flow: str, facts: Mapping[str, Any], milliseconds: int) -> str:
+    """Return the line of a counted event, as of *milliseconds* since the epoch.
 
-    return EphemeralMetrics()
+    Powertools' `EphemeralMetrics` would write the same: docs/decisions/0030. The format is
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+    """
+    measure = MEASURES[event]
+    dimensions = {"flow": flow} | {name: str(facts[name]) for name in measure.dimensions}
+    dimensions["service"] = os.environ.get("POWERTOOLS_SERVICE_NAME", "token-broker")
+    totals = [] if measure.totals is None else [["service", *measure.totals]]
+    metrics = {
+        "Namespace": os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "TokenBroker"),
+        "Dimensions": [list(dimensions), *totals],
+        "Metrics": [{"Name": name, "Unit": unit} for name, (unit, _) in measure.metrics.items()],
+    }
+    values = {
+        name: [float(facts[fact] if fact else 1)] for name, (_, fact) in measure.metrics.items()
+    }
+    others = {"event": event} | {n: v for n, v in facts.items() if n not in measure.dimensions}
+    head = {"Timestamp": milliseconds, "CloudWatchMetrics": [metrics]}
+    return _encode({"_aws": head, **dimensions, **others, **values})
 
 
 def hush(logger: logging.Logger) -> None:

@@ -1,12 +1,14 @@
 """The broker's answer: a live token, the headers to send, and the host to send them to."""
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
-from token_broker_client.errors import Unreachable
-from token_broker_client.request import PER_CALL
+from token_broker_client.errors import TooManyRequests, Unreachable
+from token_broker_client.request import PER_CALL, Key
 
 if TYPE_CHECKING:
     import httpx
@@ -75,41 +77,58 @@ class Context(Immutable, dict[str, Any]):
         return dict, (dict(self),)
 
 
-class TokenSource(Protocol):
+class TokenSource(Immutable, ABC):
     """The source of an answer and of the next ones: an `Access`."""
 
-    @property
-    def key(self) -> Hashable:
-        """The key of its tokens in the cache."""
+    __slots__ = ("key",)
+
+    def __init__(self, key: Key) -> None:
+        self.key = key
 
     @property
     def flow(self) -> str:
-        """The vendor."""
+        """The name of the vendor's flow, like ``vntana``."""
+        return self.key.flow
 
     @property
     def connection(self) -> str:
-        """The credentials' name."""
+        """The name of the connection."""
+        return self.key.connection
 
-    def answer(self) -> "Answer":
-        """Return a live token."""
+    @abstractmethod
+    def answer(self, *, rejected: str | None = None) -> "Answer":
+        """Return a live token, but not the one with the fingerprint *rejected*."""
 
-    async def answer_async(self) -> "Answer":
+    @abstractmethod
+    async def answer_async(self, *, rejected: str | None = None) -> "Answer":
         """Do the same for a task."""
 
-    def replacement(self, refused: "Answer", /) -> "Answer | None":
-        """Report a token that the vendor refused, and return another one if there is one."""
-
-    async def replacement_async(self, refused: "Answer", /) -> "Answer | None":
-        """Do the same for a task."""
-
-    def url(self, path: str) -> str:
-        """Return the address of *path* at the vendor."""
-
+    @abstractmethod
     def auth(self) -> "requests.auth.AuthBase":
         """Return an `auth` for `requests`."""
 
+    @abstractmethod
     def httpx_auth(self) -> "httpx.Auth":
         """Return an `auth` for `httpx`."""
+
+    def replacement(self, refused: "Answer") -> "Answer | None":
+        """Report a token that the vendor refused, and return another one.
+
+        None if the broker has no other one, or accepts no further report for a while.
+        """
+        with suppress(TooManyRequests):
+            return other(self.answer(rejected=refused.fingerprint), refused)
+        return None
+
+    async def replacement_async(self, refused: "Answer") -> "Answer | None":
+        """Do the same for a task."""
+        with suppress(TooManyRequests):
+            return other(await self.answer_async(rejected=refused.fingerprint), refused)
+        return None
+
+    def url(self, path: str) -> str:
+        """Return the address of *path* at the vendor."""
+        return f"{self.answer().base_url.rstrip('/')}/{path.lstrip('/')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +198,11 @@ class Answer(Immutable):
     def httpx_auth(self) -> "httpx.Auth":
         """Return an `auth` for `httpx`, with this token and the next ones."""
         return self.access.httpx_auth()
+
+
+def other(answer: Answer, refused: Answer) -> Answer | None:
+    """Return *answer*, unless it is the token that was refused."""
+    return answer if answer.fingerprint != refused.fingerprint else None
 
 
 def text(value: object) -> str:

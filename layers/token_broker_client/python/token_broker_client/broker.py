@@ -8,7 +8,7 @@ from token_broker_client.access import Access
 from token_broker_client.answers import Answer, understood
 from token_broker_client.cache import MAX_AGE_SECONDS, SHARED, Cache
 from token_broker_client.deadline import SECONDS, Deadline, Patience, positive
-from token_broker_client.errors import Unreachable
+from token_broker_client.errors import InvalidRequest, Unreachable
 from token_broker_client.request import (
     VERIFYING,
     Action,
@@ -164,8 +164,11 @@ class Broker:
     ) -> Mapping[str, Any] | None:
         """Return the parameters of a *token* of *flow*; None if it is not valid.
 
-        *flow* is by default the editor, the first flow that can verify.
+        *flow* is by default the editor, the first flow that can verify. Raises `InvalidRequest`
+        for a flow that cannot.
         """
+        if flow not in VERIFYING:  # API Gateway would report that access is denied
+            raise InvalidRequest(f"flow: must be one of {', '.join(VERIFYING)}")
         answer = self._call(flow, connection, "verify", {"token": token})
         return understood(lambda: dict(answer["parameters"]) if answer["valid"] is True else None)
 

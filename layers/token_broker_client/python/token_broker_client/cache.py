@@ -16,7 +16,7 @@ from token_broker_client.answers import Answer
 from token_broker_client.deadline import Deadline
 from token_broker_client.errors import BrokerError
 from token_broker_client.request import PLAIN, TokenRequest
-from token_broker_client.single_flight import SharedCall, SingleFlight, reset_in_children
+from token_broker_client.single_flight import ProcessState, SharedCall, SingleFlight
 
 ENTRIES = 1000
 """Tokens that are kept, at most. The least recently used is dropped first."""
@@ -62,7 +62,8 @@ class Kept(NamedTuple):
         left = answer.expires_at.timestamp() - now
         look_at = min(answer.refresh_after.timestamp(), now + max_age)
         ends_at = now + left - min(SAFETY_SECONDS, left / 10)
-        return cls(answer, number, now, max(look_at, now + LOOK_SECONDS), ends_at)
+        soonest = now + min(LOOK_SECONDS, max_age)
+        return cls(answer, number, now, max(look_at, soonest), ends_at)
 
     def suits(self, request: TokenRequest, now: float) -> bool:
         """Say whether this answer meets *request*."""
@@ -89,15 +90,14 @@ class Question(NamedTuple):
     max_age: float
 
 
-class Cache:
+class Cache(ProcessState):
     """What a process keeps. Threads and tasks may share it; a forked child begins anew."""
 
     def __init__(self, entries: int = ENTRIES, clock: Callable[[], float] = time.time) -> None:
         self._entries = entries
         self._clock = clock
         self._calls: SingleFlight[Answer] = SingleFlight()
-        self.reset()
-        reset_in_children(self)
+        super().__init__()
 
     def reset(self) -> None:
         """Keep nothing, as in a new process."""

@@ -20,7 +20,7 @@ from token_broker_client.deadline import Deadline
 from token_broker_client.errors import AccessDenied, BrokerError, InvalidRequest, Unreachable
 from token_broker_client.gateway import decoded, may_pass
 from token_broker_client.request import FLOWS, Command, problem
-from token_broker_client.single_flight import reset_in_children
+from token_broker_client.single_flight import ProcessState
 from token_broker_client.transport import Request
 
 if TYPE_CHECKING:
@@ -92,12 +92,8 @@ class Functions(NamedTuple):
         return found
 
 
-class Clients:
+class Clients(ProcessState):
     """boto3's clients, made once each. Threads may share a client, but not make two at once."""
-
-    def __init__(self) -> None:
-        self.reset()
-        reset_in_children(self)
 
     def reset(self) -> None:
         """Drop all clients, as in a new process."""
@@ -161,15 +157,11 @@ def names(functions: str | Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     if not isinstance(functions, str):
         return tuple(functions.items())
     if "{flow}" not in functions:
-        if ":" in functions.rpartition(":function:")[2] or is_one(functions):
+        is_one = functions.endswith(tuple(f"-{flow}" for flow in FLOWS))
+        if is_one or ":" in functions.rpartition(":function:")[2]:
             raise InvalidRequest("functions: put {flow} where the names have the flow")
         functions = f"{functions.rstrip('-')}-{{flow}}"
     return tuple((flow, functions.replace("{flow}", flow)) for flow in FLOWS)
-
-
-def is_one(name: str) -> bool:
-    """Say whether *name* looks like one function's name, not like a common prefix."""
-    return name.endswith(tuple(f"-{flow}" for flow in FLOWS))
 
 
 def region(name: str) -> str | None:
@@ -179,24 +171,17 @@ def region(name: str) -> str | None:
 
 
 def answered(document: Any, has_failed: bool) -> dict[str, Any]:
-    """Return the broker's answer; raise the problem if it has one."""
+    """Return the broker's answer. Raise its problem, which is in the error of a function.
+
+    Lambda's own failures have no problem. They have a name, like ``Sandbox.Timedout``.
+    """
     if not has_failed and isinstance(document, dict):
         return document
-    raise problem(message_of(document)) or Unreachable(f"the function failed: {kind(document)}")
-
-
-def message_of(document: Any) -> object:
-    """Return the problem in the error of a function; None if it has none."""
-    try:
-        return decoded(document["errorMessage"])
-    except (KeyError, TypeError):
-        return None
-
-
-def kind(document: Any) -> str:
-    """Return Lambda's name of a failure, like ``Sandbox.Timedout``."""
-    name = document.get("errorType") if isinstance(document, dict) else None
-    return str(name or "no reason is given")[:100]
+    error = document if isinstance(document, dict) else {}
+    kind = str(error.get("errorType") or "no reason is given")[:100]
+    raise problem(decoded(str(error.get("errorMessage")))) or Unreachable(
+        f"the function failed: {kind}"
+    )
 
 
 def unsent(error: BotoCoreError, name: str) -> BrokerError:

@@ -110,7 +110,7 @@ def team_key() -> dict[str, str]:
     return {"x-api-key": key}
 
 
-def decoded(content: bytes) -> object:
+def decoded(content: bytes | str) -> object:
     """Return the decoded JSON; None if it is not JSON."""
     try:
         return json.loads(content)

@@ -1,25 +1,28 @@
 """Signs requests of `httpx`, sync and async, with the live token, as `requests_auth` does."""
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import httpx
 
 from token_broker_client import origins, refusals
 from token_broker_client.httpx_guard import Guard
+from token_broker_client.refusals import Refusal
 
 if TYPE_CHECKING:
-    from token_broker_client.answers import Answer, TokenSource
+    from token_broker_client.answers import TokenSource
 
 
-class Wanted(NamedTuple):
-    """The step that gets a token. If one was *refused*, it must be another one."""
+class Call(NamedTuple):
+    """A step that waits: a function, and the one that does the same for a task."""
 
-    refused: "Answer | None" = None
+    sync: Callable[[], Any]
+    for_task: Callable[[], Awaitable[Any]]
 
 
-Step: TypeAlias = Wanted | httpx.Request | httpx.Response
-"""The next step: get a token, send a request, or read a response."""
+Step: TypeAlias = httpx.Request | Call
+"""The next step: send a request, or make a call. The step's result is sent back."""
 
 Steps: TypeAlias = Generator[Step, Any, None]
 
@@ -45,14 +48,7 @@ class HttpxBrokerAuth(httpx.Auth):
         steps = self._steps(request, guard)
         done: Any = None
         while (step := advanced(steps, done)) is not None:
-            if isinstance(step, httpx.Request):
-                done = yield step
-            elif isinstance(step, httpx.Response):
-                done = step.read()
-            elif step.refused:
-                done = self._access.replacement(step.refused)
-            else:
-                done = self._access.answer()
+            done = step.sync() if isinstance(step, Call) else (yield step)
 
     async def async_auth_flow(
         self, request: httpx.Request
@@ -63,49 +59,38 @@ class HttpxBrokerAuth(httpx.Auth):
         steps = self._steps(request, guard)
         done: Any = None
         while (step := advanced(steps, done)) is not None:
-            if isinstance(step, httpx.Request):
-                done = yield step
-            elif isinstance(step, httpx.Response):
-                done = await step.aread()
-            elif step.refused:
-                done = await self._access.replacement_async(step.refused)
-            else:
-                done = await self._access.answer_async()
+            done = await step.for_task() if isinstance(step, Call) else (yield step)
 
     def _steps(self, request: httpx.Request, guard: Guard) -> Steps:
         """Yield the steps of one request. This does no I/O."""
-        guard.sign(request, (yield Wanted()))
+        access = self._access
+        guard.sign(request, (yield Call(access.answer, access.answer_async)))
         response = yield request
         if not (yield from self._is_refusal(response, guard)):
             return
-        refusal = self._refusal(response, guard.answer)
+        refusal = Refusal.of(response, guard.answer)
         if self._forbidden.has(refusal):
             return
-        answer = yield Wanted(guard.answer)
+        answer = yield Call(
+            partial(access.replacement, guard.answer),
+            partial(access.replacement_async, guard.answer),
+        )
         # After a redirect, this is its last hop: the vendor has accepted the request before it.
         refused = response.request
         if answer is None:
             self._forbidden.add(refusal)
-        elif origins.is_home(str(refused.url), answer.base_url) and guard.rewound():
+        elif origins.is_home(str(refused.url), answer.base_url) and guard.body.rewound():
             guard.sign(refused, answer)
             response = yield refused
             if (yield from self._is_refusal(response, guard)):
-                self._forbidden.add(self._refusal(response, answer))
-
-    def _refusal(self, response: httpx.Response, answer: "Answer") -> refusals.Refusal:
-        refused = response.request
-        place = refusals.place_of(refused.method, str(refused.url))
-        flow, key = self._access.flow, self._access.key
-        return refusals.Refusal(flow, key, answer.fingerprint, place, response.content)
+                self._forbidden.add(Refusal.of(response, answer))
 
     def _is_refusal(self, response: httpx.Response, guard: Guard) -> Generator[Step, Any, bool]:
         """Return whether *response* refuses the token. Its body is read only if it may."""
-        status, sent = response.status_code, response.request
-        is_signed = origins.is_signed(str(sent.url), sent.headers, guard.answer)
-        if not is_signed or not refusals.may_be_refusal(status):
+        if not refusals.may_refuse(response, guard.answer):
             return False
-        yield response
-        return refusals.is_refusal(self._access.flow, status, response.content)
+        yield Call(response.read, response.aread)
+        return refusals.is_refusal(self._access.flow, response.status_code, response.content)
 
 
 def advanced(steps: Steps, done: Any) -> Step | None:

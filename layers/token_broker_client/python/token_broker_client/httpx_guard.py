@@ -28,7 +28,7 @@ class Guard:
     """The token that was added last."""
 
     def __init__(self, request: httpx.Request) -> None:
-        self._body = Body(request)
+        self.body = Body(request)
         self._callers_trace: Trace | None = request.extensions.get("trace")
 
     def sign(self, request: httpx.Request, answer: "Answer") -> None:
@@ -36,10 +36,6 @@ class Guard:
         origins.check(str(request.url), answer.base_url)
         request.headers.update(answer.headers)
         self.answer = answer
-
-    def rewound(self) -> bool:
-        """Prepare the request to be sent again; say whether that is possible."""
-        return self._body.rewound()
 
     def trace(self, event: str, info: Mapping[str, Any]) -> None:
         """Remove the token if the request goes to another host."""
@@ -71,8 +67,8 @@ class Body:
     """
 
     def __init__(self, request: httpx.Request) -> None:
-        self._is_kept = is_kept(request)
         stream = request.stream
+        self._is_kept = isinstance(stream, httpx.ByteStream)
         self._file: Any = getattr(stream, "_stream", None)
         self._fields = getattr(stream, "fields", None)
         self._start = start_of(self._file)
@@ -90,15 +86,6 @@ class Body:
         except Exception:  # noqa: BLE001 (a caller's file may raise anything)
             return False
         return True
-
-
-def is_kept(request: httpx.Request) -> bool:
-    """Say whether the whole body is in memory."""
-    try:
-        request.content  # noqa: B018 (it raises if the body is a stream)
-    except httpx.RequestNotRead:
-        return False
-    return True
 
 
 def start_of(file: Any) -> int | None:

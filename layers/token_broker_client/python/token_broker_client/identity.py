@@ -3,7 +3,6 @@
 import os
 import re
 import sys
-from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -42,14 +41,7 @@ def credentials(session: "boto3.Session | None") -> "ReadOnlyCredentials":
 
 def region(session: "boto3.Session | None") -> str | None:
     """Return the region of *session*, or of boto3's default."""
-    found: Any = session or default()
-    return setting(
-        lambda: (
-            found.region_name
-            if hasattr(found, "region_name")
-            else found.get_config_variable("region")
-        )
-    )
+    return setting(session, "region")
 
 
 def authorities(session: "boto3.Session | None") -> str | None:
@@ -58,20 +50,19 @@ def authorities(session: "boto3.Session | None") -> str | None:
     The variable ``AWS_CA_BUNDLE`` names it, or else ``ca_bundle`` of the profile in AWS's config:
     https://docs.aws.amazon.com/sdkref/latest/guide/feature-gen-config.html
     """
+    return setting(session, "ca_bundle")
+
+
+def setting(session: "boto3.Session | None", name: str) -> str | None:
+    """Return a setting of *session*, or of boto3's default, by botocore's name; None if unset."""
     found: Any = session or default()
-    # A session of boto3's reads its settings from one of botocore's.
-    read = getattr(getattr(found, "_session", found), "get_config_variable", None)
-    return setting(lambda: read("ca_bundle")) if read else None
-
-
-def setting(read: Callable[[], object]) -> str | None:
-    """Return the AWS setting that *read* returns; None if it is not set."""
     try:
-        found = read()
+        # A session of boto3's reads its settings from one of botocore's.
+        value: str | None = getattr(found, "_session", found).get_config_variable(name)
     except BotoCoreError as error:
         what = type(error).__name__
         raise AccessDenied(f"the AWS settings cannot be read ({what})") from None
-    return found if found and isinstance(found, str) else None
+    return value or None
 
 
 def signer(session: "boto3.Session | None", region: str, refusal: object) -> str:

@@ -6,10 +6,17 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from http import HTTPStatus
 from threading import Lock
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from token_broker_client.origins import is_signed
 from token_broker_client.request import REFUSAL_CODES
-from token_broker_client.single_flight import reset_in_children
+from token_broker_client.single_flight import ProcessState
+
+if TYPE_CHECKING:
+    import httpx
+    import requests
+
+    from token_broker_client.answers import Answer
 
 FORBIDDEN_SECONDS = 30.0
 FORBIDDEN_ENTRIES = 1000
@@ -19,9 +26,11 @@ Place: TypeAlias = tuple[str | None, str]
 """A method, and a URL without its query."""
 
 
-def may_be_refusal(status: int) -> bool:
-    """Say whether an answer with *status* may refuse the token, so that its body must be read."""
-    return status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+def may_refuse(response: "httpx.Response | requests.Response", answer: "Answer") -> bool:
+    """Say whether *response* may refuse the token of *answer*, so that its body must be read."""
+    sent = response.request
+    may_be_refusal = response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+    return may_be_refusal and is_signed(str(sent.url), sent.headers, answer)
 
 
 def is_refusal(flow: str, status: int, content: bytes) -> bool:
@@ -72,13 +81,19 @@ class Refusal(NamedTuple):
     content: bytes
     """The body of the vendor's answer."""
 
+    @classmethod
+    def of(cls, response: "httpx.Response | requests.Response", answer: "Answer") -> "Refusal":
+        """Return what *response* to a request with the token of *answer* is."""
+        place = place_of(response.request.method, str(response.request.url))
+        return cls(answer.flow, answer.access.key, answer.fingerprint, place, response.content)
+
     def entries(self) -> list[Hashable]:
         """Return what is remembered of this: its place, and the token if it may lack rights."""
         of_token = [(self.key, self.fingerprint)] if is_ambiguous(self.flow, self.content) else []
         return [(self.key, self.place), *of_token]
 
 
-class Forbidden:
+class Forbidden(ProcessState):
     """Remembers refusals for missing rights, so that no further token is replaced for them.
 
     VNTANA answers FORBIDDEN to a dead token and to one that has too few rights. If a new token is
@@ -89,8 +104,7 @@ class Forbidden:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self.reset()
-        reset_in_children(self)
+        super().__init__()
 
     def reset(self) -> None:
         """Forget all refusals, as in a new process."""

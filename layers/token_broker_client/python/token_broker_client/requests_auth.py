@@ -9,6 +9,7 @@ from requests.sessions import SessionRedirectMixin
 from requests.utils import rewind_body
 
 from token_broker_client import origins, refusals
+from token_broker_client.refusals import Refusal
 
 if TYPE_CHECKING:
     from token_broker_client.answers import Answer, TokenSource
@@ -46,7 +47,7 @@ class SignedRequest:
     def __call__(self, response: Response, **sending: Any) -> Response:
         """Return *response*, or that of a second attempt. Called for each hop of a redirect."""
         request = response.request
-        if self._is_refused(request, response):
+        if not self._is_replaced and self._is_refusal(response):
             response = self._retried(request, response, sending)
         if leaves(response, self._answer.base_url):
             # The next hop is a copy of this request, of which only `Authorization` is dropped.
@@ -54,12 +55,10 @@ class SignedRequest:
                 request.headers.pop(name, None)
         return response
 
-    def _is_refused(self, request: PreparedRequest, response: Response) -> bool:
-        return (
-            not self._is_replaced
-            and refusals.may_be_refusal(response.status_code)
-            and origins.is_signed(request.url or "", request.headers, self._answer)
-            and refusals.is_refusal(self._access.flow, response.status_code, response.content)
+    def _is_refusal(self, response: Response) -> bool:
+        """Say whether *response* refuses the token. Its body is read only if it may."""
+        return refusals.may_refuse(response, self._answer) and refusals.is_refusal(
+            self._access.flow, response.status_code, response.content
         )
 
     def _retried(
@@ -67,24 +66,20 @@ class SignedRequest:
     ) -> Response:
         """Replace the token, and send *request* again if that is possible."""
         self._is_replaced = True
-        if self._forbidden.has(self._refusal(request, refused)):
+        refusal = Refusal.of(refused, self._answer)
+        if self._forbidden.has(refusal):
             return refused
         answer = self._access.replacement(self._answer)
         if answer is None:
-            self._forbidden.add(self._refusal(request, refused))
+            self._forbidden.add(refusal)
             return refused
         if not origins.is_home(request.url or "", answer.base_url) or not rewound(request):
             return refused
         self._answer = answer
         response = self._resent(request, refused, sending)
-        if refusals.is_refusal(self._access.flow, response.status_code, peeked(response)):
-            self._forbidden.add(self._refusal(request, response))
+        if self._is_refusal(response):
+            self._forbidden.add(Refusal.of(response, answer))
         return response
-
-    def _refusal(self, request: PreparedRequest, response: Response) -> refusals.Refusal:
-        place = refusals.place_of(request.method, request.url or "")
-        flow, key, fingerprint = self._access.flow, self._access.key, self._answer.fingerprint
-        return refusals.Refusal(flow, key, fingerprint, place, response.content)
 
     def _resent(
         self, request: PreparedRequest, refused: Response, sending: dict[str, Any]
@@ -93,11 +88,6 @@ class SignedRequest:
         response: Response = refused.connection.send(request.copy(), **sending)
         response.history.append(refused)
         return response
-
-
-def peeked(response: Response) -> bytes:
-    """Return the body of a refusal. Other bodies are not read: they may be streams."""
-    return response.content if refusals.may_be_refusal(response.status_code) else b""
 
 
 def rewound(request: PreparedRequest) -> bool:

@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import copy_context
 from threading import Lock, Thread
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from token_broker_client.deadline import Deadline
 from token_broker_client.errors import Unreachable
@@ -21,28 +21,27 @@ from token_broker_client.errors import Unreachable
 T = TypeVar("T")
 
 
-class Resettable(Protocol):
-    """State that a forked child must not use as it is."""
+_STATES: "weakref.WeakSet[ProcessState]" = weakref.WeakSet()
+
+
+class ProcessState:
+    """State that begins anew in a child that is forked from this process.
+
+    The child has no thread of its parent. So a lock that one of them holds is never released, and a
+    call that runs in one of them never ends.
+    """
+
+    def __init__(self) -> None:
+        self.reset()
+        _STATES.add(self)
 
     def reset(self) -> None:
         """Begin anew: without locks, calls or contents."""
 
 
-_RESETTABLE: "weakref.WeakSet[Any]" = weakref.WeakSet()
-
-
-def reset_in_children(one: Resettable) -> None:
-    """Reset *one* in each process that is forked from this one.
-
-    The child has no thread of its parent. So a lock that one of them holds is never released, and a
-    call that runs in one of them never ends.
-    """
-    _RESETTABLE.add(one)
-
-
 def _forked() -> None:
-    for one in tuple(_RESETTABLE):
-        one.reset()
+    for state in tuple(_STATES):
+        state.reset()
 
 
 if hasattr(os, "register_at_fork"):
@@ -112,12 +111,8 @@ class SharedCall(Generic[T]):
             self._future.set_result(result)
 
 
-class SingleFlight(Generic[T]):
+class SingleFlight(ProcessState, Generic[T]):
     """The running calls, by key."""
-
-    def __init__(self) -> None:
-        self.reset()
-        reset_in_children(self)
 
     def reset(self) -> None:
         """Forget all calls."""

@@ -79,15 +79,17 @@ def send(where: str, request: Request, deadline: Deadline, authorities: str | No
     `Unreachable` with the text *where*, without the library's text, which may quote the request.
     """
     _deadline.set(deadline)
-    connections = _connections(os.getpid())[authorities]
+    session = _sessions(os.getpid())[authorities]
+    if monotonic() - session.used_at > IDLE_SECONDS:
+        session.close()
     try:
-        return _sent(connections.session(), request, authorities)
+        return _sent(session, request, authorities)
     except Exception as error:  # noqa: BLE001 (a library may raise anything)
         is_untrusted = "CERTIFICATE_VERIFY_FAILED" in str(error)
         failure = Unreachable(f"{where}: {type(error).__name__}{hint(is_untrusted, authorities)}")
         failure.retryable = isinstance(error, TRANSIENT) and not is_untrusted
     finally:
-        connections.used_at = monotonic()
+        session.used_at = monotonic()
     raise failure
 
 
@@ -145,12 +147,8 @@ class _Socket(socket.socket):
         super().sendall(*args)
 
 
-class _TlsSocket(ssl.SSLSocket):
+class _TlsSocket(_Socket, ssl.SSLSocket):
     """The same with TLS, where `sendall` calls `send`, and a handshake comes first."""
-
-    def recv_into(self, *args: Any) -> int:
-        self.settimeout(seconds_left())
-        return super().recv_into(*args)
 
     def send(self, *args: Any) -> int:
         self.settimeout(seconds_left())
@@ -168,18 +166,14 @@ def seconds_left() -> float:
     raise TimeoutError("timed out")
 
 
-def _bounded(made: socket.socket) -> socket.socket:
-    return _Socket(made.family, made.type, made.proto, made.detach())
-
-
 class _Connection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
-        return _bounded(super()._new_conn())
+        made = super()._new_conn()
+        return _Socket(made.family, made.type, made.proto, made.detach())
 
 
-class _TlsConnection(HTTPSConnection):
-    def _new_conn(self) -> socket.socket:
-        return _bounded(super()._new_conn())
+class _TlsConnection(_Connection, HTTPSConnection):
+    """The same over TLS."""
 
 
 class _Pool(HTTPConnectionPool):
@@ -209,29 +203,23 @@ def _tls() -> ssl.SSLContext:
     return context
 
 
-class _Connections:
+class _Session(requests.Session):
     """The connections of a process with the same certificate authorities.
 
     One TLS context has them. With a shared context, one caller would trust another one's.
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.used_at = monotonic()
-        self._session = requests.Session()
-        self._session.headers = requests.structures.CaseInsensitiveDict(
+        self.headers = requests.structures.CaseInsensitiveDict(
             {"accept": "*/*", "accept-encoding": "identity", "user-agent": "token-broker-client"}
         )
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("https://", "http://"):
-            self._session.mount(scheme, _Adapter())
-
-    def session(self) -> requests.Session:
-        """Return the session, without connections that were idle too long."""
-        if monotonic() - self.used_at > IDLE_SECONDS:
-            self._session.close()
-        return self._session
+            self.mount(scheme, _Adapter())
 
 
 @lru_cache(maxsize=1)
-def _connections(process: int) -> defaultdict[str | None, _Connections]:  # noqa: ARG001 (a fork must not share its parent's)
-    return defaultdict(_Connections)
+def _sessions(process: int) -> defaultdict[str | None, _Session]:  # noqa: ARG001 (a fork must not share its parent's)
+    return defaultdict(_Session)

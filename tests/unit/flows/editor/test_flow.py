@@ -261,5 +261,6 @@ def test_a_token_has_the_exact_parameters_until_it_expires(modes: dict[str, str]
     verified = run(editor.verify(credentials, token.value), fake)
     assert verified is not None
     assert {name: verified[name] for name in ANY_JSON} == ANY_JSON
+    assert token.headers == {"x-api-token": token.value}, "however the vendor wants to verify it"
     fake.advance(token.expires_at - NOW)
     assert run(editor.verify(credentials, token.value), fake) is None

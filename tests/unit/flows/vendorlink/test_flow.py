@@ -82,7 +82,7 @@ def test_a_login_returns_access_and_renewal_token() -> None:
 
 
 def test_an_extension_sends_the_renewal_token_and_returns_a_new_one() -> None:
-    """With the old access token, which may have expired, as documented."""
+    """With the old access token, which may have expired, as documented. It stays at its host."""
     talk = vendorlink.exchange(CREDENTIALS, LOGIN, NOW, kept(host="app2.vendorlink.nl"))
 
     extend = begin(talk)
@@ -96,7 +96,8 @@ def test_an_extension_sends_the_renewal_token_and_returns_a_new_one() -> None:
     }
     assert extend.json == {"rToken": RENEWAL, "RenewalToken": RENEWAL}
 
-    token = ended(talk, pair("access/1", "renew/2", userId=None, displayName="Anna"))
+    named = {"userId": None, "displayName": "Anna", "hostname": HOST}
+    token = ended(talk, pair("access/1", "renew/2", **named))
     assert (token.value, token.renewal) == ("access/1", "renew/2")
     assert token.base_url == "https://app2.vendorlink.nl/API"
     assert token.expires_at == NOW + 3600

@@ -16,12 +16,11 @@ from token_broker.errors import (
 )
 from token_broker.exchange import Response
 from token_broker.flows.vntana.api import (
-    Refusal,
     checked,
     codes_of,
     expiry_of,
     login_checked,
-    refusal,
+    refuses_token,
     token_of,
 )
 from token_broker_client.refusals import is_refusal
@@ -32,7 +31,7 @@ SHUT_OUT = (
     *("SUBSCRIPTION_NOT_FOUND", "SUBSCRIPTION_SUSPENDED"),
 )
 WAIT = ("API_RATE_LIMIT_EXCEEDED", "INTERNAL_SERVER_ERROR", "BAD_GATEWAY")
-DEAD = ("FORBIDDEN", "UNAUTHORIZED", "TOKEN_NOT_FOUND")
+DEAD = ("BAD_CREDENTIALS", "FORBIDDEN", "UNAUTHORIZED", "TOKEN_NOT_FOUND")
 PAGE = Response(403, {}, b"<html>")
 
 
@@ -50,24 +49,22 @@ def test_error_codes_are_read_from_every_form() -> None:
 
 
 def test_error_responses_that_mean_a_dead_token() -> None:
-    """`BAD_CREDENTIALS` may be about the role, too."""
     dead = [refused(status, code) for status in (200, 403, 499) for code in DEAD]
     dead += [refused(401), BARE]
-    assert {refusal(response) for response in dead} == {Refusal.DEAD}
-    assert refusal(refused(403, "BAD_CREDENTIALS")) is Refusal.BAD_CREDENTIALS
+    assert all(map(refuses_token, dead))
     others = [with_token("a"), PAGE, refused(403, "INVALID_CLIENT_UUID")]
     others += [refused(status, "FORBIDDEN") for status in (429, 500, 503)]
-    assert {refusal(response) for response in others} == {None}
+    assert not any(map(refuses_token, others))
 
 
-@pytest.mark.parametrize("code", [*DEAD, "BAD_CREDENTIALS", "NOT_FOUND", *WAIT, *SHUT_OUT])
+@pytest.mark.parametrize("code", [*DEAD, "NOT_FOUND", *WAIT, *SHUT_OUT])
 def test_the_client_and_the_broker_agree_which_403_refuses_a_dead_token(code: str) -> None:
     """In each form of a code. Without a code, only the answer to the broker's check does."""
     both = {"code": code, "message": "Go away!"}
     for errors in ([code], [{"message": code}], [both], both, code, ["Go away!", code]):
         response = answer({"success": False, "errors": errors}, 403)
-        is_dead = refusal(response) is not None
-        assert is_refusal("vntana", 403, response.content) is is_dead, errors
+        is_dead = is_refusal("vntana", 403, response.content)
+        assert refuses_token(response) is is_dead, errors
     assert not is_refusal("vntana", 403, BARE.content)
 
 
@@ -79,7 +76,7 @@ def test_codes_of_limits_and_blocks_mean_neither_dead_token_nor_rejection(
 ) -> None:
     """Also together with other codes."""
     response = refused(status, *others, code)
-    assert refusal(response) is None
+    assert not refuses_token(response)
     with pytest.raises(UpstreamUnavailable if code in WAIT or status == 503 else UpstreamRefused):
         login_checked(response)
 

@@ -184,7 +184,7 @@ def test_an_old_listing_without_the_wanted_entry_is_replaced(variant: Variant) -
     next(talk)
     assert talk.send(old) == NeedToken(LISTING, rejected=old.fingerprint)
     with pytest.raises(NotConfigured):
-        held(vntana.exchange(KEY, ASKED, NOW), [listing(at=NOW - 300)])
+        held(vntana.exchange(KEY, variant, NOW), [listing(at=NOW - 300)])
     two = listing(row(), row(SPACE, "studio"), at=NOW - 300 - 1)
     assert held(asking({}, {"organization": "acme"}), [two]) == TO_ORGANIZATION
 

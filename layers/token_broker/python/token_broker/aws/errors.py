@@ -1,7 +1,6 @@
 """What AWS's errors mean, whichever client met them. Only an error loads this module."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from token_broker.aws.operations import OPERATIONS, AwsRefusal
 from token_broker.errors import BrokerError, Internal, NotConfigured, StoreUnavailable
@@ -62,20 +61,14 @@ EXPECTED: Mapping[str, frozenset[str]] = {
 """Codes that are a normal answer to an operation."""
 
 
-class Resource(NamedTuple):
-    """The resource of a service, as a message names it, and the setting to look at."""
-
-    name: str
-    setting: str
-
-
-RESOURCES: Mapping[str, Resource] = {
-    "dynamodb": Resource("the table", "TABLE_NAME"),
-    "kms": Resource("the key", "KEY_ID"),
-    "secretsmanager": Resource("the secret", "STAGE"),
-    "lambda": Resource("the function itself", "its permission"),
-    "events": Resource("the bus", "EVENT_BUS_NAME"),
+RESOURCES: Mapping[str, tuple[str, str]] = {
+    "dynamodb": ("the table", "TABLE_NAME"),
+    "kms": ("the key", "KEY_ID"),
+    "secretsmanager": ("the secret", "STAGE"),
+    "lambda": ("the function itself", "its permission"),
+    "events": ("the bus", "EVENT_BUS_NAME"),
 }
+"""By service, its resource, as a message names it, and the setting to look at."""
 
 
 def is_expected(refusal: AwsRefusal, operation: str) -> bool:

@@ -15,16 +15,9 @@ from hashlib import sha256
 
 from token_broker.aws import http1
 from token_broker.aws.endpoints import Credentials, FallBack, PlainEnvironment
-from token_broker.aws.http1 import AwsAnswer, Connection, UnexpectedResponse
-from token_broker.aws.operations import (
-    ACCEPTED,
-    OPERATIONS,
-    AwsRefusal,
-    Members,
-    Operation,
-    Parameters,
-    Request,
-)
+from token_broker.aws.http1 import AwsAnswer, Connection
+from token_broker.aws.operations import ACCEPTED, OPERATIONS, AwsRefusal, Members, Parameters
+from token_broker.aws.operations import Request as AwsRequest
 
 TIMEOUT = 1.0
 """Seconds to connect, and for each read. After that boto3 tries, with its own timeouts."""
@@ -56,11 +49,14 @@ class FastClient:
         are the same when they are done twice, or depend on a condition that the first changes.
         """
         try:
-            return self._answer(OPERATIONS[operation], operation, parameters)
+            known = OPERATIONS[operation]
+            answer = self._post(known.service, known.request(parameters))
+            if answer.status == known.status:
+                return known.decoded(parameters, _members(answer))
+            return _refusal(answer, operation)
         except (
             OSError,
             FallBack,
-            UnexpectedResponse,
             # Members that are missing, or of another type.
             LookupError,
             TypeError,
@@ -77,20 +73,7 @@ class FastClient:
             while kept:
                 kept.pop()[1].close()
 
-    def _answer(
-        self, known: Operation, operation: str, parameters: Parameters
-    ) -> Members | AwsRefusal:
-        answer = self._post(known.service, known.request(parameters))
-        if answer.status == known.status:
-            return known.decoded(parameters, _members(answer))
-        from token_broker.aws import errors  # noqa: PLC0415 (off the hit path)
-
-        refusal = _refusal(answer)
-        if not errors.is_final(refusal, operation):
-            raise FallBack(refusal.code)
-        return refusal
-
-    def _post(self, service: str, request: Request) -> AwsAnswer:
+    def _post(self, service: str, request: AwsRequest) -> AwsAnswer:
         headers = self._headers(service, request)
         if kept := self._idle(service):
             try:
@@ -99,7 +82,7 @@ class FastClient:
                 kept.close()  # it ended while it was idle, which is no failure
         return self._send(service, self._connection(service), request, headers)
 
-    def _headers(self, service: str, request: Request) -> dict[str, str]:
+    def _headers(self, service: str, request: AwsRequest) -> dict[str, str]:
         headers = {
             "host": self._endpoints[service].authority,
             "x-amz-date": time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._clock())),
@@ -132,7 +115,7 @@ class FastClient:
         return Connection(endpoint.host, endpoint.port, TIMEOUT, tls)
 
     def _send(
-        self, service: str, connection: Connection, request: Request, headers: Mapping[str, str]
+        self, service: str, connection: Connection, request: AwsRequest, headers: Mapping[str, str]
     ) -> AwsAnswer:
         """Post over *connection*, and keep it open after a whole answer."""
         try:
@@ -153,20 +136,19 @@ def authorization(
     headers: Mapping[str, str],
     body: bytes,
     *,
-    method: str = "POST",
     path: str = "/",
-    query: str = "",
+    method: str = "POST",
 ) -> str:
     """Return the ``authorization`` header that signs all *headers* and *body*, by version 4.
 
-    The headers' names are in lower case, and ``host`` and ``x-amz-date`` are among them. *path* and
-    *query* are encoded and sorted.
+    The headers' names are in lower case, and ``host`` and ``x-amz-date`` are among them. *path* is
+    encoded, and no query follows it.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
     """
     names = sorted(headers)
     signed = ";".join(names)
     lines = [f"{name}:{' '.join(headers[name].split())}" for name in names]
-    request = "\n".join([method, path, query, *lines, "", signed, sha256(body).hexdigest()])
+    request = "\n".join([method, path, "", *lines, "", signed, sha256(body).hexdigest()])
     at = headers["x-amz-date"]
     scope = f"{at[:8]}/{credentials.region}/{service}/aws4_request"
     text = "\n".join(["AWS4-HMAC-SHA256", at, scope, sha256(request.encode()).hexdigest()])
@@ -197,14 +179,22 @@ def _members(answer: AwsAnswer) -> Members:
     return members
 
 
-def _refusal(answer: AwsAnswer) -> AwsRefusal:
-    """Return the error in *answer*: in Lambda's protocol its code is in a header."""
+def _refusal(answer: AwsAnswer, operation: str) -> AwsRefusal:
+    """Return the error in *answer*, which no retry changes. Others are for boto3's attempts.
+
+    In Lambda's protocol its code is in a header.
+    """
+    from token_broker.aws import errors  # noqa: PLC0415 (off the hit path)
+
     if not answer.headers["content-type"].startswith(_JSON):
         raise FallBack("an error that is not a service's")
     members = _members(answer)
     code = answer.headers.get("x-amzn-errortype", "").partition(":")[0] or members["__type"]
     message = members.get("message") or members.get("Message")
-    return AwsRefusal(code.rpartition("#")[2], str(message))
+    refusal = AwsRefusal(code.rpartition("#")[2], str(message))
+    if not errors.is_final(refusal, operation):
+        raise FallBack(refusal.code)
+    return refusal
 
 
 def fast_client(environ: Mapping[str, str]) -> FastClient | None:

@@ -53,7 +53,9 @@ class Vendor(Generic[Credentials]):
     is_shared: Callable[[Credentials], bool] | None = None
     """Says whether callers share a token. None: they always do."""
     log_out: Callable[[Token], Conversation[Any]] | None = None
-    """Ends the session of a token. None: the vendor documents no way."""
+    """Ends the session of a token. None: the vendor documents no way, or needs the credentials."""
+    revoke: Callable[[Credentials, Token, int], Conversation[Any]] | None = None
+    """Ends the session of a token at a time, with the credentials that made it."""
     verify: Callable[[Credentials, str], Verified] | None = None
     """Returns the parameters of a token; None if the vendor does not know the token.
 
@@ -67,3 +69,20 @@ class Vendor(Generic[Credentials]):
     """
     probe: str | None = None
     """The module that has the flow's `PROBER`. None: there is nothing to probe."""
+
+    @property
+    def ends_sessions(self) -> bool:
+        """Say whether the vendor has a way to end a session."""
+        return self.log_out is not None or self.revoke is not None
+
+    def end_session(
+        self, credentials: Credentials | None, token: Token, now: int
+    ) -> Conversation[None]:
+        """End the session of *token*, if the vendor has a way.
+
+        *credentials* are those that made the token; None if they are gone.
+        """
+        if self.log_out:
+            yield from self.log_out(token)
+        if self.revoke and credentials is not None:
+            yield from self.revoke(credentials, token, now)

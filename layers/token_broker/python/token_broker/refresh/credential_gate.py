@@ -7,29 +7,28 @@ then rejected once. The gate is the connection's item ``-``. If that is the only
 lease is enough.
 """
 
-from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from token_broker.aliases import refuse_held
 from token_broker.conditional_writes import Rejection
 from token_broker.decisions import Verdict, latched_by, verdict
-from token_broker.errors import BrokerError, CredentialLatched, CredentialRejected, upstream_of
-from token_broker.item import GATE, SUSPECT_RETRY_SECONDS, Failure, Item, rfc3339
+from token_broker.errors import CredentialLatched, CredentialRejected, upstream_of
+from token_broker.item import GATE, SUSPECT_RETRY_SECONDS, Item, rfc3339
 from token_broker.refresh.invocation import Invocation
 
 ACCEPT_PAUSE_SECONDS = 0.1
 """How long to wait before an acceptance that could not be written is written again."""
-
 
 REPLICA_SECONDS = 60
 """Seconds in which a replica of Secrets Manager may still return the version before."""
 
 
 class Judged(NamedTuple):
-    """What a rejection means, and the variant's lease as it was written last."""
+    """What a rejection means, and the variant's own item as it was written last."""
 
     verdict: Verdict
-    lease: Item
+    own: Item
     was_accepted: bool
     """Whether the version had been accepted before."""
 
@@ -44,27 +43,13 @@ class CredentialGate:
     def __init__(self, invocation: Invocation) -> None:
         self._invocation = invocation
         self._deps = invocation.deps
+        self._secret = invocation.secret
         self._lease: Item | None = None
         """The gate's lease, while this invocation holds it."""
         self._admitted: str | None = None
         """The version that this invocation may log in with."""
         self._accepted: str | None = None
-        """The version that the upstream accepted; `finish` writes it."""
-        self._rejected: set[str] = set()
-        """Versions that this invocation knows as rejected."""
-
-    def has_rejected(self, version: str) -> bool:
-        """Say whether this invocation has seen the rejection of *version*."""
-        return version in self._rejected
-
-    def remember_rejection(self, version: str | None) -> None:
-        """Remember that a kept failure records the rejection of *version*."""
-        if version:
-            self._rejected.add(version)
-
-    def knows_rejected(self, own: Item, gate: Item, version: str) -> bool:
-        """Say whether *version* was rejected, as far as known. *own* may be the gate."""
-        return self.has_rejected(version) or latched_by(gate, own, version) is not None
+        """The version that the upstream accepted, and the gate's lease is to be ended with."""
 
     def check(self, own: Item, version: str) -> None:
         """Raise `CredentialLatched` if *version* was rejected. *own* may be the gate itself.
@@ -76,21 +61,21 @@ class CredentialGate:
         gate = own if own.is_gate else self._invocation.gate
         latching = latched_by(gate, own, version)
         if latching and gate.noticed_version not in (None, version):
-            latching = latched_by(gate, own, self._invocation.reread_secret().version)
+            latching = latched_by(gate, own, self._secret.reread().version)
         if latching:
             raise latched(latching)
 
-    def admit(self, lease: Item, version: str) -> None:
-        """Return once the holder of a variant's *lease* may log in with *version*.
+    def admit(self, own: Item, version: str) -> None:
+        """Return once this invocation, which holds the lease of *own*, may log in with *version*.
 
         Raises `CredentialLatched`, `RefreshInProgress` while another one tries it,
         `CredentialRejected` while it is too early for a second try, and `ConnectionHeld`.
         """
         if self._admitted == version:
             return
-        if lease.is_gate:
-            self.check(lease, version)
-            self._refuse_early(lease, version)
+        if own.is_gate:
+            self.check(own, version)
+            self._refuse_early(own, version)
         else:
             self._admit_by_gate(version)
         self._admitted = version
@@ -99,30 +84,31 @@ class CredentialGate:
         """Keep that the upstream accepted *version*, if the gate does not know it yet.
 
         If that cannot be written, even at a second try, no error is raised: the caller has a token.
-        `finish` tries once more at the end of the exchange. *own* is the variant's item: if that is
-        the gate, the token's commit keeps all this.
+        `release` tries once more at the end of the exchange. *own* is the variant's item: if that
+        is the gate, the token's commit keeps all this.
         """
         if not self._lease and not own.is_gate:
             self._recover(version)
         self._accepted = version
-        self.finish()
+        self._write_accepted()
         if self._lease:
             self._deps.clock.sleep(ACCEPT_PAUSE_SECONDS)
-            self.finish()
+            self._write_accepted()
 
-    def finish(self) -> None:
+    def _write_accepted(self) -> None:
         """Write the acceptance that is not kept yet, if there is one, and end the gate's lease."""
-        if not self._lease or not self._accepted:
+        lease, accepted = self._lease, self._accepted
+        if not lease or not accepted:
             return
-        try:
-            recovers = self._lease.awaits_recovery and not self._invocation.uses_previous
-            written = self._deps.store.accept(self._lease, self._accepted, recovers=recovers)
-        except BrokerError as error:
-            self._emit_unreleased(error)
-            return
-        self._lease = None
-        if written and recovers:
-            self._invocation.announce("Connection Recovered", self._accepted)
+        recovers = lease.awaits_recovery and not self._secret.is_previous
+
+        def write() -> None:
+            written = self._deps.store.accept(lease, accepted, recovers=recovers)
+            self._lease = None
+            if written and recovers:
+                self._invocation.announcements.send("Connection Recovered", accepted)
+
+        self._invocation.try_write(lease, write)
 
     def _recover(self, version: str) -> None:
         """End the latch of another version, now that the accepted *version* works again.
@@ -132,110 +118,79 @@ class CredentialGate:
         gate = self._invocation.gate
         is_other = gate.latched_version not in (None, version)
         is_noticed = gate.noticed_version in (None, version)
-        is_current = is_noticed and not self._invocation.uses_previous
+        is_current = is_noticed and not self._secret.is_previous
         age = self._deps.clock.now() - gate.latched_at
-        if is_other and is_current and age >= REPLICA_SECONDS and gate.has_accepted(version):
-            self._end_latch(gate, version)
-
-    def _end_latch(self, gate: Item, version: str) -> None:
-        try:
-            recovered = self._deps.store.recover(gate)
-        except BrokerError as error:
-            self._emit_unreleased(error)
+        if not (is_other and is_current and age >= REPLICA_SECONDS and gate.has_accepted(version)):
             return
-        if recovered:
-            self._invocation.announce("Connection Recovered", version)
 
-    def _emit_unreleased(self, error: BrokerError) -> None:
-        self._deps.emit("unreleased", code=error.code, variant=GATE)
+        def write() -> None:
+            if self._deps.store.recover(gate):
+                self._invocation.announcements.send("Connection Recovered", version)
 
-    def reject(self, lease: Item, version: str, failure: Failure, *, is_certain: bool) -> Judged:
-        """Keep what the rejection of *version* means, before anything else is tried."""
-
-        def decide(gate: Item) -> Verdict:
-            now = self._deps.clock.now()
-            return verdict(gate, version, lease.variant, now, is_certain=is_certain)
-
-        judged = self._judge(lease, Rejection(version, failure, lease.variant), decide)
-        if judged.verdict is not Verdict.BLAME_VARIANT:
-            self._rejected.add(version)
-        return judged
-
-    def reject_previous(self, lease: Item, version: str, failure: Failure) -> Item:
-        """Keep that *version*, the secret's previous one, is not worth another try."""
-        self._rejected.add(version)
-        rejection = Rejection(version, failure, lease.variant)
-        return self._judge(lease, rejection, lambda _: Verdict.LATCH).lease
-
-    def _judge(
-        self, lease: Item, rejection: Rejection, decide: Callable[[Item], Verdict]
-    ) -> Judged:
-        """Decide by the gate, and write the verdict to it. This ends the gate's lease.
-
-        If the gate has changed since it was read, it is read and decided again. If only this
-        variant was refused, its own item keeps the rejection as well.
-        """
-        own_gate = lease if lease.is_gate else self._lease
-        gate, written = own_gate or self._invocation.read_gate(), None
-        while not written:
-            decided, was_accepted = decide(gate), gate.has_accepted(rejection.version)
-            if decided is Verdict.BLAME_VARIANT:
-                self.release()
-                return Judged(decided, lease, was_accepted)
-            written = self._write(gate, decided, rejection, lease)
-            gate = written or self._invocation.read_gate()
-        self._lease = self._admitted = None
-        if decided is Verdict.LATCH:
-            self._invocation.announce("Connection Latched", rejection.version)
-        if decided is Verdict.REFUSE_VARIANT:
-            own = self._write(lease, Verdict.LATCH, rejection, lease)
-            return Judged(decided, own or lease, was_accepted)
-        # The gate is the variant's own item only if that is `-`, and this caller still leases it.
-        is_own = gate.variant == lease.variant and gate.lease_owner == lease.lease_owner
-        return Judged(decided, gate if is_own else lease, was_accepted)
-
-    def _write(
-        self, item: Item, decided: Verdict, rejection: Rejection, lease: Item
-    ) -> Item | None:
-        """Write a verdict to *item*: the gate, or the variant's own item. None if it has changed.
-
-        The variant's *lease* goes on, even if its item is the gate; another lease of the gate ends.
-        """
-        is_own = item.variant == lease.variant
-        leased = lease if is_own else self._lease
-        has_lease = bool(leased and leased.lease_owner and leased.lease_owner == item.lease_owner)
-        return self._deps.store.judge(
-            item,
-            decided,
-            rejection,
-            self._deps.clock.now(),
-            has_lease=has_lease,
-            ends_lease=has_lease and not is_own,
-        )
+        self._invocation.try_write(gate, write)
 
     def release(self) -> None:
         """End the gate's lease, if this invocation holds it; first write an acceptance.
 
         If that cannot be written, no error is raised: the lease expires.
         """
-        self.finish()
+        self._write_accepted()
         lease, self._lease = self._lease, None
         if lease:
-            try:
-                self._deps.store.fail(lease, None, renewal=None)
-            except BrokerError as error:
-                self._emit_unreleased(error)
+            write = partial(self._deps.store.fail, lease, None, renewal=None)
+            self._invocation.try_write(lease, write)
+
+    def reject(self, own: Item, rejection: Rejection, *, is_certain: bool) -> Judged:
+        """Keep what *rejection* means, before anything else is tried. This ends the gate's lease.
+
+        *own* is the variant's item. *is_certain* says whether the upstream's answer can only be
+        about the credentials. If the gate has changed since it was read, it is read and decided
+        again. If only this variant was refused, its own item keeps the rejection as well.
+        """
+        version, now = rejection.version, self._deps.clock.now
+        lease = own if own.is_gate else self._lease
+        gate, written = lease or self._invocation.read_gate(), None
+        while not written:
+            was_accepted = gate.has_accepted(version)
+            decided = verdict(gate, version, own.variant, now(), is_certain=is_certain)
+            if decided is Verdict.BLAME_VARIANT:
+                return Judged(decided, own, was_accepted)
+            # Of the two leases, only that of the gate ends here: the variant's own one goes on.
+            written = self._judge(gate, decided, rejection, lease, ends_lease=not own.is_gate)
+            gate = written or self._invocation.read_gate()
+        self._lease = self._admitted = None
+        if decided is Verdict.LATCH:
+            self._invocation.announcements.send("Connection Latched", version)
+        if decided is Verdict.REFUSE_VARIANT:
+            own = self._judge(own, Verdict.LATCH, rejection, own) or own
+        elif own.is_gate and gate.lease_owner == own.lease_owner:
+            own = gate  # unless another caller has acquired the lease
+        return Judged(decided, own, was_accepted)
+
+    def _judge(
+        self,
+        item: Item,
+        decided: Verdict,
+        rejection: Rejection,
+        lease: Item | None,
+        *,
+        ends_lease: bool = False,
+    ) -> Item | None:
+        """Write a verdict to *item*; *lease* is the item as this invocation acquired it, if so."""
+        now, owner = self._deps.clock.now(), lease.lease_owner if lease else None
+        has_lease = owner is not None and owner == item.lease_owner
+        ends_lease = has_lease and ends_lease
+        judge = self._deps.store.judge
+        return judge(item, decided, rejection, now, has_lease=has_lease, ends_lease=ends_lease)
 
     def _refuse_early(self, gate: Item, version: str) -> None:
         """Raise `CredentialRejected` until a suspect *version* may have its second try."""
         now = self._deps.clock.now()
         if gate.is_suspect(version) and gate.is_too_early(now):
-            self._rejected.add(version)
             raise suspected(gate, now)
 
     def _admit_by_gate(self, version: str) -> None:
         """Wait until the gate has accepted *version*, or this caller has acquired its lease."""
-        polls = 0
         while True:
             gate = self._invocation.read_gate()
             refuse_held(self._deps, gate)
@@ -245,14 +200,13 @@ class CredentialGate:
                 return
             self._refuse_early(gate, version)
             if gate.is_leased(self._deps.clock.now()):
-                self._invocation.wait_for_lease(gate, polls)
-                polls += 1
-            else:
-                if gate.corrupt:
-                    self._deps.emit("damaged", variant=GATE, attributes=list(gate.corrupt))
-                self._lease, self._accepted = self._invocation.acquire(gate), None
-                if self._lease:
-                    return
+                self._invocation.wait_for_lease(gate)
+                continue
+            if gate.corrupt:
+                self._deps.emit("damaged", variant=GATE, attributes=list(gate.corrupt))
+            self._lease, self._accepted = self._invocation.acquire(gate), None
+            if self._lease:
+                return
 
 
 def suspected(gate: Item, now: int) -> CredentialRejected:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from token_broker.aliases import alias_values
+from token_broker.aliases import Look, alias_values
 from token_broker.cache import CachedToken
 from token_broker.decisions import next_failure, refresh_at
 from token_broker.errors import (
@@ -18,9 +18,10 @@ from token_broker.errors import (
     UpstreamUnavailable,
 )
 from token_broker.exchange import ResolvedTo
-from token_broker.item import Failure, Item, rfc3339
+from token_broker.item import Failure, Item
 from token_broker.records import replace
-from token_broker.refresh.invocation import COMMIT_SECONDS, LEAST_EXCHANGE_SECONDS, Invocation
+from token_broker.refresh.deadline import COMMIT_SECONDS, LEAST_EXCHANGE_SECONDS
+from token_broker.refresh.invocation import Invocation
 from token_broker.tokens import Token, Variant
 
 LAST_COMMIT_SECONDS = 1.0
@@ -33,10 +34,14 @@ COMMIT_PAUSE_SECONDS = 0.1
 
 
 class Alias(NamedTuple):
-    """The variant that another one stands for, and the item that records this, if it is kept."""
+    """What a variant stands for: *target*."""
 
-    target: Variant
+    variant: Variant
     item: Item | None
+    """The item of *variant*, which records this; None if that is not kept."""
+    target: Variant
+    seen: Look | None = None
+    """What the last read of the table shows of *target*, if it does."""
 
 
 class Outcome:
@@ -51,13 +56,18 @@ class Outcome:
     ) -> None:
         self._invocation = invocation
         self._deps = invocation.deps
-        self._variant = variant
-        self._was_ready = before.renewal == "ready"
+        self._secret = invocation.secret
+        self.variant = variant
+        self._before = before
         self._was_uncertain = before.is_uncertain(self._deps.clock.now())
-        self._failed_before = item.failure
         self.holds_lease = item.lease_owner is not None
         self.item = item
         """The item as it was written last: a rejection is written during the exchange."""
+
+    @property
+    def was_ready(self) -> bool:
+        """Say whether the renewal token was unspent before this lease marked it as in use."""
+        return self._before.renewal == "ready"
 
     def continue_with(self, item: Item) -> None:
         """Go on with *item*, as it was written last.
@@ -69,43 +79,42 @@ class Outcome:
     def unshared(self, token: Token) -> CachedToken:
         """Return *token* for one caller alone, and clear the back-off of earlier failures."""
         if self.item.failure:
-            self.try_write(lambda: self._deps.store.back_off(self.item, None))
+            self._try_write(lambda: self._deps.store.back_off(self.item, None))
         item = local_item(self.item, self._values(token))
         return CachedToken(item, token, self._invocation.gate_read_at, is_shared=False)
 
-    def alias(self, resolved: ResolvedTo) -> Item | None:
-        """Keep the alias that the exchange found, and return its item.
+    def alias(self, resolved: ResolvedTo) -> Alias:
+        """Keep the alias that the exchange found, and return it.
 
-        None if AWS refuses to keep it, or the lease was lost: the alias is followed all the same.
+        It is followed also if AWS refuses to keep it, or the lease was lost.
         """
-        version = self._invocation.secret().version
 
         def write() -> Item | None:
-            sealed = self._deps.sealer.seal_variant(self.item, resolved.variant)
-            now = self._deps.clock.now()
-            values = alias_values(sealed, resolved.variant, version, now, resolved.expected)
+            version, expected = self._secret.version(), resolved.expected
+            values = alias_values(self._deps, self.item, resolved.variant, version, expected)
             return self._deps.store.commit(self.item, values)
 
         try:
-            return self._repeated(write, LEAST_ALIAS_SECONDS)
+            item = self._repeated(write, LEAST_ALIAS_SECONDS)
         except NotConfigured as error:
-            self._end_unkept(error, None, None)
-            return None
+            self._deps.emit("unkept", code=error.code, variant=self.item.variant)
+            self._end_lease(None)
+            item = None
+        return Alias(self.variant, item, resolved.variant)
 
-    def token(self, token: Token, first_version: str) -> CachedToken | None:
+    def token(self, token: Token) -> CachedToken | None:
         """Keep *token* and return it; None if the lease was lost.
 
         A token that cannot be kept is still returned: the vendor may have revoked the kept one.
         Then the error is kept as a failure, so that others back off and do not log in again.
-        *first_version* is the version of the secret that this exchange began with.
         """
-        values = self._values(token)
-        recovers = self._has_recovered()
+        values, announcements = self._values(token), self._invocation.announcements
+        # If this item is the gate. A token of the previous version does not end the latch.
+        is_recovery = self.item.is_gate and self.item.awaits_recovery
+        recovers = is_recovery and not self._secret.is_previous
 
         def write() -> Item | None:
-            sealed = self._deps.sealer.seal_token(
-                self.item, self._variant, token, values["context"]
-            )
+            sealed = self._deps.sealer.seal_token(self.item, self.variant, token, values["context"])
             kept = {**values, "token": sealed}
             return self._deps.store.commit(self.item, kept, recovers=recovers)
 
@@ -113,12 +122,14 @@ class Outcome:
             item = self._repeated(write, LAST_COMMIT_SECONDS)
         except (StoreUnavailable, NotConfigured) as error:
             item = local_item(self.item, values)
-            self._end_unkept(error, self.failure(error, first_version), item)
+            announcements.send_later("Token Unkept", item, code=error.code)
+            self._end_lease(self.failure(error))
         else:
             if item and recovers:
-                self._invocation.announce("Connection Recovered", values["secret_version"])
+                announcements.send("Connection Recovered", values["secret_version"])
             if item and item.kind in self._deps.flow.vendor.token_kinds:
-                self._pend("Token Replaced", item, replaces=self.item.fingerprint)
+                replaced = self.item.fingerprint
+                announcements.send_later("Token Replaced", item, replaces=replaced)
         return CachedToken(item, token, self._invocation.gate_read_at) if item else None
 
     def _repeated(self, write: Callable[[], Item | None], least_seconds: float) -> Item | None:
@@ -130,30 +141,26 @@ class Outcome:
             try:
                 return write()
             except StoreUnavailable:
-                if self._invocation.seconds_to_commit < least_seconds:
+                if self._invocation.deadline.seconds_to_commit < least_seconds:
                     raise
                 self._deps.clock.sleep(COMMIT_PAUSE_SECONDS)
 
-    def failed(self, error: BrokerError, version: str | None, *, has_sent: bool) -> None:
+    def failed(self, error: BrokerError, *, has_sent: bool) -> None:
         """Keep *error* as the failure of this variant, and end the lease.
 
         *has_sent* says whether this exchange sent a request. *error* gets the seconds of the
         back-off, if they are more than the upstream asked for. A write that fails is emitted, not
         raised.
         """
-        if self._is_kept(error):
-            failure: Failure | None = self.failure(error, version)
-        else:
-            failure = self._uncertainty(version, has_sent)
+        failure = self.failure(error) if self._is_kept(error) else self._uncertainty(has_sent)
         if failure and error.retryable:
             wait = failure.retry_at - self._deps.clock.now()
             error.retry_after = max(error.retry_after or 0, wait)
-        is_unspent = self.item.renewal == "in_use" and not has_sent
-        renewal = "ready" if is_unspent and self._was_ready else None
         if self.holds_lease:
-            self.try_write(lambda: self._deps.store.fail(self.item, failure, renewal=renewal))
+            is_unspent = self.was_ready and self.item.renewal == "in_use" and not has_sent
+            self._end_lease(failure, renewal="ready" if is_unspent else None)
         elif failure:
-            self.try_write(lambda: self._deps.store.back_off(self.item, failure))
+            self._try_write(lambda: self._deps.store.back_off(self.item, failure))
 
     def _is_kept(self, error: BrokerError) -> bool:
         """Say whether callers back off after *error*.
@@ -164,76 +171,45 @@ class Outcome:
         if isinstance(error, UpstreamError):
             return not isinstance(error, CredentialLatched)
         is_mistake = isinstance(error, NotConfigured | InvalidRequest | Internal)
-        return self._invocation.has_sent_any and is_mistake
+        return self._invocation.last_request is not None and is_mistake
 
-    def failure(self, error: BrokerError, version: str | None) -> Failure:
-        """Return the failure to keep for *error*, which ended an exchange with *version*.
+    def failure(self, error: BrokerError) -> Failure:
+        """Return the failure to keep for *error*, of the secret's current version.
 
         If this invocation sent no request, *error* is another item's back-off. Then this item backs
         off for the same time, and the failure does not count.
         """
-        now = self._deps.clock.now()
+        now, last_request = self._deps.clock.now(), self._invocation.last_request
+        version = self._secret.current().version
+        is_login = last_request is not None and last_request.proves_credentials
         # Not the failure in `item`: a rejection is written there first, and must not count twice.
-        last, is_login = self._failed_before, self._invocation.was_login
-        failure = next_failure(last, error, now, version, is_login=is_login)
-        if self._invocation.has_sent_any or error.retry_after is None:
+        failure = next_failure(self._before.failure, error, now, version, is_login=is_login)
+        if last_request or error.retry_after is None:
             return failure
         return replace(failure, count=max(1, failure.count - 1), retry_at=now + error.retry_after)
 
-    def _uncertainty(self, version: str | None, has_sent: bool) -> Failure | None:
+    def _uncertainty(self, has_sent: bool) -> Failure | None:
         """Return a failure which marks the old token as uncertain, if a request was sent."""
         if not (has_sent or self._was_uncertain) or not self.item.token:
             return None
         unfinished = UpstreamUnavailable("the last exchange was not finished")
-        return replace(self.failure(unfinished, version), retry_at=self._deps.clock.now())
+        return replace(self.failure(unfinished), retry_at=self._deps.clock.now())
 
-    def _end_unkept(self, error: BrokerError, failure: Failure | None, item: Item | None) -> None:
-        """Try to end the lease of an exchange whose outcome could not be kept.
+    def _end_lease(self, failure: Failure | None, *, renewal: str | None = None) -> None:
+        self._try_write(lambda: self._deps.store.fail(self.item, failure, renewal=renewal))
 
-        *item* is the token's item that could not be written; None for an alias, which has no event.
-        """
-        if item:
-            self._pend("Token Unkept", item, code=error.code)
-        else:
-            self._deps.emit("unkept", code=error.code, variant=self.item.variant)
-        self.try_write(lambda: self._deps.store.fail(self.item, failure, renewal=None))
-
-    def _pend(self, event: str, item: Item, **facts: str | None) -> None:
-        """Have *event* sent at the end of the invocation, with the facts of the token of *item*."""
-        of_token = {
-            "variant": item.variant,
-            "kind": item.kind,
-            "generation": item.generation,
-            "fingerprint": item.fingerprint,
-            "expires_at": rfc3339(item.expires_at),
-            "secret_version": item.secret_version,
-        }
-        self._invocation.pending_events.append((event, of_token | facts))
-
-    def try_write(self, write: Callable[[], object]) -> None:
-        """Try a write. If it fails the lease expires, so the caller gets the exchange's error."""
-        try:
-            write()
-        except BrokerError as error:
-            self._deps.emit("unreleased", code=error.code, variant=self.item.variant)
-
-    def _has_recovered(self) -> bool:
-        """Say whether this token ends the latch of its connection, if its item is the gate.
-
-        A token of the previous version does not: the current version is still rejected.
-        """
-        is_current = not self._invocation.uses_previous
-        return self.item.is_gate and self.item.awaits_recovery and is_current
+    def _try_write(self, write: Callable[[], object]) -> None:
+        self._invocation.try_write(self.item, write)
 
     def _values(self, token: Token) -> dict[str, Any]:
         """Return the attributes of *token*, without the sealed one."""
         values = {
-            "kind": self._variant.kind,
+            "kind": self.variant.kind,
             "fingerprint": token.fingerprint,
             "issued_at": token.issued_at,
             "expires_at": token.expires_at,
             "refresh_at": refresh_at(token.issued_at, token.expires_at, self._deps.random()),
-            "secret_version": self._invocation.secret().version,
+            "secret_version": self._secret.version(),
             "context": json.dumps(dict(token.context), sort_keys=True, separators=(",", ":")),
         }
         return values | ({"renewal": "ready"} if token.renewal else {})

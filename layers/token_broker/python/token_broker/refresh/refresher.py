@@ -3,10 +3,10 @@
 `Refresher.obtain` goes through these steps:
 
 1. `_obtain_alone`: one thread of this process at a time; a reported token is marked as rejected.
-2. `_follow_aliases`: from the requested variant to the one that has the token.
-3. `_obtain_variant`: read the item; if its token is not good enough, wait for another holder of
-   the lease, or back off, or go on.
-4. `Resolver.resolve`: find the variant that is meant, if the secret or an alias tells it.
+2. `_follow_aliases`: from the requested variant to the one that has the token. For each variant,
+3. `_step` reads its item, and hands out the token there if that is good enough. If not, it waits
+   for another holder of the lease, or raises the error of a back-off.
+4. `Resolver.resolve`: otherwise, the secret or an alias may tell which variant is meant.
 5. `_exchange`: otherwise acquire the lease, and run an `ExchangeAttempt`.
 
 An exchange may need the token of another variant (`NeedToken`). Then `token_of` goes through the
@@ -17,14 +17,7 @@ from typing import NamedTuple
 
 from token_broker.aliases import Look
 from token_broker.cache import CachedToken
-from token_broker.decisions import (
-    FORCE_INTERVAL_SECONDS,
-    MAX_REPORTS,
-    may_force,
-    recent_reports,
-    refuse_too_long,
-    stored_error,
-)
+from token_broker.decisions import MAX_REPORTS, recent_reports, refuse_too_long, stored_error
 from token_broker.errors import Internal, TooManyRequests
 from token_broker.exchange import NeedToken
 from token_broker.item import CREDENTIAL_REJECTED, REPORT_WINDOW_SECONDS, Item
@@ -32,10 +25,9 @@ from token_broker.records import replace
 from token_broker.refresh.attempt import ExchangeAttempt, SecretReplaced
 from token_broker.refresh.credential_gate import CredentialGate
 from token_broker.refresh.invocation import Invocation
-from token_broker.refresh.outage import send_events
-from token_broker.refresh.outcome import Alias
+from token_broker.refresh.outcome import Alias, Outcome
 from token_broker.refresh.requirement import Requirement
-from token_broker.refresh.resolver import Followed, Resolver
+from token_broker.refresh.resolver import Resolver
 from token_broker.tokens import Token, Variant
 
 MAX_ALIASES = 8
@@ -45,14 +37,13 @@ YOUNG_SECONDS = 60
 """If the vendor refuses a step with a younger token, the token is not the reason."""
 
 
-class Found(NamedTuple):
-    """What `_obtain_variant` found for one variant."""
+class Obtained(NamedTuple):
+    """A token, and where it came from: ``memory``, ``table`` or ``exchange``."""
 
-    result: CachedToken | Alias
+    cached: CachedToken
     source: str
-    """``table`` for a token that was kept; ``exchange`` for anything that was obtained now."""
-    seen: Look | None
-    """The last read of the table; None if an exchange has made it out of date."""
+    seen: Look | None = None
+    """The read of the table that showed it."""
 
 
 class Refresher:
@@ -61,10 +52,10 @@ class Refresher:
     def __init__(self, invocation: Invocation) -> None:
         self._invocation = invocation
         self._deps = invocation.deps
+        self._secret = invocation.secret
         self._gate = CredentialGate(invocation)
-        self._resolver = Resolver(invocation, self._gate)
-        self._may_reread_secret = True
-        self._obtained: dict[str, CachedToken] = {}
+        self._resolver = Resolver(invocation)
+        self._made: dict[str, CachedToken] = {}
         """Tokens that this invocation made, by the variant's key, each with its `handoff`."""
         self._first_seen: dict[str, Item] = {}
         """Items as this invocation read them first: force demands a token that is newer."""
@@ -79,11 +70,10 @@ class Refresher:
         there is no such token. Events are sent last: the exchange needs that time for its requests.
         """
         try:
-            obtained, source = self._obtain_alone(variant, requirement, seen)
-            return obtained.without_handoff(), source
+            obtained = self._obtain_alone(variant, requirement, seen)
+            return obtained.cached, obtained.source
         finally:
-            self._invocation.emit_wait()
-            send_events(self._invocation)
+            self._invocation.finish()
 
     def token_of(self, need: NeedToken) -> Token:
         """Return a live token of another variant, of the version of the secret that is used.
@@ -91,173 +81,121 @@ class Refresher:
         Raises `SecretReplaced` if the version changed meanwhile: a conversation that began with
         the old version must not use a token of the new one.
         """
-        version = self._invocation.secret().version
-        requirement = Requirement(rejected=self._rejectable(need), version=version)
+        version = self._secret.version()
+        requirement = Requirement(rejected=need.rejected, of_version_in_use=True)
         if made := self._made_here(need.variant.key, requirement):
-            return made.token
-        with self._invocation.nested():
-            obtained, _ = self._obtain_alone(need.variant, requirement, None)
-        if self._invocation.secret().version != version:
+            return made.cached.token
+        with self._invocation.deadline.nested():
+            obtained = self._obtain_alone(need.variant, requirement, None)
+        if self._secret.version() != version:
             raise SecretReplaced
-        return obtained.token
+        return obtained.cached.token
 
     def _obtain_alone(
         self, variant: Variant, requirement: Requirement, seen: Look | None
-    ) -> tuple[CachedToken, str]:
+    ) -> Obtained:
         """Obtain the token while no other thread obtains the same variant, and cache it."""
-        invocation = self._invocation
-        partition, key = invocation.partition, variant.key
-        with self._deps.single_flight.lock((partition, key), invocation.seconds_to_wait):
+        invocation, key = self._invocation, variant.key
+        place = invocation.partition, key
+        with self._deps.single_flight.lock(place, invocation.deadline.seconds_to_wait):
             if cached := self._cached_meanwhile(key, requirement, seen):
-                return cached, "memory"
-            if seen:
-                invocation.take(seen)
+                return Obtained(cached, "memory")
             if requirement.rejected:
-                requirement, seen = self._report(seen or invocation.look(key), requirement)
-            obtained, source = self._follow_aliases(variant, requirement, seen)
-            self._deps.cache.put(partition, key, obtained.without_handoff())
-            if source == "exchange":
-                requirement.check_new(obtained.item, self._now())
-            return obtained, source
+                requirement, seen = self._report(invocation.look(key, seen), requirement)
+            obtained = self._follow_aliases(variant, requirement, seen)
+            self._deps.cache.put(*place, obtained.cached.without_handoff())
+            if obtained.source == "exchange":
+                requirement.check_new(obtained.cached.item, self._now())
+            return obtained
 
     def _cached_meanwhile(
         self, key: str, requirement: Requirement, seen: Look | None
     ) -> CachedToken | None:
-        """Return the token that another thread has cached since *seen*, if it is good enough."""
+        """Return the token that another thread has cached since *seen*, if it is good enough.
+
+        Not if the caller reports a token: the cached one may be older.
+        """
         cached = self._deps.cache.get(self._invocation.partition, key, self._now())
-        if not cached or not requirement.may_be_cached:
+        if not cached or requirement.force or requirement.rejected:
             return None
-        if seen and cached.item.generation <= seen.target.generation:
+        if seen and not cached.is_newer_than(seen.target):
             return None
-        return cached if requirement.is_met(cached.item, self._now()) else None
+        return cached if self._is_met(requirement, cached.item) else None
 
     def _follow_aliases(
         self, variant: Variant, requirement: Requirement, seen: Look | None
-    ) -> tuple[CachedToken, str]:
+    ) -> Obtained:
         """Follow aliases from *variant* until there is a token that meets *requirement*."""
-        followed, may_go_back = list[Followed](), True
+        followed, may_go_back = list[Alias](), True
         while len(followed) <= MAX_ALIASES:
-            result, source, seen = self._obtain_variant(variant, requirement, seen)
+            result = self._step(variant, requirement, seen)
+            seen = None
+            if result is None:
+                continue
             if isinstance(result, Alias):
-                followed.append(Followed(variant, result.item))
-                variant = result.target
-                seen = seen and seen.of_target(variant.key)
-            elif (
-                may_go_back
-                and source == "exchange"
-                and self._resolver.is_contradicted(followed, result.item)
-            ):
+                followed.append(result)
+                variant, seen = result.target, result.seen
+            elif may_go_back and self._resolver.is_contradicted(followed, result.cached.item):
                 # The last alias was made for a role that the account no longer has: go back to it.
-                variant, may_go_back, seen = followed.pop().variant, False, None
+                variant, may_go_back = followed.pop().variant, False
             else:
-                self._resolver.shorten(followed, variant)
-                return result, source
-            requirement = requirement.resolved(self._invocation.secret().version)
+                self._resolver.shorten(followed, variant, result.seen)
+                return result
+            requirement = replace(requirement, newer_than=None)  # of the variant before
         raise Internal("variants of this flow lead to each other")
 
-    def _obtain_variant(
+    def _step(
         self, variant: Variant, requirement: Requirement, seen: Look | None
-    ) -> Found:
-        """Read, wait and exchange until *variant* has a token, or leads to another variant."""
-        polls = 0
-        while True:
-            if made := self._made_here(variant.key, requirement):
-                return Found(made, "exchange", None)
-            current, seen = seen or self._invocation.look(variant.key), None
-            now = self._now()
-            first = self._first_seen.setdefault(current.target.variant, current.target)
-            requirement = requirement.after(first)
-            if kept := self._kept(current, requirement):
-                return Found(kept, "table", current)
-            refuse_too_long(current.target, requirement.min_ttl, now)
-            if leased := self._leased_by_another(current, now):
-                self._invocation.wait_for_lease(leased, polls)
-                polls += 1
-                continue
-            self._raise_if_backing_off(current.target, requirement)
-            self._raise_if_backing_off(current.own, requirement)
-            if version := self._changed_version(current.target, requirement):
-                requirement = replace(requirement, version=version)
-            elif alias := self._resolver.resolve(variant, current):
-                return Found(alias, "exchange", current)
-            elif result := self._exchange(variant, current.own, requirement):
-                return Found(result, "exchange", None)
+    ) -> Obtained | Alias | None:
+        """Return the token of *variant*, or what it is an alias of.
 
-    def _leased_by_another(self, seen: Look, now: int) -> Item | None:
-        """Return the item whose lease this call must wait for. Unshared tokens need no lease."""
-        both = (seen.target, seen.own)
-        leased = next((item for item in both if item.is_leased(now)), None)
-        return leased if leased and self._invocation.is_shared() else None
+        None if the table must be read again: after a wait, a lost lease, or a change of the secret.
+        """
+        if made := self._made_here(variant.key, requirement):
+            return made
+        seen = self._invocation.look(variant.key, seen)
+        target, own = seen.target, seen.own
+        requirement = requirement.after(self._first_seen.setdefault(target.variant, target))
+        if kept := self._kept(seen, requirement):
+            return kept
+        refuse_too_long(target, requirement.min_ttl, self._now())
+        if leased := self._leased_by_another(seen):
+            self._invocation.wait_for_lease(leased)
+            return None
+        if not seen.is_target_lost:  # else the alias is resolved again
+            self._raise_if_backing_off(target, requirement)
+        self._raise_if_backing_off(own, requirement)
+        if self._has_secret_changed(target, requirement):
+            return None
+        self._gate.check(own, self._secret.recent_version())
+        return self._resolver.resolve(variant, seen) or self._exchange(variant, own, requirement)
 
-    def _exchange(
-        self, variant: Variant, own: Item, requirement: Requirement
-    ) -> CachedToken | Alias | None:
-        """Exchange. None if another caller acquired the lease first: the table is read again."""
-        if self._invocation.is_shared():
-            item = self._invocation.acquire(own, forced=self._is_on_demand(own, requirement))
-            if item is None:
-                return None
-        else:
-            # A kept token is dropped, and a lease that was left behind is ignored.
-            if own.fingerprint:
-                self._deps.store.drop(own)
-            own = item = replace(own.without_token(), lease_owner=None, lease_until=0)
-        attempt = ExchangeAttempt(
-            self._invocation, self._gate, self.token_of, variant, before=own, item=item
-        )
-        result = attempt.run()
-        if isinstance(result, CachedToken) and result.is_shared:
-            self._obtained[result.item.variant] = result
-        return result
-
-    def _made_here(self, key: str, requirement: Requirement) -> CachedToken | None:
-        """Return the token of *key* that this invocation made, if it meets *requirement*."""
-        made = self._obtained.get(key)
-        return made if made and requirement.is_met_by_new(made.item, self._now()) else None
-
-    def _kept(self, seen: Look, requirement: Requirement) -> CachedToken | None:
+    def _kept(self, seen: Look, requirement: Requirement) -> Obtained | None:
         """Return the token that *seen* shows, if it meets *requirement*."""
         target = seen.target
-        if not requirement.is_met(target, self._now()):
-            return None
-        if self._resolver.is_outdated(seen):
+        if not self._is_met(requirement, target) or self._resolver.is_outdated(seen):
             return None
         token = self._deps.sealer.open_token(target)
         # To open it takes time: it may have expired meanwhile.
-        if not token or not requirement.is_met(target, self._now()):
+        if not token or not self._is_met(requirement, target):
             return None
-        return CachedToken(target, token, seen.read_at)
+        return Obtained(CachedToken(target, token, seen.read_at), "table", seen)
 
-    def _rejectable(self, need: NeedToken) -> str | None:
-        """Return the fingerprint of the token that *need* rejects; None if that token is young.
+    def _made_here(self, key: str, requirement: Requirement) -> Obtained | None:
+        """Return the token of *key* that this invocation made, if it meets *requirement*."""
+        made = self._made.get(key)
+        is_met = made and self._is_met(requirement, made.item)
+        return Obtained(made, "exchange") if made and is_met else None
 
-        A young token that is being replaced counts as rejected, too: the vendor may have revoked
-        it already.
-        """
-        if not need.rejected:
-            return None
-        item = self._invocation.look(need.variant.key).target
-        age = self._now() - item.issued_at
-        is_young = age < YOUNG_SECONDS and item.lease_owner is None
-        return None if is_young and item.fingerprint == need.rejected else need.rejected
+    def _is_met(self, requirement: Requirement, item: Item) -> bool:
+        version = self._secret.version() if requirement.of_version_in_use else None
+        return requirement.is_met(item, self._now(), version)
 
-    def _changed_version(self, item: Item, requirement: Requirement) -> str | None:
-        """Return the secret's current version, if that is another than *requirement* has.
-
-        A token of another version shows that the secret may have changed since this invocation read
-        it. So it is read once more, but only once. Raises `SecretReplaced` if an outer conversation
-        began with the version before.
-        """
-        is_other = item.secret_version and requirement.version not in (None, item.secret_version)
-        if not is_other or not self._may_reread_secret or self._invocation.uses_previous:
-            return None
-        self._may_reread_secret = False
-        version = self._invocation.reread_secret().version
-        if version == requirement.version:
-            return None
-        if self._invocation.is_nested:
-            raise SecretReplaced
-        return version
+    def _leased_by_another(self, seen: Look) -> Item | None:
+        """Return the item whose lease this call must wait for. Unshared tokens need no lease."""
+        now = self._now()
+        leased = next((item for item in (seen.target, seen.own) if item.is_leased(now)), None)
+        return leased if leased and self._secret.is_shared() else None
 
     def _raise_if_backing_off(self, item: Item, requirement: Requirement) -> None:
         """Raise the stored error of *item* while it backs off and the secret is the same.
@@ -265,48 +203,68 @@ class Refresher:
         An outage backs off for any version of the secret. *force* ignores a back-off, but not
         after a request with the credentials: its effect on the account is unknown.
         """
-        failure, invocation = item.failure, self._invocation
+        failure, secret = item.failure, self._secret
         if not failure or not failure.is_backing_off(self._now()):
             return
         if requirement.force and not failure.is_login:
             return
         if failure.code == CREDENTIAL_REJECTED:
-            self._gate.check(item, invocation.recent_version())  # may read the secret again
-        if failure.is_outage or invocation.recent_version() == failure.secret_version:
-            if failure.code == CREDENTIAL_REJECTED:
-                self._gate.remember_rejection(failure.secret_version)
+            self._gate.check(item, secret.recent_version())  # may read the secret again
+        if failure.is_outage or secret.recent_version() == failure.secret_version:
             raise stored_error(failure, self._now())
 
-    def _is_on_demand(self, own: Item, requirement: Requirement) -> bool:
-        """Say whether only the caller's demand causes this exchange: the token would still do.
+    def _has_secret_changed(self, item: Item, requirement: Requirement) -> bool:
+        """Say whether the secret has changed since this invocation read it.
 
-        Raises `TooManyRequests` within `FORCE_INTERVAL_SECONDS` seconds of the last such exchange.
+        It may have if *item* is of another version. Raises `SecretReplaced` if an outer
+        conversation began with the version before.
         """
-        now = self._now()
-        is_early = own.is_good(now) and now < own.refresh_at
-        is_on_demand = requirement.force or (is_early and requirement.min_ttl is not None)
-        if is_on_demand and not may_force(own, now):
-            field = "force" if requirement.force else "min_ttl, while the kept token is young"
-            raise TooManyRequests(
-                f"{field}: at most once in {FORCE_INTERVAL_SECONDS} seconds",
-                retry_after=own.forced_at + FORCE_INTERVAL_SECONDS - now,
-            )
-        return is_on_demand
+        if not requirement.of_version_in_use or not item.secret_version:
+            return False
+        if item.secret_version == self._secret.version() or not self._secret.has_changed():
+            return False
+        if self._invocation.deadline.is_nested:
+            raise SecretReplaced
+        return True
+
+    def _exchange(
+        self, variant: Variant, own: Item, requirement: Requirement
+    ) -> Obtained | Alias | None:
+        """Exchange. None if another caller acquired the lease first."""
+        if self._secret.is_shared():
+            is_on_demand = requirement.is_on_demand(own, self._now())
+            item = self._invocation.acquire(own, forced=is_on_demand)
+            if item is None:
+                return None
+        else:
+            # A kept token is dropped, and a lease that was left behind is ignored.
+            if own.fingerprint:
+                self._deps.store.drop(own)
+            own = item = replace(own.without_token(), lease_owner=None, lease_until=0)
+        outcome = Outcome(self._invocation, variant, before=own, item=item)
+        result = ExchangeAttempt(self._invocation, self._gate, outcome, self.token_of).run()
+        if not isinstance(result, CachedToken):
+            return result
+        if result.is_shared:
+            self._made[result.item.variant] = result
+        return Obtained(result, "exchange")
 
     def _report(self, seen: Look, requirement: Requirement) -> tuple[Requirement, Look | None]:
         """Mark the kept token as rejected, if it is the one that *requirement* rejects.
 
         Return the requirement, which then demands a newer token, and *seen*, or None if this write
-        made it out of date. Reports of callers are limited. Those of exchanges are not: they
-        report no young token.
+        made it out of date. Reports of callers are limited. Those of exchanges are not: they report
+        no young token. But a young token that is being replaced counts as rejected, too: the vendor
+        may have revoked it already.
         """
-        item = seen.target
+        item, now, is_nested = seen.target, self._now(), self._invocation.deadline.is_nested
         if item.fingerprint != requirement.rejected:
             return requirement, seen
+        if is_nested and now - item.issued_at < YOUNG_SECONDS and item.lease_owner is None:
+            return replace(requirement, rejected=None), seen
         newer = replace(requirement, newer_than=item.generation)
         if item.is_rejected:
             return newer, seen
-        now, is_nested = self._now(), self._invocation.is_nested
         times = recent_reports(item, now)
         if not is_nested and len(times) >= MAX_REPORTS:
             raise TooManyRequests(

@@ -1,10 +1,9 @@
 """The conditions that a token must meet for a call, or for another exchange."""
 
-from token_broker.decisions import longest_min_ttl, too_long
-from token_broker.errors import UpstreamContractChanged, UpstreamUnavailable
+from token_broker.decisions import FORCE_INTERVAL_SECONDS, longest_min_ttl, may_force, too_long
+from token_broker.errors import TooManyRequests, UpstreamContractChanged, UpstreamUnavailable
 from token_broker.item import Item
 from token_broker.records import Record, replace
-from token_broker.tokens import TokenRequest
 
 
 class Requirement(Record):
@@ -14,48 +13,43 @@ class Requirement(Record):
     rejected: str | None = None
     """Fingerprint of a token that the vendor refused: the token must be another one."""
     force: bool = False
+    """The token must be newer than the one that this invocation read first."""
     newer_than: int | None = None
-    """A generation: the token must have a higher one."""
-    version: str | None = None
-    """The version of the secret that the token must be made with."""
-
-    @classmethod
-    def of(cls, request: TokenRequest) -> "Requirement":
-        """Return what *request* requires."""
-        return cls(request.min_ttl, request.rejected, request.force)
-
-    @property
-    def may_be_cached(self) -> bool:
-        """Say whether a cached token may meet this.
-
-        Not if the caller reports a token: the cached one may be older.
-        """
-        return not (self.force or self.rejected)
-
-    def resolved(self, version: str) -> "Requirement":
-        """Return this requirement for another variant, which has generations of its own.
-
-        *version* is the version of the secret in use, which may be the previous one by now.
-        """
-        return replace(self, newer_than=None, version=self.version and version)
+    """A generation of the requested variant: the token must have a higher one."""
+    of_version_in_use: bool = False
+    """The token must be made with the version of the secret that this invocation uses."""
 
     def after(self, item: Item) -> "Requirement":
         """Return this requirement; if it forces, it demands a newer token than that of *item*."""
         is_forced = self.force and self.newer_than is None
         return replace(self, newer_than=item.generation) if is_forced else self
 
-    def is_met(self, item: Item, now: int) -> bool:
-        """Say whether the token of *item* meets this."""
+    def is_met(self, item: Item, now: int, version: str | None) -> bool:
+        """Say whether the token of *item* meets this.
+
+        *version* is the version of the secret in use; None if this does not demand it.
+        """
         return (
             item.is_good(now, self.min_ttl)
             and item.fingerprint != self.rejected
             and (self.newer_than is None or item.generation > self.newer_than)
-            and self.version in (None, item.secret_version)
+            and version in (None, item.secret_version)
         )
 
-    def is_met_by_new(self, item: Item, now: int) -> bool:
-        """Say whether a token that this invocation made meets this: it is new, as force demands."""
-        return replace(self, force=False, newer_than=None).is_met(item, now)
+    def is_on_demand(self, own: Item, now: int) -> bool:
+        """Say whether only the caller's demand causes an exchange: the token would still do.
+
+        Raises `TooManyRequests` within `FORCE_INTERVAL_SECONDS` seconds of the last such exchange.
+        """
+        is_early = own.is_good(now) and now < own.refresh_at
+        is_on_demand = self.force or (is_early and self.min_ttl is not None)
+        if is_on_demand and not may_force(own, now):
+            field = "force" if self.force else "min_ttl, while the kept token is young"
+            raise TooManyRequests(
+                f"{field}: at most once in {FORCE_INTERVAL_SECONDS} seconds",
+                retry_after=own.forced_at + FORCE_INTERVAL_SECONDS - now,
+            )
+        return is_on_demand
 
     def check_new(self, item: Item, now: int) -> None:
         """Raise if the new token of *item* does not meet this. It stays kept for other callers."""

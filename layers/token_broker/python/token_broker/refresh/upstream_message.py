@@ -28,8 +28,12 @@ PUBLIC_HEADERS = frozenset({"content-type", "accept"})
 SHORT = 2
 """Characters of a value that is masked as a word only: it may be part of any other."""
 
-TOKEN = re.compile(r"[A-Za-z0-9+/_=.~-]{16,}")
-WORDS = re.compile(r"(?:[A-Z]?[a-z]{2,20}|[A-Z]{2,20}|[_./-])+")
+HIDDEN = "\0"
+"""Stands for each character of a confidential value until the end. A token that has such a value
+within is still as long, and so still looks like one."""
+
+TOKEN = re.compile(r"[A-Za-z0-9+/_=.~\0-]{16,}")
+WORDS = re.compile(r"(?:[A-Z]?[a-z]{2,20}|[A-Z]{2,20}|[_./-]|=?\0+)+")
 """Parts of a long name like ``SUBSCRIPTION_NOT_FOUND``. A token hardly ever consists of them."""
 
 
@@ -38,14 +42,13 @@ def quoted(
 ) -> UpstreamError:
     """Return *error* with the status and the message of the response that it is about, if any.
 
-    *last* is the request that was sent last, and its response. What *error* says itself stays.
+    *last* is the request that was sent last, and its response. A status that *error* has stays.
     """
     request, response = last or (None, None)
     if request and response:
         if error.upstream_status is None:
             error.upstream_status = response.status
-        if error.upstream_message is None:
-            error.upstream_message = upstream_message(response, request, secret)
+        error.upstream_message = upstream_message(response, request, secret)
     return error
 
 
@@ -54,13 +57,14 @@ def upstream_message(response: Response, request: Request, secret: object) -> st
 
     200 printable characters at most. What *secret* and *request* hold is masked.
     """
-    text = _message(response)
+    text = _message(response).replace(HIDDEN, " ")
     if not text:
         return None
     confidential = sorted(set(_encoded(_confidential(request, secret))), key=len, reverse=True)
     text = _masked(text, confidential)
     text = _masked(html.unescape(text), confidential)
     text = TOKEN.sub(lambda found: found[0] if WORDS.fullmatch(found[0]) else MASK, text)
+    text = re.sub(f"{HIDDEN}+", MASK, text)
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return text[:LONGEST] or None
 
@@ -101,6 +105,8 @@ def _confidential(request: Request, secret: object) -> Iterator[str]:
     for name, value in request.headers.items():
         if name not in PUBLIC_HEADERS:
             yield from (value, value.rpartition(" ")[2])
+        if name == "cookie":
+            yield from (part.partition("=")[2].strip() for part in value.split(";"))
 
 
 def _texts(value: object) -> Iterator[str]:
@@ -130,7 +136,7 @@ def _encoded(values: Iterable[str]) -> Iterator[str]:
 
 
 def _masked(text: str, confidential: Iterable[str]) -> str:
-    """Return *text* without the *confidential* values.
+    """Return *text* with the *confidential* values hidden.
 
     A pattern is costly, and a request may have very many values. So only for a value that is
     there, one is compiled.
@@ -141,7 +147,7 @@ def _masked(text: str, confidential: Iterable[str]) -> str:
             continue
         escaped = re.escape(value)
         pattern = escaped if len(value) > SHORT else rf"(?<!\w){escaped}(?!\w)"
-        text = re.sub(pattern, MASK, text, flags=re.IGNORECASE)
+        text = re.sub(pattern, lambda found: HIDDEN * len(found[0]), text, flags=re.IGNORECASE)
         folded = _folded(text)
     return text
 

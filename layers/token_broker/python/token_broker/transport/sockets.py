@@ -7,7 +7,6 @@ passes it. Here the timeout of each operation is the time that is left of the wh
 import logging
 import socket
 import ssl
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -69,7 +68,16 @@ class _Connection(HTTPConnection):
         return _connected(self.host, self.port)
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # urllib3 itself returns its own
-        return _with_whole_head(self.sock, super().getresponse)
+        """Refuse an answer that ends in its headers: the last of them may be half a token.
+
+        `http.client` takes the end of the connection for the end of the head.
+        """
+        sock: Any = self.sock  # None, after an answer that ends the connection
+        answer = super().getresponse()
+        if sock.has_ended:
+            answer.close()
+            raise Ended("the connection broke off")
+        return answer
 
 
 class _TlsConnection(_Connection, HTTPSConnection):
@@ -87,18 +95,6 @@ def _connected(host: str, port: int) -> socket.socket:
             return sock
         sock.close()
     raise Ended("could not connect")
-
-
-def _with_whole_head(sock: Any, read: Callable[[], HTTPResponse]) -> HTTPResponse:
-    """Refuse an answer that ends in its headers: the last of them may be half a token.
-
-    `http.client` takes the end of the connection for the end of the head.
-    """
-    answer = read()
-    if sock.has_ended:
-        answer.close()
-        raise Ended("the connection broke off")
-    return answer
 
 
 class Pool(HTTPConnectionPool):

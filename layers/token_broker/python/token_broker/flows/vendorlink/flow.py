@@ -53,12 +53,14 @@ def extend(credentials: Credentials, kept: Token, now: int) -> Conversation[Toke
     The access token may have expired: this is the documented use.
     """
     host = kept.context["hostname"]
+    both = ("rToken", "RenewalToken")  # old and new documentation differ
+    keys = both if credentials.extend_key == "both" else (credentials.extend_key,)
     response: Response = yield Request(
         "POST",
         f"{credentials.base_url(host)}/auth/extendtoken",
         "extend",
         headers={"authorization": f"Bearer {kept.value}", "content-type": credentials.content_type},
-        json=dict.fromkeys(_renewal_keys(credentials), kept.renewal),
+        json=dict.fromkeys(keys, kept.renewal),
     )
     answer = response.json() if response.is_success else None
     if not isinstance(answer, dict):
@@ -200,12 +202,6 @@ def _token(
         context=context,
         renewal=renewal or None,
     )
-
-
-def _renewal_keys(credentials: Credentials) -> tuple[str, ...]:
-    """Return the keys of the renewal token in a request: old and new documentation differ."""
-    both = ("rToken", "RenewalToken")
-    return both if credentials.extend_key == "both" else (credentials.extend_key,)
 
 
 VENDOR = Vendor(

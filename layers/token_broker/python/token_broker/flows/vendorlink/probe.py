@@ -1,7 +1,7 @@
 """The probe of Vendorlink: it logs in, and tests how the session can be extended.
 
-A renewal token is sent only once, except if the answer had null for the new one: the probe tests
-whether the old one still works. https://helpcenter.ispnext.com/hc/en-gb/articles/26245634683036
+A renewal token is sent again only if it was refused, or if the answer had null for the new one: the
+probe tests whether the old one still works. https://helpcenter.ispnext.com/hc/en-gb/articles/26245634683036
 says rToken, usable once; https://helpcenter.ispnext.com/hc/en-us/articles/360009375660 says
 RenewalToken, null.
 """
@@ -62,7 +62,10 @@ class _Session:
     def extend(
         self, renewal: str | None, key: str | None = None, content_type: str | None = None
     ) -> Conversation[bool]:
-        """Extend with *renewal* and these options, or the current ones; say whether it worked."""
+        """Extend with *renewal* and these options, or the current ones; say whether it worked.
+
+        Without an answer, *renewal* may be spent: the token is kept without it.
+        """
         tried = dataclasses.replace(
             self.credentials,
             extend_key=key or self.credentials.extend_key,
@@ -72,6 +75,8 @@ class _Session:
         kept = replace(self.token, renewal=renewal)
         newer = yield from observing(flow.extend(tried, kept, self.now), self._see)
         if not newer:
+            if self.is_over and self.answer is not NOT_SENT:
+                self.token = replace(self.token, renewal=None)
             return False
         self.credentials, self.token = tried, newer
         return True

@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from enum import Enum
 from typing import Any
 
 from token_broker.errors import (
@@ -24,21 +23,17 @@ RATE_LIMIT_SECONDS = 60
 WAIT = frozenset({RATE_LIMIT, "INTERNAL_SERVER_ERROR", "BAD_GATEWAY"})
 """Codes that ask to wait, with any status. No 429 is documented."""
 
-WRONG_CREDENTIALS = frozenset({"BAD_CREDENTIALS", "UNAUTHORIZED"})
+BAD_CREDENTIALS = "BAD_CREDENTIALS"
+"""The code for a dead token, or for a role that may not send the request."""
+
+WRONG_CREDENTIALS = frozenset({BAD_CREDENTIALS, "UNAUTHORIZED"})
 SHUT_OUT = frozenset(
     {"CLIENT_BLOCKED", "UNAUTHORIZED_IP", "SUBSCRIPTION_NOT_FOUND", "SUBSCRIPTION_SUSPENDED"}
 )
 """Codes of a refusal for another reason than the credentials, with any status."""
 
-DEAD_TOKEN = frozenset({"FORBIDDEN", "UNAUTHORIZED", "TOKEN_NOT_FOUND"})
+DEAD_TOKEN = frozenset({BAD_CREDENTIALS, "FORBIDDEN", "UNAUTHORIZED", "TOKEN_NOT_FOUND"})
 CODE = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
-
-
-class Refusal(Enum):
-    """What a refusal may mean for the request's token."""
-
-    BAD_CREDENTIALS = "the token is dead, or this role may not send the request"
-    DEAD = "the token is dead"
 
 
 def has_failed(response: Response) -> bool:
@@ -56,19 +51,14 @@ def codes_of(response: Response) -> list[str]:
     return codes
 
 
-def refusal(response: Response) -> Refusal | None:
-    """Return what a refusal means for the token; None for a success or another reason."""
-    if response.is_html:
-        return None
+def refuses_token(response: Response) -> bool:
+    """Say whether an answer refuses the request's token, and for no other reason."""
     codes = set(codes_of(response))
     if response.is_unavailable or codes & (WAIT | SHUT_OUT) or not has_failed(response):
-        return None
-    if "BAD_CREDENTIALS" in codes:
-        return Refusal.BAD_CREDENTIALS
+        return False
     has_no_reason = response.status == 403 and not codes  # noqa: PLR2004 (HTTP's)
-    if response.status == 401 or codes & DEAD_TOKEN or has_no_reason:  # noqa: PLR2004 (HTTP's)
-        return Refusal.DEAD
-    return None
+    is_refusal = response.status == 401 or codes & DEAD_TOKEN or has_no_reason  # noqa: PLR2004 (HTTP's)
+    return bool(is_refusal) and not response.is_html
 
 
 def login_checked(response: Response) -> None:
@@ -140,7 +130,7 @@ def _rejects(response: Response) -> bool:
     if codes & (WAIT | SHUT_OUT):
         return False
     if response.is_unavailable:  # a gateway that is busy or down may say UNAUTHORIZED, too
-        return "BAD_CREDENTIALS" in codes and response.status != HTTP_TOO_MANY_REQUESTS
+        return BAD_CREDENTIALS in codes and response.status != HTTP_TOO_MANY_REQUESTS
     if codes & WRONG_CREDENTIALS or response.status == 401:  # noqa: PLR2004 (HTTP's)
         return True
     return not codes and (response.is_success or response.status == 403)  # noqa: PLR2004 (HTTP's)

@@ -20,26 +20,8 @@ from token_broker.errors import InvalidRequest, NotConfigured
 from token_broker.exchange import Conversation, Exchange, NeedToken, ResolvedTo, Response
 from token_broker.flows.vendor import Vendor
 from token_broker.flows.vntana import api, organizations
-from token_broker.flows.vntana.api import (
-    Refusal,
-    checked,
-    expiry_of,
-    login_checked,
-    refusal,
-    token_of,
-)
 from token_broker.flows.vntana.credentials import LONGEST_LIFETIME, Credentials
 from token_broker.flows.vntana.listing import Listing
-from token_broker.flows.vntana.organizations import (
-    LISTING,
-    ORGANIZATION_LEVEL,
-    PROMOTION_MAX_AGE_SECONDS,
-    is_live,
-    listed,
-    resolve_requested,
-    role_in,
-    with_organization,
-)
 from token_broker.tokens import Token, Variant, canonical_hash
 
 LISTING_LIFETIME = LONGEST_LIFETIME
@@ -52,7 +34,7 @@ def exchange(
     """Make the token of *variant*, or resolve it to another variant. There is no renewal."""
     match variant.kind:
         case "asked":
-            return (yield from resolve_requested(credentials, variant, now))
+            return (yield from organizations.resolve_requested(credentials, variant, now))
         case "listing":
             return (yield from list_organizations(credentials, now))
         case "organization":
@@ -78,7 +60,7 @@ def list_organizations(credentials: Credentials, now: int) -> Exchange:
     """Log in, and list the account's organizations with its role in each."""
     login = yield from log_in(credentials)
     listed: Response = yield api.list_organizations(credentials, login)
-    listing = Listing.parse(checked(listed, "list organizations"), "list organizations")
+    listing = Listing.parse(api.checked(listed, "list organizations"), "list organizations")
     return Token(
         value=canonical_hash([listing.to_context(), now]),
         headers={},
@@ -96,7 +78,7 @@ def enter_organization(credentials: Credentials, variant: Variant, now: int) -> 
     A login is needed anyway. So the account is listed again if the listing is old: roles change.
     """
     uuid = variant.inputs["organization"]
-    kept = yield from listed(now)
+    kept = yield from organizations.listed(now)
     entry = Listing.from_context(kept.context).pick(uuid, "organization", NotConfigured)
     login = kept.handoff.get("login") or (yield from log_in(credentials))
     entered: Response = yield api.enter_organization(credentials, login, uuid)
@@ -108,16 +90,17 @@ def enter_workspace(credentials: Credentials, variant: Variant, now: int) -> Exc
     """Make the workspace's token from the organization's."""
     uuid, workspace = variant.inputs["organization"], variant.inputs["workspace"]
     request = partial(api.enter_workspace, credentials, organization=uuid, workspace=workspace)
-    entered, token = yield from with_organization(uuid, request)
-    if refusal(entered) is Refusal.BAD_CREDENTIALS:
-        role = role_in((yield from listed(now, PROMOTION_MAX_AGE_SECONDS)), uuid)
-        if role in ORGANIZATION_LEVEL:
+    entered, token = yield from organizations.with_organization(uuid, request)
+    if api.refuses_token(entered) and api.BAD_CREDENTIALS in api.codes_of(entered):
+        kept = yield from organizations.listed(now, organizations.PROMOTION_MAX_AGE_SECONDS)
+        role = organizations.role_in(kept, uuid)
+        if role in organizations.ORGANIZATION_LEVEL:
             return ResolvedTo(organizations.organization(uuid), {"role": role})
     role = token.context["role"]
-    if role in ORGANIZATION_LEVEL:
+    if role in organizations.ORGANIZATION_LEVEL:
         # Such a role gets no workspace's token. One was just made, so the role is out of date.
-        kept: Token = yield NeedToken(LISTING)
-        role = role_in(kept, uuid, default=role)
+        kept = yield NeedToken(organizations.LISTING)
+        role = organizations.role_in(kept, uuid, default=role)
     context = {"organization": uuid, "workspace": workspace, "role": role}
     return _token(credentials, entered, "enter workspace", context, now)
 
@@ -125,8 +108,8 @@ def enter_workspace(credentials: Credentials, variant: Variant, now: int) -> Exc
 def log_in(credentials: Credentials) -> Conversation[str]:
     """Log in, and return a token that can only list organizations and enter one."""
     response: Response = yield api.login(credentials)
-    login_checked(response)
-    return token_of(response, "login", in_body=credentials.token_from_body)
+    api.login_checked(response)
+    return api.token_of(response, "login", in_body=credentials.token_from_body)
 
 
 def log_out(token: Token) -> Conversation[None]:
@@ -136,23 +119,18 @@ def log_out(token: Token) -> Conversation[None]:
         yield api.log_out(token)
 
 
-def check(_credentials: Credentials, token: Token) -> Conversation[bool]:
-    """Say whether *token* works."""
-    return (yield from is_live(token, "check"))
-
-
 def _token(
     credentials: Credentials, response: Response, step: str, context: dict[str, Any], now: int
 ) -> Token:
-    checked(response, step)
-    value = token_of(response, step, in_body=credentials.token_from_body)
+    api.checked(response, step)
+    value = api.token_of(response, step, in_body=credentials.token_from_body)
     latest = now + credentials.lifetime
     return Token(
         value=value,
         headers={"X-AUTH-TOKEN": f"Bearer {value}"},
         base_url=credentials.base_url,
         issued_at=now,
-        expires_at=min(expiry_of(response, now) or latest, latest),
+        expires_at=min(api.expiry_of(response, now) or latest, latest),
         context=context,
     )
 
@@ -164,6 +142,6 @@ VENDOR = Vendor(
     resolve=resolve,
     pins=lambda credentials: credentials.pins,
     log_out=log_out,
-    check=check,
+    check=lambda _, token: organizations.is_live(token, "check"),
     probe="token_broker.flows.vntana.probe",
 )

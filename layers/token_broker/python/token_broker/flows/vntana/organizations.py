@@ -7,7 +7,6 @@ from functools import partial
 from token_broker.errors import BrokerError, InvalidRequest, NotConfigured
 from token_broker.exchange import Conversation, Exchange, NeedToken, Request, ResolvedTo, Response
 from token_broker.flows.vntana import api
-from token_broker.flows.vntana.api import checked, refusal
 from token_broker.flows.vntana.credentials import Credentials
 from token_broker.flows.vntana.listing import Entry, Listing
 from token_broker.tokens import Token, Variant
@@ -69,7 +68,7 @@ def with_organization(
     """
     token: Token = yield NeedToken(organization(uuid))
     response: Response = yield request(token.value)
-    if refusal(response) and not (yield from is_live(token, "check organization")):
+    if api.refuses_token(response) and not (yield from is_live(token, "check organization")):
         newer: Token = yield NeedToken(organization(uuid), rejected=token.fingerprint)
         if newer.fingerprint != token.fingerprint:
             token = newer
@@ -80,9 +79,9 @@ def with_organization(
 def is_live(token: Token, step: str) -> Conversation[bool]:
     """Say whether *token* works: request its organization, at the host that made the token."""
     response: Response = yield api.current_organization(token, step)
-    if refusal(response):
+    if api.refuses_token(response):
         return False
-    checked(response, step).object(step)
+    api.checked(response, step).object(step)
     return True
 
 
@@ -117,9 +116,9 @@ def _workspace(
     A uuid that is not in the list is accepted only if the list may not be complete.
     """
     is_uuid = wanted and UUID.fullmatch(wanted)
-    if wanted and is_uuid and is_needed and refusal(listed):
+    if wanted and is_uuid and is_needed and api.refuses_token(listed):
         return wanted
-    workspaces = Listing.parse(checked(listed, "list workspaces"), "list workspaces")
+    workspaces = Listing.parse(api.checked(listed, "list workspaces"), "list workspaces")
     is_whole = len(workspaces.entries) == workspaces.total
     is_conclusive = is_whole and (workspaces.entries or not is_needed)
     if wanted and is_uuid and not is_conclusive and not workspaces.only(wanted):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,15 +12,7 @@ from hypothesis import strategies as st
 from token_broker.item import CLAIM_SECONDS, Item, rfc3339
 from token_broker.item_codec import attribute
 from token_broker.records import replace
-from token_broker.refresh.outage import (
-    OUTAGE_SECONDS,
-    Step,
-    send_events,
-    step,
-)
-
-if TYPE_CHECKING:
-    from token_broker.refresh.invocation import Invocation
+from token_broker.refresh.announcements import OUTAGE_SECONDS, Announcements, Outage, step
 
 NOW = 1_800_000_000
 GATE = Item("editor#acme", "-", fence=1, raw={"fence": {"N": "1"}})
@@ -30,6 +22,8 @@ AHEAD = replace(TELLING, outage_claim=NOW + 3600)
 TOLD = replace(BEGUN, outage_phase="told")
 ENDING = replace(TELLING, outage_phase="ending")
 LATER = NOW + OUTAGE_SECONDS
+CLAIM = LATER + CLAIM_SECONDS
+SECOND_END = Outage(NOW, "ending", CLAIM + 99)
 STEPS_OF_ONE = 4
 """Reading, claiming, telling, keeping that it was told: before each of them one may die."""
 
@@ -73,23 +67,24 @@ class Place:
         self.gate = replace(gate, **empty | values)
         return self.gate
 
-    def announce(self, what: str, *, since: str) -> bool:
+    def announce(self, what: str, detail: Mapping[str, Any]) -> bool:
         self._step()
         if self.is_bus_up:
-            self.events.append((what.rpartition(" ")[2], since))
+            self.events.append((what.rpartition(" ")[2], detail["since"]))
         return self.is_bus_up
 
     def ends(self, *, is_available: bool) -> None:
         """Have an exchange end: it found the upstream available, or did not."""
-        invocation = SimpleNamespace(
-            deps=SimpleNamespace(clock=SimpleNamespace(now=lambda: self.now), store=self),
-            partition=GATE.partition,
-            pending_events=[],
-            is_available=is_available,
+        deps: Any = SimpleNamespace(
+            clock=SimpleNamespace(now=lambda: self.now),
+            store=self,
             announce=self.announce,
-            gate=self.gate,
+            flow=SimpleNamespace(name="editor"),
+            partition=lambda _: GATE.partition,
         )
-        send_events(cast("Invocation", invocation))
+        announcements = Announcements(deps, "acme")
+        announcements.found_upstream(is_available=is_available)
+        announcements.finish(self.gate)
 
     def dies(self) -> None:
         raise Died
@@ -98,24 +93,25 @@ class Place:
 @pytest.mark.parametrize(
     ("gate", "is_available", "now", "expected"),
     [
-        pytest.param(GATE, True, NOW, Step.NOTHING, id="as nearly always"),
-        pytest.param(GATE, False, NOW, Step.BEGIN, id="the first failure"),
-        pytest.param(BEGUN, False, LATER - 1, Step.NOTHING, id="not for long yet"),
-        pytest.param(BEGUN, False, LATER, Step.TELL, id="for a minute"),
-        pytest.param(BEGUN, True, LATER, Step.CLEAR, id="over before anybody was told"),
-        pytest.param(TOLD, False, LATER + 9999, Step.NOTHING, id="it was told"),
-        pytest.param(TOLD, True, LATER, Step.END, id="over"),
-        pytest.param(TELLING, False, LATER, Step.NOTHING, id="another one is telling"),
-        pytest.param(AHEAD, False, LATER, Step.TELL, id="by a clock that was wrong"),
-        pytest.param(TELLING, True, LATER, Step.END, id="over before that was recorded"),
-        pytest.param(ENDING, True, LATER, Step.NOTHING, id="another one tells that it is over"),
-        pytest.param(ENDING, False, LATER + 99, Step.BEGIN, id="the next, before that was"),
+        pytest.param(GATE, True, NOW, None, id="as nearly always"),
+        pytest.param(GATE, False, NOW, Outage(NOW), id="the first failure"),
+        pytest.param(BEGUN, False, LATER - 1, None, id="not for long yet"),
+        pytest.param(BEGUN, False, LATER, Outage(NOW, "telling", CLAIM), id="for a minute"),
+        pytest.param(BEGUN, True, LATER, Outage(), id="over before anybody was told"),
+        pytest.param(TOLD, False, LATER + 9999, None, id="it was told"),
+        pytest.param(TOLD, True, LATER, Outage(NOW, "ending", CLAIM), id="over"),
+        pytest.param(TELLING, False, LATER, None, id="another one is telling"),
+        pytest.param(AHEAD, False, LATER, Outage(NOW, "telling", CLAIM), id="by a wrong clock"),
+        pytest.param(TELLING, True, LATER, Outage(NOW, "ending", CLAIM), id="over, unrecorded"),
+        pytest.param(ENDING, True, LATER, None, id="another one tells that it is over"),
+        pytest.param(ENDING, False, LATER, None, id="down again while it is being told"),
+        pytest.param(ENDING, False, LATER + 99, SECOND_END, id="down again before it was told"),
     ],
 )
 def test_the_step_after_an_exchange_follows_from_the_gate(
-    gate: Item, is_available: bool, now: int, expected: Step
+    gate: Item, is_available: bool, now: int, expected: Outage | None
 ) -> None:
-    assert step(gate, now, is_available=is_available) is expected
+    assert step(gate, now, is_available=is_available) == expected
 
 
 EVENTS = [
@@ -156,13 +152,21 @@ def test_after_a_death_another_invocation_announces(
     assert len(set(place.events)) == 1, "and both name the same outage"
 
 
-def test_an_outage_is_announced_after_one_without_a_recorded_end() -> None:
-    """With its own start."""
-    place = Place(ENDING, now=LATER + CLAIM_SECONDS)
-    place.ends(is_available=False)
-    since, place.now = place.now, place.now + OUTAGE_SECONDS
-    place.ends(is_available=False)
-    assert place.events == [("Down", rfc3339(since))]
+@pytest.mark.parametrize("moment", range(1, STEPS_OF_ONE))
+def test_the_end_of_an_outage_is_announced_although_the_next_has_begun(moment: int) -> None:
+    """Its announcer died, or the bus was down. The next one has its own start."""
+    place = Place(TOLD)
+    place.at[moment] = place.dies
+    with pytest.raises(Died):
+        place.ends(is_available=True)
+    is_claimed = place.gate.outage_phase == "ending"
+    since = place.now = place.now + CLAIM_SECONDS
+    for _ in range(2):
+        place.ends(is_available=False)
+        place.now += OUTAGE_SECONDS
+    ups, downs = ([at for what, at in place.events if what == name] for name in ("Up", "Down"))
+    assert set(ups) == ({rfc3339(NOW)} if is_claimed else set())
+    assert downs == ([rfc3339(since)] if is_claimed else [])
 
 
 @pytest.mark.parametrize(("gate", "is_available", "event"), EVENTS)
