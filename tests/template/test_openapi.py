@@ -1,13 +1,14 @@
 """The OpenAPI document agrees with the code."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 from openapi_schema_validator import OAS30Validator
 from openapi_spec_validator import validate
 
+import token_broker_client
 from tests.subjects import CHECKED, PROBED
 from tests.template.api_rules import expected_routes, operations
 from tests.template.documents import load
@@ -16,7 +17,6 @@ from token_broker import events
 from token_broker.decisions import Next, State
 from token_broker.document import Document
 from token_broker.errors import BrokerError, InvalidRequest
-from token_broker.exchange import sendable
 from token_broker.flows import every
 from token_broker.refresh.upstream_message import LONGEST
 from token_broker_client import Broker
@@ -110,22 +110,14 @@ def test_the_documented_body_fields_are_those_of_the_flow(flow: str) -> None:
     assert described.keys() <= EXAMPLES.keys()
 
 
-def token_of(body: Document) -> str:
-    """Return the token as `_verify` reads it."""
-    token = body.text("token")
-    if not sendable(token):
-        raise InvalidRequest("token")
-    return token
-
-
-READ: Mapping[str, Callable[[Document], object]] = {
-    "min_ttl": lambda body: body.seconds("min_ttl", least=0),
-    "rejected": lambda body: events.formed(body, "rejected"),
-    "force": lambda body: body.boolean("force", default=False),
-    "reason": events.reason,
-    "token": token_of,
+BODIES: Mapping[str, tuple[Action, str]] = {
+    "min_ttl": ("token", "EditorRequest"),
+    "rejected": ("token", "EditorRequest"),
+    "force": ("token", "EditorRequest"),
+    "reason": ("hold", "HoldRequest"),
+    "token": ("verify", "VerifyRequest"),
 }
-"""How the code reads the members of bodies that no flow adds."""
+"""The action that has each member in its body, if no flow adds it, and the schema of the body."""
 
 VALUES: tuple[Any, ...] = (
     None,
@@ -147,16 +139,18 @@ VALUES: tuple[Any, ...] = (
 VALUES += ("0" * 15, "0" * 16, "f" * 16, "F" * 16, "0" * 17)
 
 
-@pytest.mark.parametrize("name", READ)
-def test_the_documented_values_are_those_that_the_code_takes(name: str) -> None:
+@pytest.mark.parametrize("name", BODIES)
+def test_the_documented_values_are_those_that_the_broker_takes(
+    fake_broker: Broker, name: str
+) -> None:
     """At the limits of each."""
-    kinds = {"reason": "HoldRequest", "token": "VerifyRequest"}
-    request = SCHEMAS[kinds.get(name, "VntanaRequest")]
-    valid = OAS30Validator({**request["properties"][name], **API}).is_valid
+    action, schema = BODIES[name]
+    valid = OAS30Validator({**SCHEMAS[schema]["properties"][name], **API}).is_valid
     for value in VALUES:
+        command = Command("editor", "acme", action, {name: value})
         try:
-            READ[name](Document({name: value}, InvalidRequest))
-        except InvalidRequest:
+            fake_broker._channel.call(command, Deadline.after(10.0))
+        except token_broker_client.InvalidRequest:
             assert not valid(value), value
         else:
             assert valid(value), value
