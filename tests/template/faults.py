@@ -251,6 +251,10 @@ FAULTY: Mapping[Rule, Mapping[str, Edit]] = {
             "AnsweredFastLongAlarm", OF_STAGE, f"{OF_STAGE}\n{' ' * 12}{OF_FLOW}", ALARMS
         ),
     },
+    resource_rules.composite_alarms_follow_their_parts: {
+        "of one": Edit("PromptSlowAlarm", ", PromptSlowShortAlarm", "", ALARMS),
+        "of none": Edit("AnsweredSlowAlarm", "DependsOn: ", "X: ", ALARMS),
+    },
     resource_rules.crashes_are_counted: {
         "not of a flow": Edit("EditorCrashes", "!Ref EditorLogs", "another"),
         "every failure": Edit("VntanaCrashes", '?"Runtime.Unknown"', '?"ERROR" ?"REPORT"'),
@@ -283,5 +287,6 @@ FAULTY: Mapping[Rule, Mapping[str, Edit]] = {
         "none": Edit("Plan", "RateLimit: !Ref Rate, ", "", TEAM),
         "no stage": Edit("Plan", "[{ ApiId: !Ref Api, Stage: !Ref Stage }]", "[]", TEAM),
         "another's": Edit("PlanKey", "!Ref Plan", "another", TEAM),
+        "a key that is off": Edit("Key", "Enabled: true", "Enabled: false", TEAM),
     },
 }

@@ -167,6 +167,18 @@ def budgets_alarm(stack: Template) -> Iterator[str]:
                     yield f"{name} has other metrics"
 
 
+def composite_alarms_follow_their_parts(stack: Template) -> Iterator[str]:
+    """CloudWatch takes no rule about an alarm that is not there, and the rule is no reference."""
+    named = {
+        each["AlarmName"]: name.rpartition(".")[2]
+        for name, each in of_type(stack, "CloudWatch::Alarm").items()
+    }
+    for name, alarm in of_type(stack, "CloudWatch::CompositeAlarm").items():
+        for part in re.findall(r'ALARM\("([^"]+)"\)', alarm["AlarmRule"]):
+            if named.get(part) not in stack[name].get("DependsOn", ()):
+                yield f"{name} may be made before {part}"
+
+
 def sums(alarm: Template) -> dict[str, tuple[Template, tuple[str, ...]]]:
     """Return the metrics of an alarm's expression, by id: how counted, name and dimensions."""
     return {

@@ -44,3 +44,5 @@ def teams_have_limits(stack: Template) -> Iterator[str]:
         yield "the plan has no limit"
     if (key["KeyId"], key["UsagePlanId"]) != ("<Key>", "<Plan>"):
         yield "the key has no plan"
+    if stack[f"{TEAM}.Key"]["Properties"]["Enabled"] is not True:
+        yield "the key is switched off"

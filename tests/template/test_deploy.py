@@ -372,12 +372,16 @@ def test_no_option_removes_a_resource_that_is_kept_by_its_name() -> None:
 def test_only_the_first_of_two_steps_is_confirmed() -> None:
     """The second only enables the table's deletion protection.
 
-    A stack whose creation was not confirmed is created, not deleted.
+    A stack whose creation was not confirmed is created, not deleted. What make sets itself cannot
+    be chosen by a parameter.
     """
     account = CloudFormation()
     account.deployed = Deployed("REVIEW_IN_PROGRESS", {})
-    deploy.deploy(account, account.sam, "new", Settings("eu-west-1", {}), FIXED, guided=True)
+    wanted = Settings("eu-west-1", dict.fromkeys(FIXED, "chosen"))
+    deploy.deploy(account, account.sam, "new", wanted, FIXED, guided=True)
     first, second = account.decoded_context
+    assert {deploy.quoted(*pair) for pair in FIXED.items()} <= {*first}
+    assert "chosen" not in str(first)
     assert "--confirm-changeset" in first
     assert "--no-confirm-changeset" in second
     assert {each for each in second if each not in first} == {

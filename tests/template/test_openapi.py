@@ -8,14 +8,17 @@ import pytest
 from openapi_schema_validator import OAS30Validator
 from openapi_spec_validator import validate
 
+import token_broker_client
 from tests.subjects import CHECKED, PROBED
 from tests.template.api_rules import expected_routes, operations
 from tests.template.documents import load
 from tests.template.rules import sound
 from token_broker import events
+from token_broker.decisions import Next, State
 from token_broker.document import Document
 from token_broker.errors import BrokerError, InvalidRequest
 from token_broker.flows import every
+from token_broker.refresh.upstream_message import LONGEST
 from token_broker_client import Broker
 from token_broker_client.deadline import Deadline
 from token_broker_client.request import Action, Command
@@ -72,6 +75,14 @@ def test_a_problem_has_the_documented_members(error: type[BrokerError]) -> None:
     assert re.fullmatch(schema["properties"]["type"]["pattern"], full["type"])
 
 
+def test_the_documented_words_are_those_of_the_code() -> None:
+    """Of a variant's state; and of the vendor, as many."""
+    assert SCHEMAS["Problem"]["properties"]["upstream_message"]["maxLength"] == LONGEST
+    variant = SCHEMAS["Variant"]["properties"]
+    for name, kind in (("state", State), ("next", Next)):
+        assert variant[name]["enum"] == [one.value for one in kind]
+
+
 def test_the_documented_patterns_are_those_of_the_code() -> None:
     """For connections and fingerprints."""
     assert SCHEMAS["Connection"]["pattern"] == f"^{events.CONNECTION.pattern}$"
@@ -97,6 +108,52 @@ def test_the_documented_body_fields_are_those_of_the_flow(flow: str) -> None:
         body = Document({name: value}, InvalidRequest)
         assert is_taken(flow, body) is (name in described), name
     assert described.keys() <= EXAMPLES.keys()
+
+
+BODIES: Mapping[str, tuple[Action, str]] = {
+    "min_ttl": ("token", "EditorRequest"),
+    "rejected": ("token", "EditorRequest"),
+    "force": ("token", "EditorRequest"),
+    "reason": ("hold", "HoldRequest"),
+    "token": ("verify", "VerifyRequest"),
+}
+"""The action that has each member in its body, if no flow adds it, and the schema of the body."""
+
+VALUES: tuple[Any, ...] = (
+    None,
+    True,
+    -1,
+    0,
+    1,
+    {},
+    "",
+    " ",
+    "a",
+    " a ",
+    "a b",
+    "é",
+    "a\nb",
+    "a" * 200,
+    "a" * 201,
+)
+VALUES += ("0" * 15, "0" * 16, "f" * 16, "F" * 16, "0" * 17)
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_the_documented_values_are_those_that_the_broker_takes(
+    fake_broker: Broker, name: str
+) -> None:
+    """At the limits of each."""
+    action, schema = BODIES[name]
+    valid = OAS30Validator({**SCHEMAS[schema]["properties"][name], **API}).is_valid
+    for value in VALUES:
+        command = Command("editor", "acme", action, {name: value})
+        try:
+            fake_broker._channel.call(command, Deadline.after(10.0))
+        except token_broker_client.InvalidRequest:
+            assert not valid(value), value
+        else:
+            assert valid(value), value
 
 
 CALLS: tuple[tuple[Action, str, Mapping[str, Any]], ...] = (

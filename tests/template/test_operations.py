@@ -11,7 +11,7 @@ from tests.template.rules import sound
 from tests.template.subjects import FLOWS, of_type
 from token_broker.actions import MOST_WARM
 from token_broker.handler import SLOW_MILLISECONDS
-from token_broker.telemetry import MEASURES, Telemetry
+from token_broker.telemetry import COUNT, MEASURES, Telemetry
 from token_broker_operations import alarms, dashboard, flows
 from token_broker_operations.__main__ import WRITTEN, nested, written
 from token_broker_operations.signals import (
@@ -112,6 +112,13 @@ def metrics_of(alarm: dict[str, Any]) -> list[dict[str, Any]]:
     return [each["MetricStat"]["Metric"] for each in alarm["Metrics"] if "MetricStat" in each]
 
 
+def test_bad_calls_are_counted_beside_the_good_ones_if_other_lines_have_them() -> None:
+    """Then all calls are the sum of both."""
+    lines = {name: event for event, each in MEASURES.items() for name in each.metrics}
+    for objective in OBJECTIVES:
+        assert objective.is_beside == (lines[objective.bad] != lines[objective.counted])
+
+
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=lambda objective: objective.name)
 def test_the_documented_objectives_are_those_of_the_alarms(objective: Objective) -> None:
     """With share, budget, burn rates and windows."""
@@ -145,11 +152,17 @@ def test_the_bound_for_slow_calls_is_the_documented_one() -> None:
 
 @pytest.mark.parametrize("chart", dashboard.CHARTS, ids=lambda chart: chart.metric)
 def test_a_chart_shows_an_emitted_metric(chart: dashboard.Chart) -> None:
-    """With its dimensions, in the order that CloudWatch requires."""
+    """With its dimensions, in the order that CloudWatch requires.
+
+    A count is summed up. Of another unit, the middle and the end are shown.
+    """
     [measure] = [each for each in MEASURES.values() if chart.metric in each.metrics]
     found = re.search(r"\{TokenBroker,([a-z,]+)\}", dashboard.search(chart.metric, "Sum"))
     assert found
     assert found[1].split(",") == ["flow", "service", *measure.dimensions]
+    (unit, _), (first, *others) = measure.metrics[chart.metric], chart.statistics
+    expected = ("Sum", 0) if unit == COUNT else ("p50", 1)
+    assert (first, len(others)) == expected
 
 
 def test_the_dashboard_is_valid_once_deployed() -> None:

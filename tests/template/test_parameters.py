@@ -371,11 +371,17 @@ def test_parameters_decide_their_conditions_and_no_others() -> None:
 def test_an_option_adds_or_removes_exactly_its_resources(
     parameters: dict[str, str], resources: set[str]
 ) -> None:
-    """A domain requires TLS 1.2."""
+    """A domain requires TLS 1.2, and all of it leads to the stage."""
     stack = with_(**parameters)
     assert stack.keys() ^ with_().keys() == resources
     for domain in of_type(stack, "ApiGateway::DomainName").values():
         assert domain["SecurityPolicy"] == "TLS_1_2"
+    for mapping in of_type(stack, "ApiGateway::BasePathMapping").values():
+        assert mapping == {
+            "DomainName": "<Domain>",
+            "RestApiId": "<TokenBrokerApi>",
+            "Stage": "<TokenBrokerApiStage>",
+        }
 
 
 def test_reserved_and_provisioned_concurrency_are_optional() -> None:

@@ -88,8 +88,7 @@ class Secrets:
 
     def change(self, flow: str, name: str, document: Any, stored: Stored) -> str | None:
         """Store *document* if *stored* is still current; return the new version's id."""
-        now = self.read(flow, name)
-        if now is None or now.version != stored.version:
+        if self.read(flow, name) != stored:
             raise conflict(flow, name)
         return self._put(flow, name, document)
 
