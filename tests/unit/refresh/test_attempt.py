@@ -610,6 +610,26 @@ def test_the_backoff_of_another_item_is_not_extended(has_sent: bool, count: int,
     assert (kept.since, kept.count, kept.retry_at) == (NOW - 9, count, NOW + wait)
 
 
+@pytest.mark.parametrize("meanwhile", [None, 4])
+def test_the_backoff_counts_the_failures_that_the_lease_shows(meanwhile: int | None) -> None:
+    """DELETE may remove them after they were read, and an earlier holder may keep its own late."""
+    broker = MemoryBroker()
+    broker.fake.fail("status", times=None, status=503)
+    outcome(broker)
+    broker.now += 2
+
+    def change() -> None:
+        broker.aws.dynamodb.before_write = None
+        kept = failure(broker, "x", since=NOW, count=meanwhile, retry_at=broker.now)
+        broker.put(failure=meanwhile and kept)
+
+    broker.aws.dynamodb.before_write = change
+    outcome(broker)
+    failed = broker.item().failure
+    assert failed
+    assert failed.count == (meanwhile or 0) + 1
+
+
 DIED: dict[str, Any] = {"lease_owner": "dead", "lease_until": NOW}
 
 
