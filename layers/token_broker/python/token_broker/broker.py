@@ -132,7 +132,9 @@ class Broker(Record):
 
         invocation = Invocation(self.deps, connection, deadline)
         try:
-            requirement = Requirement(request.min_ttl, request.rejected, request.force)
+            requirement = Requirement(
+                request.min_ttl, request.rejected, request.force, unkept=request.unkept
+            )
             obtained, source = Refresher(invocation).obtain(request.variant, requirement, seen)
         except BrokerError as error:
             # `force` asks for a new token, so only an outage makes the old one good enough.
@@ -171,7 +173,7 @@ class Broker(Record):
 
 
 def reporting_kept(request: TokenRequest, item: Item, cached: CachedToken | None) -> TokenRequest:
-    """Return *request*; if it reports a token that could not be kept, let it report that of *item*.
+    """Return *request*; if it reports a token that could not be kept, let it report *item*'s, too.
 
     The cache of the process that made such a token has it. The table has an older one.
     """
@@ -181,4 +183,5 @@ def reporting_kept(request: TokenRequest, item: Item, cached: CachedToken | None
         and cached.is_newer_than(item)
         and item.fingerprint
     )
-    return replace(request, rejected=item.fingerprint) if is_unkept else request
+    reported = request.rejected
+    return replace(request, rejected=item.fingerprint, unkept=reported) if is_unkept else request
