@@ -2,6 +2,7 @@
 
 import json
 import logging
+from functools import partial
 from io import StringIO
 from typing import Any
 
@@ -113,15 +114,18 @@ def test_each_event_has_its_metrics_under_its_dimensions(
 
 
 def test_every_other_line_has_its_event_and_flow(capsys: pytest.CaptureFixture[str]) -> None:
-    """A defect has its frames, and not its message."""
+    """A defect has its frames, not its message. All have the form that Powertools gives them."""
     telemetry = Telemetry("vntana")
     for event in ("action", "replaced", "woken"):
-        telemetry.emit(event, connection="acme")
+        telemetry.emit(event, connection="acme", detail="é")
     try:
         int("hunter2")
     except ValueError as error:
         telemetry.defect(error, "r-1")
-    *lines, defect = map(json.loads, capsys.readouterr().out.splitlines())
+    written = capsys.readouterr().out.splitlines()
+    *lines, defect = map(json.loads, written)
+    compact = partial(json.dumps, separators=(",", ":"), ensure_ascii=False)
+    assert written[2:] == [compact(lines[2]), compact(defect)], "the others are audited"
     members = ("event", "flow", "connection")
     found = [tuple(line[member] for member in members) for line in lines]
     assert found == [(event, "vntana", "acme") for event in ("action", "replaced", "woken")]

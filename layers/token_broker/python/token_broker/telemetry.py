@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
+_encode_any = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=str).encode
+"""As Powertools' Logger does by default."""
 
 
 def unlike_a_crash(text: str) -> str:
@@ -118,9 +120,7 @@ class Telemetry:
         if self._logger is None:
             from aws_lambda_powertools.logging import Logger  # noqa: PLC0415 (off the hit path)
 
-            self._logger = Logger(
-                json_serializer=lambda line: unlike_a_crash(json.dumps(line, default=str))
-            )
+            self._logger = Logger(json_serializer=lambda line: unlike_a_crash(_encode_any(line)))
         return self._logger
 
 
