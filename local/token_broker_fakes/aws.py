@@ -16,6 +16,8 @@ from typing import Any, NamedTuple, Self, TypeAlias
 
 from botocore.exceptions import ClientError
 
+from token_broker_fakes.frozen import frozen
+
 Record: TypeAlias = Mapping[str, Any]
 
 PAGE = 25
@@ -280,7 +282,7 @@ class Secrets(MutableMapping[tuple[str, str], Any]):
         name = f"{self._prefix}{flow}/{connection}"
         versions = self._versions.setdefault(name, [])
         versions.append(version)
-        self._contents[place] = content
+        self._contents[place] = frozen(content)
         if len(versions) > 1:
             self.on_change(flow, name)
 
@@ -289,7 +291,7 @@ class Secrets(MutableMapping[tuple[str, str], Any]):
         del self._versions[f"{self._prefix}{place[0]}/{place[1]}"]
 
     def __getitem__(self, place: tuple[str, str]) -> Any:
-        return self._contents[place]
+        return frozen(self._contents[place])
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self._contents)

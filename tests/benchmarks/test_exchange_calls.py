@@ -40,7 +40,7 @@ RENEWAL = {
 }
 BACKGROUND = {
     "vendorlink": Calls(1, 2, 2, 1),
-    "vntana": Calls(6, 5, 4, 1),
+    "vntana": Calls(5, 5, 4, 1),
     "editor": Calls(2, 2, 2, 1),
 }
 """A day after the token was made, so VNTANA's organizations are listed anew."""

@@ -293,6 +293,20 @@ def test_an_unsigned_call_has_a_timeout(visitor: Visitor, monkeypatch: pytest.Mo
     assert line in visitor.says("doctor").stdout.splitlines()
 
 
+@pytest.mark.parametrize(("behind", "level"), [(100, "warning"), (1000, "failure")])
+def test_functions_are_asked_unless_aws_refuses_the_signatures(
+    healthy: Visitor, behind: int, level: str
+) -> None:
+    """For the time in them."""
+    healthy.account.behind = behind
+    first, *others, verdict = healthy.says("doctor").stdout.splitlines()
+    assert first.startswith(f"{level}\tclock\t")
+    assert verdict == f"1 {level}."
+    names = [line.split("\t")[1] for line in all_well(healthy)]
+    asked = [name for name in names if name not in FLOWS or level == "warning"]
+    assert [line.split("\t")[1] for line in others] == [name for name in asked if name != "clock"]
+
+
 def test_an_api_that_refuses_signed_calls_is_a_failure(visitor: Visitor) -> None:
     """Of each function; and the region is the one that is meant, whatever the shell says."""
     visitor.account.denied.add("api")

@@ -61,6 +61,10 @@ def test_the_repr_of_commands_requests_and_replies_shows_no_secret() -> None:
     secret = {"token": "s3cret"}
     for one, shown in (
         (Command("editor", "acme", "verify", secret), "Command(editor, acme, verify)"),
+        (
+            broker(RecordingChannel()).access("editor", "acme", parameters=secret).key,
+            "Key(editor, acme)",
+        ),
         (Request("POST", "https://s3cret", secret, b"s3cret"), "Request(POST)"),
         (Reply(200, secret, b"s3cret"), "Reply(200)"),
     ):

@@ -178,6 +178,9 @@ REFUSED: dict[str, list[Any]] = {
     "the URL must begin with https://": [
         "http://abc123.execute-api.eu-central-1.amazonaws.com/prod",
         "http://127.0.0.1.example.com",
+        "http://10.0.0.1",
+        "http://192.168.0.1",
+        "http://[fe80::1]",
         "http://notlocalhost",
         "http://localhost.example.com",
         "abc123.execute-api.eu-central-1.amazonaws.com",

@@ -14,7 +14,7 @@ from token_broker_local import controls, routes
 from token_broker_local.addresses import FLOWS
 from token_broker_local.controls import ACTIONS, RESPONSE_MEMBERS, STATE_MEMBERS, Controls
 from token_broker_local.dashboard import CALL, FILES, MAX_COMMAND_BYTES, SWITCH, Dashboard
-from token_broker_local.gateway import Gateway
+from token_broker_local.gateway import INTEGRATION_TIMEOUT, Gateway
 from token_broker_local.messages import GatewayError, HttpRequest, HttpResponse
 from token_broker_local.metrics import Metrics
 
@@ -218,3 +218,7 @@ def test_the_page_contains_no_flow_name(name: str) -> None:
     """It loops over the flows of the data."""
     text = resources.files("token_broker_local").joinpath(name).read_text("utf-8")
     assert not [flow for flow in FLOWS if flow in text.lower()]
+
+
+def test_the_page_waits_as_long_as_the_gateway_for_a_function() -> None:
+    assert controls.TIMEOUT_SECONDS > INTEGRATION_TIMEOUT

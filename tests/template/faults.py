@@ -224,6 +224,7 @@ FAULTY: Mapping[Rule, Mapping[str, Edit]] = {
     },
     resource_rules.throttles_alarm: {
         "a flow less": Edit("ThrottleAlarm", "${Stage}-editor", "${Stage}-x", ALARMS),
+        "the worst flow": Edit("ThrottleAlarm", "SUM(METRICS())", "MAX(METRICS())", ALARMS),
     },
     resource_rules.alarms_count_what_is_written: {
         "an average": Edit("DamageAlarm", "Statistic: Sum", "Statistic: Average", ALARMS),
@@ -235,11 +236,16 @@ FAULTY: Mapping[Rule, Mapping[str, Edit]] = {
         "twice": Edit("CrashAlarm", "EvaluationPeriods: 1", "EvaluationPeriods: 2"),
         "without data": Edit("DamageAlarm", "notBreaching", "breaching", ALARMS),
         "another metric": Edit("CrashAlarm", "!Sub 'Crash-${Stage}'", "Crash"),
+        "none at all": Edit("CheckAlarm", "GreaterThan", "GreaterThanOrEqualTo", ALARMS),
     },
     resource_rules.budgets_alarm: {
         "a budget less": Edit("PromptSlowAlarm", "prompt_slow'", "another'", ALARMS),
         "one window is enough": Edit("AnsweredFastAlarm", " AND ", " OR ", ALARMS),
         "one bad call more": Edit("AnsweredFastLongAlarm", ">= 3", "> 10", ALARMS),
+        "an outage without a token": Edit(
+            "AnsweredFastShortAlarm", "FILL(good, 0)", "good", ALARMS
+        ),
+        "the good calls": Edit("PromptFastLongAlarm", "Id: bad", "Id: good", ALARMS),
         "a slower rate": Edit("AnsweredSlowLongAlarm", "hold: 0.006", "hold: 0.06", ALARMS),
         "of one flow": Edit(
             "AnsweredFastLongAlarm", OF_STAGE, f"{OF_STAGE}\n{' ' * 12}{OF_FLOW}", ALARMS

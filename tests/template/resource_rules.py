@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from tests.template.documents import Template
+from tests.template.metric_math import value_of
 from tests.template.subjects import FLOWS, KEY_ARN, TABLE, of_type, text
 from token_broker_operations.signals import BURNS, LEAST_BAD, OBJECTIVES, SIGNALS, codes
 
@@ -153,11 +154,15 @@ def budgets_alarm(stack: Template) -> Iterator[str]:
             for each in found:
                 window = min(of["Period"] for of, _ in sums(each).values())
                 least = LEAST_BAD if window == burn.long_seconds else 1
-                if not each["Metrics"][0]["Expression"].startswith(f"IF(FILL(bad, 0) >= {least}, "):
-                    yield f"{name} has another minimum of bad calls"
-                if {metric for _, metric in sums(each).values()} != {
-                    (objective.bad, SERVICE),
-                    (objective.counted, SERVICE),
+                for bad, good in ((0, 0), (0, 99), (least - 1, 99), (least, 99), (least, 0)):
+                    calls = good + bad if objective.is_beside else good
+                    share = bad / calls if bad >= least and calls else 0
+                    # CloudWatch has no data for a count of zero.
+                    if (value_of(each, {"bad": bad or None, "good": good or None}) or 0) != share:
+                        yield f"{name} has another share than {bad} of {calls} calls"
+                if {part: metric for part, (_, metric) in sums(each).items()} != {
+                    "bad": (objective.bad, SERVICE),
+                    "good": (objective.counted, SERVICE),
                 }:
                     yield f"{name} has other metrics"
 
@@ -219,6 +224,8 @@ def alarms_count_what_is_written(stack: Template) -> Iterator[str]:
             yield f"{name} is not a sum"
         if alarm["TreatMissingData"] != "notBreaching":
             yield f"{name} rings without data"
+        if alarm["ComparisonOperator"] != "GreaterThanThreshold" or alarm["Threshold"] < 0:
+            yield f"{name} rings for a count of none"
         about = alarm["AlarmName"].removeprefix(f"{SERVICE}-")
         if alarm["Threshold"] > MAX_THRESHOLDS.get(about, alarm["Threshold"]):
             yield f"{name} has a threshold that is too high"
@@ -234,11 +241,21 @@ def alarms_count_what_is_written(stack: Template) -> Iterator[str]:
 
 def throttles_alarm(stack: Template) -> Iterator[str]:
     """An alarm counts throttled invocations of all flows."""
-    alarms = of_type(stack, "CloudWatch::Alarm").values()
-    counted = text([alarm.get("Metrics") for alarm in alarms])
+    [alarm] = [
+        each
+        for each in of_type(stack, "CloudWatch::Alarm").values()
+        if each["AlarmName"] == f"{SERVICE}-throttled"
+    ]
+    counted = {metric: part for part, (_, metric) in sums(alarm).items()}
     for flow in FLOWS:
-        if f'"Value": "token-broker-prod-{flow}"' not in counted:
+        if ("Throttles", f"{SERVICE}-{flow}") not in counted:
             yield f"throttled calls of {flow} have no alarm"
+    for values in (
+        dict.fromkeys(counted.values(), 4),
+        dict.fromkeys(counted.values()) | {FLOWS[0]: 4},
+    ):
+        if value_of(alarm, values) != sum(filter(None, values.values())):
+            yield f"{values} throttled calls are not added up"
 
 
 def crashes_are_counted(stack: Template) -> Iterator[str]:

@@ -433,6 +433,20 @@ def test_a_team_is_removed_only_if_its_parameter_is_given(
     assert deploy.removed_teams(None, wanted) == []
 
 
+@pytest.mark.parametrize("name", ["WarmVntana", "CheckEditor"])
+def test_calls_that_lost_their_quotes_are_refused(name: str) -> None:
+    """The shell, or `make`, takes quotes. EventBridge would refuse such an input midway."""
+    account, calls = CloudFormation(), '[{"connection":"acme"}]'
+    for value, count in ((calls, 0), ("", 0), (calls.replace('"', ""), 1), ("5", 0)):
+        found = deploy.refusals(account, "token-broker-new", {name: value, "WarmRate": "x{"})
+        assert len(found) == count
+    unquoted = {name: calls.replace('"', "")}
+    [refused] = deploy.refusals(account, "token-broker-new", unquoted)
+    example = shlex.split(refused.partition("PARAMETERS=")[2])[0]
+    [[shown, value]] = settings.pairs_of(shlex.split(example)).items()
+    assert (shown, json.loads(value)) == (name, [{"connection": "acme"}])
+
+
 @pytest.mark.parametrize(
     ("had", "wanted", "expected"),
     [

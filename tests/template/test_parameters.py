@@ -211,6 +211,12 @@ def test_schedules_can_warm_and_check_connections(flow: str, parameter: str, eve
 CALLS = (['[{"connection": "acme"}]', '{"connection": "acme"}', ""], ["acme", "[", "*"])
 SWITCH = (["enabled", "disabled"], ["", "true"])
 A_TEAM = (["orders-eu", "a" * 32, ""], ["*", "a" * 33, "2nd", "Orders", "a b"])
+RATE = (
+    ["rate(1 minute)", "rate(10 minutes)", "rate(2 hours)", "cron(0 9 ? * MON-FRI *)"],
+    ["", "5", "rate(1 minutes)", "rate(5 minute)", "rate(0 minutes)", "cron(0 9 * * *)"],
+)
+"""https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html"""
+
 TAKEN: dict[str, tuple[list[str], list[str]]] = {
     "Stage": (["dev", "a" * 16], ["*", "a" * 17, "", "2nd", "Dev"]),
     "Architecture": (["arm64", "x86_64"], ["", "arm"]),
@@ -239,6 +245,8 @@ TAKEN: dict[str, tuple[list[str], list[str]]] = {
     "TeamKeys": (["", "required"], ["enabled"]),
     "TeamRate": (["1"], ["0"]),
     "TeamBurst": (["1"], ["0"]),
+    "WarmRate": RATE,
+    "CheckRate": RATE,
     **{f"Team{number}": A_TEAM for number in range(1, 7)},
     **{f"Warm{flow.capitalize()}": CALLS for flow in FLOWS},
     **{f"Check{flow.capitalize()}": CALLS for flow in CHECKED},

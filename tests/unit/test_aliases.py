@@ -36,6 +36,7 @@ def test_an_alias_is_outdated_by_changes_of_its_target(
     """Two processes wrote the two items, and their clocks may differ by a minute."""
     alias, item = replace(POINTER, issued_at=NOW + ahead), replace(ITEM, **changes)
     assert may_be_outdated(alias, item) is is_so
+    assert Look(alias, item, item, NOW).item == (alias if is_so else item)
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,21 @@ def test_a_concurrent_hold_keeps_the_earlier_start() -> None:
     assert [detail["by"] for _, detail in broker.announced] == ["bob", "ann"]
 
 
+def test_a_lift_also_ends_a_hold_whose_reason_changes_meanwhile() -> None:
+    """The write fails and is repeated after a new read: the answer is that nothing is held."""
+    broker = MemoryBroker()
+    hold(broker.deps, "acme", "ann", "a move")
+
+    def meanwhile() -> None:
+        broker.aws.dynamodb.before_write = None
+        hold(broker.deps, "acme", "ann", "a longer move")
+
+    broker.aws.dynamodb.before_write = meanwhile
+    assert lift(broker.deps, "acme", "bob") == NAMED | {"held": None}
+    assert gate_of(broker.deps, "acme").held is None
+    assert broker.announced[2:] == [("Connection Lifted", NAMED | {"by": "bob"})]
+
+
 def test_a_hold_put_right_after_a_lift_stays() -> None:
     """A lift ends the hold that it read, and no other."""
     broker = MemoryBroker()

@@ -5,6 +5,7 @@ would fail midway is refused before any change. A stack is created with a table 
 so that a failed creation leaves nothing behind; then the table is protected.
 """
 
+import json
 import os
 import shlex
 import subprocess
@@ -26,6 +27,9 @@ PROTECTION = "DeletionProtection"
 TYPE = "DeploymentType"
 DEFAULTS = {PROTECTION: "enabled", TYPE: "Canary10Percent5Minutes"}
 """Parameters that are always given: CloudFormation would keep those of an earlier deployment."""
+
+CALLS = ("Warm", "Check")
+"""Prefixes of the parameters with the calls of a schedule."""
 
 TEAMS = tuple(f"Team{number}" for number in range(1, 7))
 NOT_CREATED = ("ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS")
@@ -75,6 +79,23 @@ def removed_teams(before: Deployed | None, wanted: Mapping[str, str]) -> list[st
     """Return the parameters of the teams that are removed or renamed."""
     had = before.parameters if before else {}
     return [name for name in TEAMS if had.get(name) and wanted.get(name, had[name]) != had[name]]
+
+
+def unquoted(wanted: Mapping[str, str]) -> Iterator[str]:
+    """Yield the reasons why the calls of a schedule are no input of it: they are no JSON."""
+    for name, value in wanted.items():
+        if name.startswith(CALLS) and value.startswith(("[", "{")) and not is_json(value):
+            example = f'{name}=\'[{{"connection": "acme"}}]\''
+            yield f"{name} is no JSON. Quote it twice: PARAMETERS={json.dumps(example)}"
+
+
+def is_json(text: str) -> bool:
+    """Say whether *text* is JSON."""
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def same_names(before: Deployed | None, wanted: Mapping[str, str]) -> Iterator[str]:
@@ -135,7 +156,7 @@ def refusals(account: Account, name: str, wanted: Mapping[str, str]) -> list[str
     found = list(problems(before, wanted))
     for team in removed_teams(before, wanted):
         found += [f"{each}: detach it first." for each in account.attached(name, f"{team}Stack")]
-    found += same_names(before, wanted)
+    found += [*unquoted(wanted), *same_names(before, wanted)]
     if unknown := settings.unknown(wanted, settings.TEMPLATE.read_text()):
         found.append(f"There is no parameter {', '.join(unknown)}.")
     return found

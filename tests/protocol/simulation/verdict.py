@@ -63,6 +63,7 @@ def settle(world: World) -> None:
         world.scheduler.now += NOTICED_SECONDS
     for number, body in enumerate(bodies(world)):
         check_caller(world, f"last{number}", body)
+        check_hit(world, f"again{number}", body)
 
 
 def check_rotation(world: World) -> None:
@@ -128,6 +129,20 @@ def check_caller(world: World, name: str, body: Mapping[str, Any]) -> None:
     again = call(world, f"{name}-report", {**body, "rejected": first.answer["fingerprint"]})
     if again.was_dead:
         history.violate("I10", f"{name} gets a dead token after it reported one")
+
+
+def check_hit(world: World, name: str, body: Mapping[str, Any]) -> None:
+    """I5: a caller after that, in another process, is served by the table alone.
+
+    So is the second one if the first found the token due or ended.
+    """
+    if world.judge.is_unshared(world.secrets.versions[-1].id):
+        return
+    for number in range(2):
+        later = call(world, f"{name}-{number}", body)
+        if later.end != "answered" or not (later.read or later.sent):
+            return
+    world.judge.violate("I5", f"{name} reads the secret, though the table has its token")
 
 
 def call(world: World, name: str, body: Mapping[str, Any]) -> Invocation:

@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from tests.client.systems import tries
+from tests.waiting import wait_until
 from token_broker_client import (
     Broker,
     CredentialLatched,
@@ -89,6 +90,25 @@ def test_a_changed_secret_is_used_by_the_next_call(fake_broker: Broker, fake_sec
     assert Broker(fake_broker._channel, cache=Cache()).vendorlink("own").generation == 2
 
 
+def test_a_secret_that_was_read_refuses_a_change_that_the_broker_would_not_see(
+    fake_broker: Broker, fake_secrets: Any
+) -> None:
+    """It is changed as a whole. What was given to it, or read of it, is a copy."""
+    place, given = ("vendorlink", "own"), dict(fake_secrets["vendorlink", "acme"])
+    fake_secrets[place] = given
+    given["password"] = "no"
+    for change in ("update", "setdefault", "pop", "__setitem__"):
+        with pytest.raises(TypeError, match="a secret is changed as a whole"):
+            getattr(fake_secrets[place], change)("password", "no")
+    fake_secrets[place]["allowed_hosts"].clear()
+    assert fake_secrets[place] == fake_secrets["vendorlink", "acme"]
+    assert fake_broker.vendorlink("own").generation == 1
+    fake_secrets[place] |= {"password": "no"}
+    assert fake_secrets[place]["password"] == "no"
+    with pytest.raises(CredentialLatched):  # the rotation has tried it
+        Broker(fake_broker._channel, cache=Cache()).vendorlink("own", force=True)
+
+
 def test_status_forget_and_verify_work(fake_broker: Broker, fake_editor: FakeEditor) -> None:
     """Forty variants, which are more than a page of the table."""
     for number in range(40):
@@ -100,6 +120,18 @@ def test_status_forget_and_verify_work(fake_broker: Broker, fake_editor: FakeEdi
     assert parameters is not None
     assert parameters["userId"] == "demo-user"
     assert fake_editor.log.unknown == []
+
+
+def test_its_connections_end_with_it(
+    fake_secrets: Any, fake_vendorlink: FakeVendorlink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A suite has thousands of tests."""
+    broker, handlers = over(fake_secrets, monkeypatch)
+    broker.vendorlink("acme")
+    connections = fake_vendorlink.servers[0]._http.connections
+    assert connections
+    handlers.close()
+    wait_until(lambda: not connections)
 
 
 def test_refused_requests_of_another_test_are_dropped(

@@ -8,7 +8,7 @@ from tests.unit.fakes import editor_client, vntana_client
 from tests.unit.fakes.entrances import Ask, by_call
 from token_broker.exchange import Request
 from token_broker_fakes import FakeVntana
-from token_broker_fakes.log import KEPT
+from token_broker_fakes.log import KEPT, Masks
 
 
 def test_an_entry_has_request_response_and_result(ask: Ask) -> None:
@@ -79,6 +79,21 @@ def test_basic_credentials_are_masked(ask: Ask, scheme: str) -> None:
     visitor = vntana_client.client(ask)
     visitor.call("GET", "/v1/clients", authorization=f"{scheme} c2VjcmV0")
     assert "c2VjcmV0" not in str(visitor.fake.log[0].describe())
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        (r'{"p": "a\"b", "u": "me"}', '{"p": "…", "u": "me"}'),
+        ('{"p" :\n"a"}', '{"p" :\n"…"}'),
+        ('{"xp": "a", "p": null}', '{"xp": "a", "p": null}'),
+        ("p=a%26b&u=me&p=c", "p=…&u=me&p=…"),
+        ("xp=a&p.q=b", "xp=a&p.q=b"),
+        ("no body", "no body"),
+    ],
+)
+def test_credentials_are_masked_in_json_and_in_forms(body: str, shown: str) -> None:
+    assert Masks({"p", "secret"}).body(body) == shown
 
 
 def test_the_log_keeps_a_bounded_number_of_entries() -> None:

@@ -52,7 +52,9 @@ from token_broker_descriptors import every as descriptors
 from token_broker_fakes import registry
 
 SECRET = re.compile(r"secret|pass|private|(^|_)(key|pin|token)$")
+ATTRIBUTE = re.compile(r"(?i)\b(path|expires|max-age|domain|httponly|secure|samesite)\b")
 CANARY = 'Zk/..?&#%"é canary'
+PLAIN = "canary-that-is-sendable"
 EACH = pytest.mark.parametrize("flow", FLOWS)
 
 
@@ -70,6 +72,8 @@ def test_tokens_have_sendable_headers_and_a_future_expiry(flow: str) -> None:
         assert token.issued_at == NOW < token.expires_at
         assert urlsplit(token.base_url).netloc == urlsplit(LOOPBACK).netloc, "as the secret says"
         assert all(sendable(part) for pair in token.headers.items() for part in pair)
+        cookies = [value for name, value in token.headers.items() if name.lower() == "cookie"]
+        assert not any(map(ATTRIBUTE.search, cookies)), "what is about a cookie is not sent back"
         assert traces(secrets, json.dumps([token.context, token.base_url]).encode()) == []
     assert talk(flow).tokens[-1].headers
 
@@ -112,15 +116,15 @@ def test_the_fields_of_the_descriptor_are_those_that_a_call_has(flow: str) -> No
     assert all(name == name.lower() for name in schemas), "the command's options have no capitals"
 
 
-def with_canary(schema: Mapping[str, Any], example: Any) -> Any:
+def with_canary(schema: Mapping[str, Any], example: Any, text: str) -> Any:
     """Return a value that no vendor knows and no address has as it is; None if there is none."""
     match schema["type"]:
-        case "string" if "enum" not in schema:
-            return CANARY
+        case "string":
+            return text
         case "object":
-            return {**example, "canary": CANARY}
+            return {**example, "canary": text}
         case "array":
-            return [CANARY]
+            return [text]
     return None
 
 
@@ -135,8 +139,8 @@ def test_each_field_of_a_call_is_sent_or_refused(flow: str) -> None:
     """Instead of the secret's, and encoded where it is a part of an address."""
     known, whole = descriptors()[flow], body(flow)
     usual = {request.step: shape(request) for request, _ in talk(flow).log}
-    for field in known.fields:
-        value = with_canary(field.schema, whole.get(field.name, {}))
+    for field, text in product(known.fields, (CANARY, PLAIN)):
+        value = with_canary(field.schema, whole.get(field.name, {}), text)
         if value is None:
             continue
         kept = {field.name: whole.get(field.name, "usual")} if field.name in members(flow) else {}
@@ -144,7 +148,13 @@ def test_each_field_of_a_call_is_sent_or_refused(flow: str) -> None:
         for request, _ in found.log:
             assert shape(request) == usual.get(request.step, shape(request)), request.step
         sent = repr([(one.url, [*one.headers.items()], one.body) for one, _ in found.log])
-        assert found.error or traces([CANARY], sent.encode()), f"{field.name} changes nothing"
+        assert found.error or traces([text], sent.encode()), f"{field.name} changes nothing"
+        assert not is_certain(found.error), f"a wrong {field.name} would latch the connection"
+
+
+def is_certain(error: BrokerError | None) -> bool:
+    """Say whether *error* is about nothing but the credentials."""
+    return isinstance(error, CredentialRejected) and error.is_certain
 
 
 def reordered(schema: Mapping[str, Any], value: Any) -> Any:
@@ -181,6 +191,7 @@ def test_the_demo_names_another_variant_than_an_empty_body(flow: str) -> None:
     from tests.protocol.simulation.vendors import VENDORS  # noqa: PLC0415 (the same)
 
     if descriptors()[flow].fields and issubclass(VENDORS[flow], GenericUser):
+        assert {*body(flow)} == {field.name for field in descriptors()[flow].fields}
         ends = {Talk(flow, content).variants[-1].key for content in (body(flow), {})}
         assert len(ends) > 1, "give `demo` another value than the secret's"
 
@@ -239,16 +250,27 @@ def test_one_request_proves_the_credentials(flow: str) -> None:
 
 
 @EACH
-def test_each_request_with_the_secret_proves_the_credentials(flow: str) -> None:
-    """A renewal's, too: the gate would not know that it is a login."""
-    canary = canaries(flow)
-    secret = [canary[one.key] for one in questions(flow) if one.is_secret]
-    found = Talk(flow, known=canary, changes=canary)
-    first = found.log
-    found.renew()
-    for request, _ in (*first, *found.log):
-        sent = repr([*request.headers.items()]).encode() + request.body
-        assert request.proves_credentials or traces(secret, sent) == []
+def test_each_request_with_the_secret_proves_the_credentials(
+    flow: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And with what is made from it: such a request differs with the secret.
+
+    A renewal's, too: the gate would not know that it is a login.
+    """
+    canary, secret = canaries(flow), {one.key for one in questions(flow) if one.is_secret}
+
+    def sent(ending: str) -> list[Request]:
+        random.seed(0)
+        login = {key: value + ending * (key in secret) for key, value in canary.items()}
+        found = Talk(flow, known=login, changes=login)
+        first = found.log
+        found.renew()
+        return [request for request, _ in (*first, *found.log)]
+
+    for module in (os, random):
+        monkeypatch.setattr(module, "urandom" if module is os else "_urandom", bytes)
+    for one, other in zip(sent("1"), sent("2"), strict=True):
+        assert one.proves_credentials or one == other, one.step
 
 
 @EACH
@@ -319,6 +341,24 @@ def test_a_renewal_ends_in_another_token(flow: str) -> None:
 
 
 @EACH
+def test_what_renews_is_kept_while_the_vendor_takes_it(flow: str) -> None:
+    """Also if a renewal brings no other: the next one would be a login."""
+    found, step = Talk(flow), renewal_step(flow)
+    before = [token.renewal for token in found.tokens if token.renewal]
+    found.renew()
+    for variant, token, old in zip(found.variants, found.tokens, before, strict=True):
+        credentials, kept = found.vendor.parse(found.secret), replace(token, renewal=old)
+        sent = list[str]()
+
+        def send(request: Request) -> Response:
+            sent.append(request.step)  # noqa: B023 (called at once)
+            return found.fake(request)
+
+        run(found.vendor.exchange(credentials, variant, NOW, kept), send)
+        assert token.renewal or sent != [step], "it renews once more, and is not kept"
+
+
+@EACH
 @pytest.mark.parametrize("status", [400, 401, 403])
 def test_a_refused_renewal_is_followed_by_a_login(flow: str, status: int) -> None:
     """What renews may be used, dead or unknown by now: only the credentials tell."""
@@ -343,6 +383,7 @@ def test_one_wrong_value_in_a_response_is_an_error_or_ends_in_a_good_token(flow:
                 assert token.expires_at > NOW, wrong.content
                 assert all(sendable(part) for pair in token.headers.items() for part in pair), wrong
                 json.dumps([token.context, rfc3339(token.expires_at)])
+                assert isinstance(token.renewal, str | None), wrong.content
 
 
 @EACH
@@ -429,15 +470,16 @@ def test_each_key_of_a_secret_is_validated(flow: str) -> None:
 @EACH
 def test_a_pinned_field_may_not_be_chosen(flow: str) -> None:
     """Whichever fields a secret can pin: `pins` tells them, and the vendor is asked nothing."""
-    for name in (one.name for one in descriptors()[flow].fields if one.name in members(flow)):
-        changes = {name: "usual", "pinned": [name]}
+    for field in (one for one in descriptors()[flow].fields if one.name in members(flow)):
+        name, (usual, another, *_) = field.name, field.schema.get("enum", ("usual", "another"))
+        changes = {name: usual, "pinned": [name]}
         vendor, secret = every()[flow].vendor, registry.kind(flow).demo_secret(LOOPBACK)
         try:
             credentials = vendor.parse(secret | changes)
         except NotConfigured:
             continue
-        assert vendor.pins(credentials) == {name: "usual"}
-        chosen = Talk(flow, {**body(flow), name: "another"}, changes=changes)
+        assert vendor.pins(credentials) == {name: usual}
+        chosen = Talk(flow, {**body(flow), name: another}, changes=changes)
         assert isinstance(chosen.error, InvalidRequest), name
         assert chosen.log == []
 

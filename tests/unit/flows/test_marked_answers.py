@@ -14,7 +14,7 @@ import pytest
 
 from tests.functions.canaries import LEAST, traces
 from tests.protocol.simulation.vendors import VENDORS
-from tests.subjects import FLOWS, canaries
+from tests.subjects import FLOWS, canaries, proof, refusal
 from tests.unit.memory_broker import MemoryBroker
 from token_broker.exchange import Request, Response
 from token_broker.records import replace
@@ -75,6 +75,16 @@ def everywhere(value: object) -> object:
     if isinstance(value, list):
         return [everywhere(member) for member in value]
     return MARK if isinstance(value, str) else value
+
+
+def refused(flow: str, step: str) -> Iterator[Response]:
+    """Yield the vendor's refusal of a wrong login with a mark in it, if *step* can have it."""
+    if step == proof(flow).step:
+        answer = refusal(flow)
+        body = answer.json()
+        text = answer.content.decode() + MARK
+        text = json.dumps({**body, "mark": MARK}) if isinstance(body, dict) else text
+        yield Response(answer.status, answer.headers, text.encode())
 
 
 class Story:
@@ -170,5 +180,6 @@ def stories(flow: str, action: str) -> dict[str, tuple[Response, Mapping[str, An
 def test_no_part_of_an_answer_is_told(flow: str, action: str) -> None:
     known = stories(flow, "token") if action == "renewal" else {}
     for step, (good, body) in stories(flow, action).items():
-        for answer in marked(good) if step not in known else ():
+        answers = [*marked(good), *refused(flow, step)]
+        for answer in answers if step not in known else ():
             assert Story(flow, action, body).told(step, answer) == [], (step, answer.content)

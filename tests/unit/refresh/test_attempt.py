@@ -23,14 +23,14 @@ from token_broker.errors import (
     StoreUnavailable,
     UpstreamUnavailable,
 )
-from token_broker.exchange import Exchange, Request
+from token_broker.exchange import Exchange, Request, Response
 from token_broker.flows.editor.flow import VENDOR
 from token_broker.flows.vntana.organizations import LISTING
 from token_broker.item import Failure, Item, rfc3339
 from token_broker.item_codec import OUTAGE
 from token_broker.records import replace as replace_record
 from token_broker.refresh.invocation import Invocation
-from token_broker.refresh.outcome import Outcome
+from token_broker.refresh.outcome import Outcome, local_item
 from token_broker.refresh.refresher import Refresher
 from token_broker.refresh.requirement import Requirement
 from token_broker.tokens import Variant
@@ -188,6 +188,22 @@ def test_a_failed_renewal_keeps_the_token_and_marks_its_renewal_token_spent() ->
     broker.now += 2
     assert broker.call(action="renew", variant="-") == {"renewed": 1}
     assert broker.steps == ["login", "extend", "login", "login"]
+
+
+def test_a_renewal_that_cannot_be_stored_leaves_its_renewal_token_spent() -> None:
+    """I6, too."""
+    broker = with_token(after=3030)
+    around(broker.aws.store, "commit", raising(NotConfigured("KEY_ID: the key cannot be used")))
+    assert broker.call(action="renew", variant="-") == {"renewed": 1}
+    assert (broker.steps, broker.item().renewal) == (["login", "extend"], "in_use")
+
+
+def test_an_item_that_could_not_be_stored_has_nothing_of_the_one_before() -> None:
+    """I13: that may have been an alias, whose variant has no token."""
+    before = Item("vntana#acme", "a", token=b"x", target="b", renewal="in_use", context="{}")
+    found = local_item(replace_record(before, generation=3), {"fingerprint": "f", "expires_at": 1})
+    expected = Item("vntana#acme", "a", token=b"", fingerprint="f", expires_at=1, generation=4)
+    assert found == expected
 
 
 def test_a_renewal_extends_the_session_and_its_token_is_cached() -> None:
@@ -502,17 +518,19 @@ def test_a_rejection_that_the_table_does_not_take_as_a_verdict_backs_off(
 
 
 def test_an_exchange_that_sends_no_request_ends_no_outage() -> None:
-    """A second name of an organization is found in the listing that is kept."""
+    """A second name of an organization is found in the listing that is kept.
+
+    It does not end a latch either, by a version that the vendor has not accepted since.
+    """
     broker = with_token("vntana")
-    broker.put(outage_since=NOW, outage_phase="told")
+    broker.put(outage_since=NOW, outage_phase="told", accepted_version="v0", latched_version="v2")
     assert broker.call(organization="acme")["generation"] == 1
     assert broker.telemetry.of("exchange")[-1]["kind"] == "asked"
     assert (broker.steps[3:], broker.item().outage_phase) == ([], "told")
+    assert broker.item().latched_version == "v2"
     broker.call(force=True)
-    assert (broker.item().outage_phase, [what for what, _ in broker.announced]) == (
-        None,
-        ["Upstream Up"],
-    )
+    assert (broker.item().outage_phase, broker.item().latched_version) == (None, None)
+    assert announced(broker) == ["Connection Recovered", "Upstream Up"]
 
 
 @pytest.mark.parametrize("is_malformed", [True, False], ids=["malformed", "throttled"])
@@ -664,6 +682,21 @@ def test_a_verdict_is_decided_again_if_the_gate_has_changed() -> None:
     gate = broker.item()
     assert (gate.rejected_versions, gate.suspect_version) == (("v1",), None)
     assert announced(broker) == ["Connection Latched"]
+
+
+@pytest.mark.parametrize("flow", ["vntana", "vendorlink"])
+def test_a_verdict_ends_no_lease_of_another(flow: str) -> None:
+    """I3: the gate's lease has expired meanwhile, and another caller has acquired it."""
+    broker = MemoryBroker(flow, secret=wrong_login(flow))
+
+    def raced(judge: Any, *values: Any, **named: Any) -> Any:
+        broker.put(lease_owner="another", lease_until=broker.now + 60, fence=9)
+        return judge(*values, **named)
+
+    around(broker.aws.store, "judge", raced)
+    assert outcome(broker)["code"] == "credential_rejected"
+    gate = broker.item()
+    assert (gate.rejected_versions, gate.lease_owner, gate.fence) == (("v1",), "another", 9)
 
 
 def refuse(broker: MemoryBroker) -> None:
@@ -898,6 +931,46 @@ def test_no_variant_tries_a_suspect_version_within_a_minute(
     assert (other["code"], other["retry_after"]) == ("credential_rejected", 15)
     assert broker.steps == steps
     assert record(broker) == gate
+
+
+@pytest.mark.parametrize("is_down", [False, True])
+def test_an_exchange_begins_again_if_the_secret_changes_meanwhile(is_down: bool) -> None:
+    """I11: both its token and its failure are of the new version, as the listing that it found."""
+    broker = with_token("vntana", after=100)
+    broker.restart()
+    if is_down:
+        broker.fake.fail("status", status=503, step="enter organization", times=None)
+
+    def changed(current: Any, *arguments: Any) -> Any:
+        found = current(*arguments)
+        if found.version == "v1":
+            broker.put_secret()
+            broker.put(LISTING.key, secret_version="v2")
+        return found
+
+    around(broker.aws.secrets, "current", changed)
+    assert outcome(broker, force=True)["stale"] is is_down
+    [kept] = [i for i in items(broker) if i.kind == "organization"]
+    assert (kept.secret_version, kept.failure and kept.failure.secret_version) == (
+        ("v1", "v2") if is_down else ("v2", None)
+    )
+
+
+def test_an_outer_exchange_begins_again_if_the_previous_version_is_used() -> None:
+    """I12: nothing of it goes to the host of the rejected version."""
+    broker, hosts = with_token("vntana"), list[str]()
+    [kept] = [i for i in items(broker) if i.kind == "organization"]
+    fake, working = broker.fake, broker.working["base_url"]
+    broker.put_secret(personal_access_token="wrong", base_url="https://other.example")
+    broker.now = broker.aws.manager.created_at = kept.refresh_at
+
+    def sent(request: Request) -> Response:
+        hosts.append(request.url.partition("/v1/")[0])
+        return fake(request)
+
+    broker.fake = sent  # type: ignore[assignment]  # which writes the hosts down
+    assert broker.call(action="renew", variant=kept.variant) == {"renewed": 1}
+    assert hosts == ["https://other.example", *[working] * 3]
 
 
 @pytest.mark.parametrize("mistake", [NotConfigured, InvalidRequest])

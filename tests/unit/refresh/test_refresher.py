@@ -252,20 +252,36 @@ def test_a_rejection_by_a_step_does_not_replace_a_token_under_a_minute_old(
 ) -> None:
     """The step itself failed. Its report does not count for the limit of callers.
 
-    A young token under a lease is waited for: it may be dead already.
+    A young token under a lease is waited for, also one that this invocation made: it may be dead
+    already.
     """
     broker = with_token()
     broker.now += age
     broker.put(**lease)
     broker.restart()
     need = NeedToken(LOGIN, broker.item().fingerprint)
-    refresher(broker).token_of(need)
+    work = refresher(broker)
+    work.token_of(need)
     assert broker.item().generation == (2 if is_replaced else 1)
     assert broker.item().report_times == ()
     broker.put(lease_owner="another", lease_until=broker.now + 60)
-    broker.restart()
     need = NeedToken(LOGIN, broker.item().fingerprint)
-    refused(RefreshInProgress, lambda: refresher(broker).token_of(need))
+    refused(RefreshInProgress, lambda: work.token_of(need))
+
+
+def test_the_secret_is_read_once_more_for_however_many_tokens_of_another_version() -> None:
+    """One of them shows that it may have changed; a listing and an organization's token here."""
+    broker = MemoryBroker("vntana")
+    names = {"organization": "studio", "workspace": "chairs"}
+    broker.call(**names)
+    for item in [*broker.aws.store.list("vntana#acme")]:
+        if item.fingerprint:
+            broker.put(item.variant, secret_version="v0")
+    broker.now += 400
+    broker.restart()
+    broker.aws.manager.calls.clear()
+    assert broker.call(**names, force=True)["source"] == "exchange"
+    assert broker.aws.manager.calls == ["get_secret_value"] * 2
 
 
 # Waiting
@@ -714,8 +730,12 @@ def test_an_exchange_of_an_unshared_token_waits_for_no_lease() -> None:
     assert (broker.call()["source"], broker.slept) == ("exchange", [])
 
 
-def test_each_name_of_a_promoted_workspace_leads_to_the_organization() -> None:
-    """The workspace's item became an alias when the first name was used after the promotion."""
+@pytest.mark.parametrize("is_kept", [True, False], ids=["", "though that cannot be kept"])
+def test_each_name_of_a_promoted_workspace_leads_to_the_organization(is_kept: bool) -> None:
+    """The workspace's item became an alias when the first name was used after the promotion.
+
+    I13: that call gets the organization's token, which it has made for the workspace's.
+    """
     broker = MemoryBroker("vntana")
     assert isinstance(broker.fake, FakeVntana)
     organization = broker.fake.accounts[0].organizations[0]
@@ -729,7 +749,19 @@ def test_each_name_of_a_promoted_workspace_leads_to_the_organization() -> None:
         broker.call(**name)
     organization.role = "ORGANIZATION_ADMIN"
     broker.now += 7200
+
+    def commit(write: Any, lease: Item, values: Any, **more: Any) -> Any:
+        if values["kind"] == "organization" and not is_kept:
+            raise NotConfigured("KEY_ID: the key cannot be used")
+        return write(lease, values, **more)
+
+    around(broker.aws.store, "commit", commit)
+    if not is_kept:
+        broker.fake.revoke()
+    sent = len(broker.steps)
     assert broker.call(**names[0], force=True)["source"] == "exchange"
+    assert broker.steps[sent:].count("enter organization") == 1
+    del broker.aws.store.commit  # as it was
     broker.now += 40 * 86_400
     broker.restart()
     sent = len(broker.steps)

@@ -8,7 +8,15 @@ from typing import Any, NamedTuple
 
 from token_broker.decisions import MAX_VERSIONS, Verdict, suspects
 from token_broker.item import SUSPECT_RETRY_SECONDS, Failure, Item
-from token_broker.item_codec import SUSPICION, AsRead, Attribute, attribute, failure_of
+from token_broker.item_codec import (
+    SCHEMA,
+    SUSPICION,
+    AsRead,
+    Attribute,
+    as_leased,
+    attribute,
+    failure_of,
+)
 from token_broker.records import replace
 
 
@@ -51,13 +59,21 @@ def update_parameters(changes: Mapping[str, object], unchanged: AsRead) -> dict[
     } | {name: value for name, value in optional.items() if value}
 
 
-def as_judged(item: Item) -> AsRead:
-    """Return the condition of a verdict that is written to *item* without a lease of it."""
+def judged(
+    verdict: Verdict, item: Item, rejection: Rejection, now: int, *, has_lease: bool
+) -> tuple[dict[str, object], AsRead]:
+    """Return what *verdict* changes of *item*, and the condition of that write.
+
+    Without a lease, neither a lease nor an acceptance may have come between.
+    """
     accepted = item.accepted_version
-    return {
+    without_lease: AsRead = {
         "accepted_version": attribute(accepted) if accepted else None,
         "fence": item.raw.get("fence"),
     }
+    as_read = as_leased(item) if has_lease else without_lease
+    unchanged = {**as_read, "rejected_versions": item.raw.get("rejected_versions")}
+    return changes_by(verdict, item, rejection, now) | {"schema": SCHEMA, "ttl": None}, unchanged
 
 
 def changes_by(verdict: Verdict, item: Item, rejection: Rejection, now: int) -> dict[str, object]:

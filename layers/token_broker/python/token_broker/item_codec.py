@@ -97,6 +97,11 @@ def attribute(value: object) -> dict[str, Any]:
     raise TypeError(f"no attribute for {type(value).__name__}")
 
 
+def as_leased(lease: Item) -> AsRead:
+    """Return the condition that a lease still belongs to its holder: fence *and* owner."""
+    return {"fence": attribute(lease.fence), "lease_owner": attribute(lease.lease_owner or "")}
+
+
 def item_of(partition: str, variant: str, record: Mapping[str, Any] | None) -> Item:
     """Return the item of *record*, empty if there is none."""
     if not record:

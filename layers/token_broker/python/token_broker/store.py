@@ -21,6 +21,7 @@ from token_broker.item_codec import (
     VERSIONS,
     AsRead,
     Attributes,
+    as_leased,
     attribute,
     failure_of,
     item_of,
@@ -125,7 +126,7 @@ class Store:
             lease,
             {**removed, **token, "schema": SCHEMA, "generation": lease.generation + 1},
             ttl_after=replace(lease, expires_at=ends, failure=None, suspect_version=None),
-            unchanged=_leased(lease),
+            unchanged=as_leased(lease),
             is_done=lambda found: (
                 found.generation == lease.generation + 1 and found.token == token["token"]
             ),
@@ -142,7 +143,7 @@ class Store:
             lease,
             changes,
             ttl_after=replace(lease, failure=failure) if failure else None,
-            unchanged=_leased(lease),
+            unchanged=as_leased(lease),
             is_done=lambda found: found.fence == lease.fence and found.lease_owner is None,
         )
 
@@ -156,7 +157,7 @@ class Store:
         return self._update(
             gate,
             {**removed, "schema": SCHEMA, "accepted_version": version},
-            unchanged=_leased(gate),
+            unchanged=as_leased(gate),
             # The version may have been accepted before: the lease and the suspicion tell more.
             is_done=lambda found: (
                 found.accepted_version == version
@@ -202,13 +203,11 @@ class Store:
         """
         from token_broker import conditional_writes as writes  # noqa: PLC0415 (off the hit path)
 
-        changes = writes.changes_by(verdict, item, rejection, now)
-        ended = dict.fromkeys(LEASE) if ends_lease else {}
-        as_read = _leased(item) if has_lease else writes.as_judged(item)
+        changes, as_read = writes.judged(verdict, item, rejection, now, has_lease=has_lease)
         return self._update(
             item,
-            {**changes, **ended, "schema": SCHEMA, "ttl": None},
-            unchanged={**as_read, "rejected_versions": item.raw.get("rejected_versions")},
+            changes | (dict.fromkeys(LEASE) if ends_lease else {}),
+            unchanged=as_read,
             is_done=lambda found: (
                 writes.is_kept(verdict, found, rejection)
                 and not (ends_lease and found.lease_owner == item.lease_owner)
@@ -364,11 +363,6 @@ class Store:
             **writes.update_parameters(changes, unchanged),
         )
         return item_of(item.partition, item.variant, answer["Attributes"]) if answer else None
-
-
-def _leased(lease: Item) -> AsRead:
-    """Return the condition that a lease still belongs to its holder: fence *and* owner."""
-    return {"fence": attribute(lease.fence), "lease_owner": attribute(lease.lease_owner or "")}
 
 
 def _key(partition: str, variant: str) -> Attributes:

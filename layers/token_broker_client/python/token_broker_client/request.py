@@ -94,6 +94,9 @@ class Key(NamedTuple):
     variant: str
     """The flow's fields of the request, as canonical JSON. Never shown: they may be private."""
 
+    def __repr__(self) -> str:
+        return f"Key({self.flow}, {self.connection})"
+
 
 def checked(flow: object, connection: object) -> tuple[str, str]:
     """Return *flow* and *connection*. Raises `InvalidRequest` for what cannot be in a path."""

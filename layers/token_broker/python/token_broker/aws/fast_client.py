@@ -57,7 +57,6 @@ class FastClient:
         except (
             OSError,
             FallBack,
-            http1.UnexpectedResponse,
             # Members that are missing, or of another type.
             LookupError,
             TypeError,

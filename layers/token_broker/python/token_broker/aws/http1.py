@@ -1,7 +1,7 @@
 """POST requests and their answers over HTTP/1.1, as AWS's JSON services use it.
 
 `http.client` loads the e-mail parser of Python's library, which is a tenth of a function's start.
-This module reads less: all other forms of an answer raise `UnexpectedResponse`, and are for boto3.
+This module reads less: all other forms of an answer raise `FallBack`: they are for boto3.
 """
 
 import re
@@ -10,6 +10,8 @@ import ssl
 from binascii import a2b_base64
 from collections.abc import Mapping
 from typing import NamedTuple
+
+from token_broker.aws.endpoints import FallBack
 
 NAMES = (b"Amazon Root CA ", b"Starfield Services Root Certificate Authority")
 _BEGIN, _END = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
@@ -42,10 +44,6 @@ _STATUS = re.compile(r"HTTP/1\.([01]) (20[02]|4\d\d)(?: |$)")
 _ENCODINGS = {"transfer-encoding", "content-encoding"}
 
 
-class UnexpectedResponse(Exception):
-    """An answer in a form that this module does not read."""
-
-
 class AwsAnswer(NamedTuple):
     """An answer with its whole body. Its headers have lower-case names."""
 
@@ -76,7 +74,7 @@ class Connection:
         """Send *body* to *path* and return the answer."""
         lines = [f"{name}: {value}" for name, value in headers.items()]
         if any("\n" in line or "\r" in line for line in lines):
-            raise UnexpectedResponse("a header of two lines")
+            raise FallBack("a header of two lines")
         head = "\r\n".join(
             [f"POST {path} HTTP/1.1", *lines, f"content-length: {len(body)}", "", ""]
         )
@@ -89,7 +87,7 @@ class Connection:
         headers = _headers(lines)
         status = _STATUS.match(first)
         if not status or not _ENCODINGS.isdisjoint(headers):
-            raise UnexpectedResponse(first[:12])
+            raise FallBack(first[:12])
         option = headers.get("connection", "").lower()
         self.is_over = option == "close" or (status[1] == "0" and option != "keep-alive")
         return AwsAnswer(int(status[2]), headers, self._body(content, _length(headers)))
@@ -110,13 +108,13 @@ class Connection:
             parts.append(self._more(65_536))
             missing -= len(parts[-1])
         if missing:
-            raise UnexpectedResponse("more than content-length")
+            raise FallBack("more than content-length")
         return b"".join(parts)
 
     def _more(self, most: int) -> bytes:
         read = self._socket.recv(most)
         if not read:
-            raise UnexpectedResponse("an answer that is cut off, or has too large a head")
+            raise FallBack("an answer that is cut off, or has too large a head")
         return read
 
 
@@ -126,7 +124,7 @@ def _headers(lines: list[str]) -> dict[str, str]:
         name, colon, value = line.partition(":")
         name = name.lower()
         if not colon or name != name.strip() or (name == "content-length" and name in headers):
-            raise UnexpectedResponse("a header that is not valid")
+            raise FallBack("a header that is not valid")
         headers[name] = value.strip()
     return headers
 
@@ -134,5 +132,5 @@ def _headers(lines: list[str]) -> dict[str, str]:
 def _length(headers: Mapping[str, str]) -> int:
     digits = headers["content-length"]
     if not digits.isascii() or not digits.isdigit() or int(digits) > LARGEST_BODY:
-        raise UnexpectedResponse("a length that is no number, or too large")
+        raise FallBack("a length that is no number, or too large")
     return int(digits)

@@ -42,14 +42,13 @@ def quoted(
 ) -> UpstreamError:
     """Return *error* with the status and the message of the response that it is about, if any.
 
-    *last* is the request that was sent last, and its response. What *error* says itself stays.
+    *last* is the request that was sent last, and its response. A status that *error* has stays.
     """
     request, response = last or (None, None)
     if request and response:
         if error.upstream_status is None:
             error.upstream_status = response.status
-        if error.upstream_message is None:
-            error.upstream_message = upstream_message(response, request, secret)
+        error.upstream_message = upstream_message(response, request, secret)
     return error
 
 
