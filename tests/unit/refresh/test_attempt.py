@@ -653,7 +653,6 @@ def test_a_failure_to_store_the_end_of_an_outage_fails_no_call() -> None:
     broker = MemoryBroker()
     broker.put(fence=1, outage_since=NOW - 9)
 
-
     def noted(note: Callable[..., Any], item: Item, changes: Record, as_read: Record) -> Any:
         return (busy if OUTAGE[0] in changes else note)(item, changes, as_read)
 

@@ -86,7 +86,7 @@ class Outcome:
     def alias(self, resolved: ResolvedTo) -> Alias:
         """Keep the alias that the exchange found, and return it.
 
-        It is followed also if AWS refuses to keep it, or the lease was lost.
+        It is followed even if it could not be kept.
         """
 
         def write() -> Item | None:
@@ -109,7 +109,7 @@ class Outcome:
         Then the error is kept as a failure, so that others back off and do not log in again.
         """
         values, announcements = self._values(token), self._invocation.announcements
-        # If this item is the gate. A token of the previous version does not end the latch.
+        # Only a gate has a latch to end, and only the current version ends it.
         is_recovery = self.item.is_gate and self.item.awaits_recovery
         recovers = is_recovery and not self._secret.is_previous
 
@@ -149,8 +149,8 @@ class Outcome:
         """Keep *error* as the failure of this variant, and end the lease.
 
         *has_sent* says whether this exchange sent a request. *error* gets the seconds of the
-        back-off, if they are more than the upstream asked for. A write that fails is emitted, not
-        raised.
+        back-off, if they are more than the upstream asked for. If the write fails, that is emitted,
+        not raised.
         """
         failure = self.failure(error) if self._is_kept(error) else self._uncertainty(has_sent)
         if failure and error.retryable:
@@ -189,8 +189,12 @@ class Outcome:
         return replace(failure, count=max(1, failure.count - 1), retry_at=now + error.retry_after)
 
     def _uncertainty(self, has_sent: bool) -> Failure | None:
-        """Return a failure which marks the old token as uncertain, if a request was sent."""
-        if not (has_sent or self._was_uncertain) or not self.item.token:
+        """Return a failure which marks the old token as uncertain.
+
+        None unless a request was sent: now, or by an exchange before that never ended.
+        """
+        is_uncertain = has_sent or self._was_uncertain
+        if not is_uncertain or not self.item.token:
             return None
         unfinished = UpstreamUnavailable("the last exchange was not finished")
         return replace(self.failure(unfinished), retry_at=self._deps.clock.now())
