@@ -607,7 +607,7 @@ def test_the_backoff_of_another_item_is_not_extended(has_sent: bool, count: int,
     before = Failure("upstream_unavailable", "x", NOW - 9, 3, NOW, "v1")
     lease = Item("vntana#acme", "a", lease_owner="me", lease_until=NOW + 60, failure=before)
     met = UpstreamUnavailable("x", retry_after=5)
-    kept = Outcome(work, Variant("login"), before=lease, item=lease).failure(met)
+    kept = Outcome(work, Variant("login"), before=lease, item=lease).failure_for(met)
     assert (kept.since, kept.count, kept.retry_at) == (NOW - 9, count, NOW + wait)
 
 

@@ -54,7 +54,7 @@ class Broker(Record):
             cached
             and cache.is_recent(cached, now)
             and cached.item.is_good(now, request.min_ttl)
-            and not cached.item.is_renewal_due(now)
+            and not cached.item.is_refresh_due(now)
         ):
             return self._answer(cached, "memory")
         try:
@@ -69,7 +69,7 @@ class Broker(Record):
         kept = None if request.force or is_reported else self._opened(seen)
         now = self.deps.clock.now()  # to read and to decrypt took time
         if kept and kept.item.is_good(now, request.min_ttl):
-            if kept.item.is_renewal_due(now):
+            if kept.item.is_refresh_due(now):
                 self._start_refresh(connection, request, kept, now)
             return self._answer(kept, "table")
         return self._obtained(connection, request, deadline, seen, kept)

@@ -245,7 +245,7 @@ class Item(Record):
             return False
         return not self.failure.is_backing_off(now) if self.failure else now >= self.refresh_at
 
-    def is_renewal_due(self, now: int) -> bool:
+    def is_refresh_due(self, now: int) -> bool:
         """Say whether a background refresh is to start, and no caller has started one."""
         return self.is_due(now) and not self.is_claimed(now)
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 
+from token_broker import exchange
 from token_broker.cache import CachedToken
 from token_broker.conditional_writes import Rejection
 from token_broker.decisions import Verdict, latched_by
@@ -20,7 +21,7 @@ from token_broker.errors import (
     UpstreamUnavailable,
     upstream_of,
 )
-from token_broker.exchange import NeedToken, Request, ResolvedTo, Response, run
+from token_broker.exchange import NeedToken, Request, ResolvedTo, Response
 from token_broker.item import SUSPECT_RETRY_SECONDS
 from token_broker.refresh.credential_gate import CredentialGate
 from token_broker.refresh.invocation import Invocation
@@ -81,7 +82,7 @@ class ExchangeAttempt:
             result = self._keep(self._result())
         except Exception as error:
             known = error if isinstance(error, BrokerError) else Internal("the exchange failed")
-            self._outcome.failed(known, has_sent=self._has_sent)
+            self._outcome.keep_failure(known, has_sent=self._has_sent)
             self._emit(began, known.code)
             if isinstance(known, UpstreamUnavailable) and self._last:
                 announcements.found_upstream(is_available=False)
@@ -94,12 +95,13 @@ class ExchangeAttempt:
         return result
 
     def _keep(self, result: Token | ResolvedTo) -> CachedToken | Alias | None:
+        outcome = self._outcome
         if isinstance(result, Token):
-            is_shared = self._outcome.holds_lease
-            return self._outcome.token(result) if is_shared else self._outcome.unshared(result)
-        if not self._outcome.holds_lease:
+            keep = outcome.keep_token if outcome.holds_lease else outcome.unshared_token
+            return keep(result)
+        if not outcome.holds_lease:
             raise Internal("an exchange that is not shared led to another variant")
-        return self._outcome.alias(result)
+        return outcome.keep_alias(result)
 
     def _result(self) -> Token | ResolvedTo:
         """Return what the conversation returns; begin again, once, if the secret changes.
@@ -151,7 +153,7 @@ class ExchangeAttempt:
         Raises `UpstreamRefused` if the verdict is that the credentials are right, and *error* if
         AWS does not take the verdict: then only this variant backs off.
         """
-        item, failure = self._outcome.item, self._outcome.failure(error)
+        item, failure = self._outcome.item, self._outcome.failure_for(error)
         rejection = Rejection(self._secret.version(), failure, item.variant)
         try:
             judged = self._gate.reject(item, rejection, is_certain=error.is_certain)
@@ -177,7 +179,7 @@ class ExchangeAttempt:
             credentials, self._outcome.variant, now, kept
         )
         try:
-            result = run(conversation, self._send, self._other_token)
+            result = exchange.run(conversation, self._send, self._other_token)
         except UpstreamError as error:
             raise quoted(error, self._last, self._secret.read().content) from None
         if not self._is_proven:
