@@ -97,7 +97,8 @@ def alias_values(
 
     *expected* is what the context of *target* must say for the alias to be right: a role.
     """
-    now, context = deps.clock.now(), {"context": json.dumps(dict(expected))} if expected else {}
+    now = deps.clock.now()
+    context = {"context": json.dumps(dict(expected))} if expected else {}
     return context | {
         "kind": "pointer",
         "token": deps.sealer.seal_variant(own, target),

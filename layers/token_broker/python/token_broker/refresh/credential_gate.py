@@ -149,7 +149,8 @@ class CredentialGate:
         """
         version = rejection.version
         lease = own if own.is_gate else self._lease
-        gate, written = lease or self._invocation.read_gate(), None
+        gate = lease or self._invocation.read_gate()
+        written: Item | None = None
         while not written:
             was_accepted = gate.has_accepted(version)
             now = self._deps.clock.now()
@@ -178,7 +179,8 @@ class CredentialGate:
         ends_lease: bool = False,
     ) -> Item | None:
         """Write a verdict to *item*. *lease* is the item as it was acquired, or None."""
-        now, owner = self._deps.clock.now(), lease.lease_owner if lease else None
+        now = self._deps.clock.now()
+        owner = lease.lease_owner if lease else None
         has_lease = owner is not None and owner == item.lease_owner
         ends_lease = has_lease and ends_lease
         judge = self._deps.store.judge

@@ -129,7 +129,8 @@ class Refresher:
         self, variant: Variant, requirement: Requirement, seen: Look | None
     ) -> Obtained:
         """Follow aliases from *variant* until there is a token that meets *requirement*."""
-        followed, may_go_back = list[Alias](), True
+        followed: list[Alias] = []
+        may_go_back = True
         while len(followed) <= MAX_ALIASES:
             result = self._step(variant, requirement, seen)
             seen = None
@@ -140,7 +141,8 @@ class Refresher:
                 variant, seen = result.target, result.seen
             elif may_go_back and self._resolver.is_contradicted(followed, result.cached.item):
                 # The last alias was made for a role that the account no longer has: go back to it.
-                variant, may_go_back = followed.pop().variant, False
+                variant = followed.pop().variant
+                may_go_back = False
             else:
                 self._resolver.shorten(followed, variant, result.seen)
                 return result

@@ -74,7 +74,8 @@ class Resolver:
         fails is emitted, not raised: the caller has the token. With the previous version of the
         secret the aliases stay as they are.
         """
-        items, expected = [alias.item for alias in followed if alias.item], dict[str, Any]()
+        items = [alias.item for alias in followed if alias.item]
+        expected: dict[str, Any] = {}
         if self._secret.is_previous or not items:
             return
         if seen and seen.own.target:
