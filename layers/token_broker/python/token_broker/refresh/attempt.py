@@ -137,10 +137,8 @@ class ExchangeAttempt:
             raise
 
     def _is_rejected(self, version: str) -> bool:
-        own = self._outcome.item
         # The rejection was written on condition that the gate had no other; `admit` reads it again.
-        gate = own if own.is_gate else self._invocation.gate
-        return latched_by(gate, own, version) is not None
+        return latched_by(self._invocation.gate, self._outcome.item, version) is not None
 
     def _keep_rejection(self, error: CredentialRejected) -> bool:
         """Keep what a rejection means; say whether the version in use was accepted before.
