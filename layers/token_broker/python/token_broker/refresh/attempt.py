@@ -152,7 +152,7 @@ class ExchangeAttempt:
             judged = self._gate.reject(item, rejection, is_certain=error.is_certain)
         except (StoreUnavailable, NotConfigured):
             raise error from None
-        self._outcome.continue_with(judged.own)
+        self._outcome.item = judged.own
         if judged.verdict is Verdict.BLAME_VARIANT:
             raise UpstreamRefused(error.detail, **upstream_of(error)) from None
         if judged.verdict is Verdict.SUSPECT:
