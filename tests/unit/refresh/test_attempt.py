@@ -845,7 +845,10 @@ def test_an_uncertain_rejection_does_not_reject_the_previous_version(was_in_use:
     broker.aws.manager.created_at = NOW
     broker.now += 30
     assert outcome(broker, **PARAMETERS[0])["code"] == "credential_rejected"
+    rejected = [one.rejected_versions for one in items(broker) if one.rejected_versions]
+    assert rejected == [("v1", "v2") if was_in_use else ("v2",)]
     assert "rejected_versions" not in record(broker)
+    assert record(broker)["suspect_version"] == "v2"
     assert broker.announced == []
     assert broker.steps == ["generate", "generate"]
 

@@ -569,13 +569,22 @@ def test_a_rejected_version_is_not_admitted_again_in_the_same_invocation() -> No
     ],
     ids=["latched", "too early", "another tries it", "the second time", "works, but is held"],
 )
+@pytest.mark.parametrize("is_late", [False, True], ids=["", "since the gate was read"])
 def test_a_latched_suspect_leased_or_held_version_is_not_admitted(
-    values: dict[str, Any], error: type[BrokerError], retry_after: int | None
+    values: dict[str, Any], error: type[BrokerError], retry_after: int | None, is_late: bool
 ) -> None:
     broker = MemoryBroker("vntana")
-    broker.put(**values)
+
+    def raced(acquire: Any, *arguments: Any, **named: Any) -> Any:
+        broker.put(fence=1, **values)
+        return acquire(*arguments, **named)
+
+    if is_late:
+        around(broker.aws.store, "acquire", raced)
+    else:
+        broker.put(**values)
     assert refused(error, lambda: gate_of(broker).admit(VARIANT, "v1"))[1] == retry_after
-    assert broker.item().fence == 0
+    assert broker.item().fence == int(is_late)
 
 
 @pytest.mark.parametrize("reuse", [True, False])

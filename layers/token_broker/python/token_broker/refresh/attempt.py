@@ -142,10 +142,8 @@ class ExchangeAttempt:
             raise
 
     def _is_rejected(self, version: str) -> bool:
-        own = self._outcome.item
         # The write of a rejection fails if the gate has another one since this read.
-        gate = own if own.is_gate else self._invocation.gate
-        return latched_by(gate, own, version) is not None
+        return latched_by(self._invocation.gate, self._outcome.item, version) is not None
 
     def _keep_rejection(self, error: CredentialRejected) -> bool:
         """Keep what a rejection means; say whether the version in use was accepted before.
@@ -159,7 +157,7 @@ class ExchangeAttempt:
             judged = self._gate.reject(item, rejection, is_certain=error.is_certain)
         except (StoreUnavailable, NotConfigured):
             raise error from None
-        self._outcome.continue_with(judged.own)
+        self._outcome.item = judged.own
         if judged.verdict is Verdict.BLAME_VARIANT:
             raise UpstreamRefused(error.detail, **upstream_of(error)) from None
         if judged.verdict is Verdict.SUSPECT:

@@ -69,13 +69,6 @@ class Outcome:
         """Say whether the renewal token was unspent before this lease marked it as in use."""
         return self._before.renewal == "ready"
 
-    def continue_with(self, item: Item) -> None:
-        """Go on with *item*, as it was written last.
-
-        An exchange without a lease ignores the lease of another caller in it.
-        """
-        self.item = item if self.holds_lease else replace(item, lease_owner=None, lease_until=0)
-
     def unshared_token(self, token: Token) -> CachedToken:
         """Return *token* for one caller alone, and clear the back-off of earlier failures."""
         if self.item.failure:
