@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from tests.protocol.simulation.table import client_error
 from tests.unit.memory_aws import timeout
-from tests.unit.memory_broker import NOW, MemoryBroker, around, with_token
+from tests.unit.memory_broker import NOW, MemoryBroker, around, raising, with_token
 from token_broker.aliases import Look
 from token_broker.cache import CachedToken
 from token_broker.conditional_writes import Rejection
@@ -216,25 +217,33 @@ def test_a_report_of_an_older_token_causes_no_exchange() -> None:
     assert broker.steps == ["login", "extend"]
 
 
-@pytest.mark.parametrize("is_current", [True, False])
-def test_a_reissued_token_is_not_handed_to_its_reporter(is_current: bool) -> None:
-    """I14: also not as the old token, after an uncertain one was replaced."""
+@pytest.mark.parametrize("reported_is", ["current", "replaced", "unkept"])
+def test_a_reissued_token_is_not_handed_to_its_reporter(reported_is: str) -> None:
+    """I14: also not as the old token, after an uncertain one was replaced.
+
+    Nor to the process that made it, if it could not be kept.
+    """
     broker, answers = MemoryBroker(), list[Response]()
     fake, repeats = broker.fake, False
 
     def repeating(request: Request) -> Response:
-        answers.append(answers[0] if repeats else fake(request))
+        answers.append(answers[-1 if reported_is == "unkept" else 0] if repeats else fake(request))
         return answers[-1]
 
     broker.fake = repeating  # type: ignore[assignment]  # a vendor that repeats itself
     broker.call()
     reported = broker.item().fingerprint
     broker.now += 100
-    if not is_current:
+    if reported_is == "unkept":
+        around(broker.aws.kms, "encrypt", raising(client_error("DisabledException", "Encrypt")))
+        reported = broker.call(force=True)["fingerprint"]
+        del broker.aws.kms.encrypt  # as it was
+    elif reported_is == "replaced":
         broker.call(force=True)
         broker.put(**DEAD)
+    if reported_is != "unkept":
+        broker.restart()
     repeats = True
-    broker.restart()
     text = 'the upstream issued the reported token once more", "code": "upstream_contract_changed"'
     with pytest.raises(Exception, match=text):
         broker.call(rejected=reported)

@@ -133,7 +133,9 @@ class Broker(Record):
 
         invocation = Invocation(self.deps, connection, deadline)
         try:
-            requirement = Requirement(request.min_ttl, request.rejected, request.force)
+            requirement = Requirement(
+                request.min_ttl, request.rejected, request.force, unkept=request.unkept
+            )
             obtained, source = Refresher(invocation).obtain(request.variant, requirement, seen)
         except BrokerError as error:
             is_enough = is_old_enough(error, request, kept)
@@ -178,7 +180,7 @@ def is_old_enough(error: BrokerError, request: TokenRequest, kept: CachedToken |
 def with_report_of_kept(
     request: TokenRequest, item: Item, cached: CachedToken | None
 ) -> TokenRequest:
-    """Return *request*; if it reports a token that only the cache has, report that of *item*.
+    """Return *request*; if it reports a token that only the cache has, report that of *item*, too.
 
     A token that could not be kept is in the cache of the process that made it.
     """
@@ -188,4 +190,5 @@ def with_report_of_kept(
         and cached.is_newer_than(item)
         and item.fingerprint
     )
-    return replace(request, rejected=item.fingerprint) if is_unkept else request
+    reported = request.rejected
+    return replace(request, rejected=item.fingerprint, unkept=reported) if is_unkept else request

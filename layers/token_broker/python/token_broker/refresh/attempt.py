@@ -160,7 +160,7 @@ class ExchangeAttempt:
         self._outcome.item = judged.own
         if judged.verdict is Verdict.BLAME_VARIANT:
             raise UpstreamRefused(error.detail, **upstream_of(error)) from None
-        if judged.verdict is Verdict.SUSPECT:
+        if judged.verdict is Verdict.SUSPECT and not self._secret.is_previous:
             error.retry_after = SUSPECT_RETRY_SECONDS
         return judged.was_accepted
 
