@@ -496,6 +496,7 @@ SHUT = replace(EMPTY, variant="v", failure=replace(REFUSED, retry_at=NOW), **V1_
         pytest.param(kept(expires_at=NOW), {}, ENDED, id="ended"),
         pytest.param(TOO_OLD, {}, ENDED, id="too little left"),
         pytest.param(replace(TOO_OLD, **DIED), {}, ENDED, id="too little left, a holder died"),
+        pytest.param(replace(TOO_OLD, failure=DOWN), {}, BACKS_OFF, id="too little, backing off"),
         pytest.param(REPORTED, {}, (Next.EXCHANGE, "the token was reported as rejected")),
         pytest.param(kept(**DIED), {}, (Next.EXCHANGE, UNFINISHED), id="a holder died"),
         pytest.param(kept(**DIED, failure=DOWN), {}, old_by(BACKS_OFF), id="died, backing off"),

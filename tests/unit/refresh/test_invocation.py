@@ -127,6 +127,8 @@ def test_use_previous_switches_to_the_previous_version() -> None:
     assert not secret.use_previous(lambda version: version == "v1")
     assert secret.use_previous(lambda version: version != "v1")
     assert (secret.is_previous, secret.version(), secret.recent_version()) == (True, "v1", "v1")
+    broker.put_secret()
+    assert not secret.has_changed()
     assert secret.current().version == "v2"
 
 

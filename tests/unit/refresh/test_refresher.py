@@ -252,16 +252,23 @@ def test_a_rejection_by_a_step_does_not_replace_a_token_under_a_minute_old(
 ) -> None:
     """The step itself failed. Its report does not count for the limit of callers.
 
-    A young token under a lease is waited for, also one that this invocation made: it may be dead
-    already.
+    A report is kept before the exchange, which may fail. A young token under a lease is waited for,
+    also one that this invocation made: it may be dead already.
     """
     broker = with_token()
     broker.now += age
     broker.put(**lease)
     broker.restart()
     need = NeedToken(LOGIN, broker.item().fingerprint)
-    work = refresher(broker)
+    work, begun = refresher(broker), list[bool]()
+
+    def begin(operation: Any, item: Item, *args: Any, **more: Any) -> Any:
+        begun.append(broker.item().is_rejected)
+        return operation(item, *args, **more)
+
+    around(broker.aws.store, "acquire", begin)
     work.token_of(need)
+    assert begun == [True] * is_replaced
     assert broker.item().generation == (2 if is_replaced else 1)
     assert broker.item().report_times == ()
     broker.put(lease_owner="another", lease_until=broker.now + 60)
