@@ -508,6 +508,7 @@ SHUT = replace(EMPTY, variant="v", failure=replace(REFUSED, retry_at=NOW), **V1_
         pytest.param(replace(EMPTY, failure=DOWN), V1_REJECTED, LATCHED, id="latched"),
         pytest.param(EMPTY, SUSPECT, (Next.REFUSE, ONCE_MORE), id="rejected once"),
         pytest.param(EMPTY, SUSPECT | {"suspect_at": NOW - 60}, NO_TOKEN, id="a minute ago"),
+        pytest.param(EMPTY, SUSPECT | {"suspect_version": "v0"}, NO_TOKEN, id="another was"),
         pytest.param(
             replace(EMPTY, failure=replace(REFUSED, secret_version="v0")),
             {},

@@ -555,6 +555,16 @@ def test_each_version_is_admitted_separately() -> None:
     assert (broker.item().latched_version, broker.announced) == ("v2", [])
 
 
+def test_the_event_of_a_new_version_lifts_a_latch_of_one_that_this_invocation_has_read() -> None:
+    broker = MemoryBroker("vntana")
+    work = Invocation(broker.deps, "acme", broker.monotonic + 29)
+    assert work.secret.version() == "v1"
+    broker.put_secret()
+    broker.put(rejected_versions=["v1"], noticed_version="v2")
+    CredentialGate(work).check(broker.item(), "v1")
+    assert work.secret.version() == "v2"
+
+
 def test_a_rejected_version_is_not_admitted_again_in_the_same_invocation() -> None:
     """I7: in none of its exchanges."""
     broker = MemoryBroker("vntana")
