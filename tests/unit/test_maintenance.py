@@ -589,6 +589,13 @@ def test_the_status_describes_each_variant() -> None:
     assert broker.steps == []
 
 
+@pytest.mark.parametrize(("left", "shown"), [(31, "aging"), (30, "dead")])
+def test_the_status_is_that_of_a_call_without_min_ttl(left: int, shown: str) -> None:
+    broker = with_token(after=3600 - left)
+    (variant,) = broker.call(action="status")["variants"]
+    assert variant["state"] == shown
+
+
 def test_the_status_shows_that_a_token_is_being_renewed() -> None:
     """By a lease, or by a caller's claim; not by one that is over, or of a wrong clock.
 

@@ -168,6 +168,18 @@ def test_a_token_that_another_thread_has_cached_meanwhile_is_from_memory(
     assert len(broker.steps) == (1 if expected == "memory" else 2)
 
 
+def test_a_token_that_another_thread_has_cached_for_an_alias_is_from_memory() -> None:
+    broker = with_token("vntana")
+    asked = Variant("asked", {"organization": None, "workspace": None})
+    cached = broker.deps.cache.recall("vntana#acme", asked.key)
+    assert cached
+    work = Invocation(broker.deps, "acme", broker.monotonic + 29)
+    seen = work.look(asked.key)
+    newer = replace(cached, item=replace(cached.item, generation=2))
+    broker.deps.cache.put("vntana#acme", asked.key, newer)
+    assert Refresher(work).obtain(asked, Requirement(), seen) == (newer, "memory")
+
+
 # Reports
 
 
