@@ -496,6 +496,7 @@ SHUT = replace(EMPTY, variant="v", failure=replace(REFUSED, retry_at=NOW), **V1_
         pytest.param(kept(expires_at=NOW), {}, ENDED, id="ended"),
         pytest.param(TOO_OLD, {}, ENDED, id="too little left"),
         pytest.param(replace(TOO_OLD, **DIED), {}, ENDED, id="too little left, a holder died"),
+        pytest.param(replace(TOO_OLD, failure=DOWN), {}, BACKS_OFF, id="too little, backing off"),
         pytest.param(REPORTED, {}, (Next.EXCHANGE, "the token was reported as rejected")),
         pytest.param(kept(**DIED), {}, (Next.EXCHANGE, UNFINISHED), id="a holder died"),
         pytest.param(kept(**DIED, failure=DOWN), {}, old_by(BACKS_OFF), id="died, backing off"),
@@ -507,6 +508,7 @@ SHUT = replace(EMPTY, variant="v", failure=replace(REFUSED, retry_at=NOW), **V1_
         pytest.param(replace(EMPTY, failure=DOWN), V1_REJECTED, LATCHED, id="latched"),
         pytest.param(EMPTY, SUSPECT, (Next.REFUSE, ONCE_MORE), id="rejected once"),
         pytest.param(EMPTY, SUSPECT | {"suspect_at": NOW - 60}, NO_TOKEN, id="a minute ago"),
+        pytest.param(EMPTY, SUSPECT | {"suspect_version": "v0"}, NO_TOKEN, id="another was"),
         pytest.param(
             replace(EMPTY, failure=replace(REFUSED, secret_version="v0")),
             {},

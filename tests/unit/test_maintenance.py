@@ -512,6 +512,23 @@ def test_delete_and_status_that_run_out_of_time_answer_all_the_same(
     assert forgotten == 30
 
 
+def test_delete_reads_no_further_page_after_a_slow_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be refused, with too little time for an answer of the table."""
+    broker = MemoryBroker("editor", page=1)
+    put_tokens(broker, (key(1), "parameters", NOW), (key(2), "parameters", NOW))
+    with_deadline(broker, monkeypatch, 0.0)
+
+    def slowly(operation: Any, item: Item) -> Item:
+        removed: Item = operation(item)
+        broker.monotonic += 12.0
+        return removed
+
+    around(broker.aws.store, "forget", slowly)
+    event = {"connection": "acme", "action": "forget"}
+    answer = broker.service(event, Context(milliseconds=13_000))
+    assert answer == {"forgotten": 1, "complete": False}
+
+
 def test_a_delete_that_fails_midway_leaves_no_token_in_its_process() -> None:
     """Nor the version of the secret that it has seen."""
     broker = with_token("vendorlink")
@@ -570,6 +587,13 @@ def test_the_status_describes_each_variant() -> None:
         "complete": True,
     }
     assert broker.steps == []
+
+
+@pytest.mark.parametrize(("left", "shown"), [(31, "aging"), (30, "dead")])
+def test_the_status_is_that_of_a_call_without_min_ttl(left: int, shown: str) -> None:
+    broker = with_token(after=3600 - left)
+    (variant,) = broker.call(action="status")["variants"]
+    assert variant["state"] == shown
 
 
 def test_the_status_shows_that_a_token_is_being_renewed() -> None:

@@ -169,6 +169,18 @@ def test_a_token_that_another_thread_has_cached_meanwhile_is_from_memory(
     assert len(broker.steps) == (1 if expected == "memory" else 2)
 
 
+def test_a_token_that_another_thread_has_cached_for_an_alias_is_from_memory() -> None:
+    broker = with_token("vntana")
+    asked = Variant("asked", {"organization": None, "workspace": None})
+    cached = broker.deps.cache.recall("vntana#acme", asked.key)
+    assert cached
+    work = Invocation(broker.deps, "acme", broker.monotonic + 29)
+    seen = work.look(asked.key)
+    newer = replace(cached, item=replace(cached.item, generation=2))
+    broker.deps.cache.put("vntana#acme", asked.key, newer)
+    assert Refresher(work).obtain(asked, Requirement(), seen) == (newer, "memory")
+
+
 # Reports
 
 
@@ -261,16 +273,23 @@ def test_a_rejection_by_a_step_does_not_replace_a_token_under_a_minute_old(
 ) -> None:
     """The step itself failed. Its report does not count for the limit of callers.
 
-    A young token under a lease is waited for, also one that this invocation made: it may be dead
-    already.
+    A report is kept before the exchange, which may fail. A young token under a lease is waited for,
+    also one that this invocation made: it may be dead already.
     """
     broker = with_token()
     broker.now += age
     broker.put(**lease)
     broker.restart()
     need = NeedToken(LOGIN, broker.item().fingerprint)
-    work = refresher(broker)
+    work, begun = refresher(broker), list[bool]()
+
+    def begin(operation: Any, item: Item, *args: Any, **more: Any) -> Any:
+        begun.append(broker.item().is_rejected)
+        return operation(item, *args, **more)
+
+    around(broker.aws.store, "acquire", begin)
     work.token_of(need)
+    assert begun == [True] * is_replaced
     assert broker.item().generation == (2 if is_replaced else 1)
     assert broker.item().report_times == ()
     broker.put(lease_owner="another", lease_until=broker.now + 60)
@@ -555,6 +574,16 @@ def test_each_version_is_admitted_separately() -> None:
     gate.release()
     assert (broker.item().rejected_versions, broker.item().lease_owner) == (("v2",), None)
     assert (broker.item().latched_version, broker.announced) == ("v2", [])
+
+
+def test_the_event_of_a_new_version_lifts_a_latch_of_one_that_this_invocation_has_read() -> None:
+    broker = MemoryBroker("vntana")
+    work = Invocation(broker.deps, "acme", broker.monotonic + 29)
+    assert work.secret.version() == "v1"
+    broker.put_secret()
+    broker.put(rejected_versions=["v1"], noticed_version="v2")
+    CredentialGate(work).check(broker.item(), "v1")
+    assert work.secret.version() == "v2"
 
 
 def test_a_rejected_version_is_not_admitted_again_in_the_same_invocation() -> None:
