@@ -16,7 +16,7 @@ from botocore.loaders import create_loader
 from botocore.regions import EndpointResolver
 
 from tests.certificates import certificate
-from tests.servers import Behaviour, Server, answer, sends
+from tests.servers import Behaviour, Server, answer, drips, sends
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS, wait_for_aws_as_ever, wait_until
 from token_broker.aws import fast_client, http1
 from token_broker.aws.endpoints import Credentials, Endpoint, PlainEnvironment
@@ -279,6 +279,7 @@ SURPRISES: dict[str, Behaviour] = {
     "throttled": sends(answer(THROTTLED, JSON, status="400 Bad Request")),
     "refused": sends(answer(b'{"__type":"AccessDeniedException"}', status="400 Bad Request")),
     "redirected": sends(answer(b"{}", "Location: /", status="307 Temporary Redirect")),
+    "slow": drips(answer(b"x" * 4096)[:-4096], b"x"),
     "no body": sends(answer(b"")),
     "refused in HTML": sends(answer(b"<html>", "Content-Type: text/html", status="403 Forbidden")),
     "refused without a code": sends(answer(b"{}", JSON, status="400 Bad Request")),
@@ -308,7 +309,7 @@ SURPRISES: dict[str, Behaviour] = {
     "an end amid the head": sends(b"HTTP/1.1 200 OK\r\nContent-", end=True),
     "not HTTP": sends(b"hello\r\n\r\n", end=True),
 }
-WAITED_FOR = {"late", "silent"}
+WAITED_FOR = {"late", "silent", "slow"}
 """What nothing but the time-out ends."""
 
 

@@ -20,7 +20,7 @@ from token_broker.aws.operations import ACCEPTED, OPERATIONS, AwsRefusal, Member
 from token_broker.aws.operations import Request as AwsRequest
 
 TIMEOUT = 1.0
-"""Seconds to connect, and for each read. After that boto3 tries, with its own timeouts."""
+"""Seconds to connect, and for an answer. After that boto3 tries, with its own timeouts."""
 
 KEPT_SECONDS = 30
 """How long an idle connection is kept. In a frozen function it may end unseen."""
