@@ -8,7 +8,8 @@ import re
 import socket
 import ssl
 from binascii import a2b_base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from time import monotonic
 from typing import NamedTuple
 
@@ -62,7 +63,7 @@ class Connection:
     def __init__(self, host: str, port: int, seconds: float, tls: ssl.SSLContext | None) -> None:
         self._seconds = seconds
         self._ends_at = monotonic() + seconds
-        plain = socket.create_connection((host, port), seconds)
+        plain = _connected(host, port, self._left)
         try:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             plain.settimeout(self._left())
@@ -136,6 +137,15 @@ class Connection:
         if left <= 0:
             raise TimeoutError
         return left
+
+
+def _connected(host: str, port: int, left: Callable[[], float]) -> socket.socket:
+    """Connect to the first of the host's addresses that accepts. The time is for all of them."""
+    for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        seconds = left()
+        with suppress(OSError):
+            return socket.create_connection((str(address[0]), port), seconds)
+    raise ConnectionError("no address accepts")
 
 
 def _headers(lines: list[str]) -> dict[str, str]:
