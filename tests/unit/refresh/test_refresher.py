@@ -27,7 +27,7 @@ from token_broker.errors import (
 from token_broker.exchange import NeedToken, Request, Response
 from token_broker.item import Failure, Item
 from token_broker.records import replace
-from token_broker.refresh.credential_gate import CredentialGate, latched, suspected
+from token_broker.refresh.credential_gate import CredentialGate, latched_error, suspect_error
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.outcome import Alias
 from token_broker.refresh.refresher import Refresher
@@ -481,13 +481,13 @@ GATE = Item(
 def test_the_errors_of_a_latch_and_of_a_suspect_version_tell_of_the_rejection() -> None:
     detail = "this version of the secret worked before, and was rejected: it is tried once more"
     for ago, retry_after in ((45, 15), (59, 1), (60, 1), (90, 1), (0, 60)):
-        error = suspected(replace(GATE, suspect_at=NOW - ago), NOW)
+        error = suspect_error(replace(GATE, suspect_at=NOW - ago), NOW)
         assert (error.detail, error.retry_after) == (detail, retry_after)
         assert upstream_of(error) == upstream_of(GATE.failure)
-    assert upstream_of(latched(GATE)) == upstream_of(GATE.failure)
-    assert "rejected at 2030-03-17T17:45:55Z, and is not tried" in latched(GATE).detail
+    assert upstream_of(latched_error(GATE)) == upstream_of(GATE.failure)
+    assert "rejected at 2030-03-17T17:45:55Z, and is not tried" in latched_error(GATE).detail
     gone = replace(GATE, failure=None)
-    unknown = [upstream_of(error) for error in (suspected(gone, NOW), latched(gone))]
+    unknown = [upstream_of(error) for error in (suspect_error(gone, NOW), latched_error(gone))]
     assert unknown == [dict.fromkeys(upstream_of(GATE.failure))] * 2
 
 
