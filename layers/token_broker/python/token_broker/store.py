@@ -284,7 +284,7 @@ class Store:
             as_read = {"generation": item.raw.get("generation")}
             if "latched_version" not in item.corrupt:  # a latch that is removed has to be known
                 latched = item.latched_version
-                as_read["latched_version"] = None if latched is None else attribute(latched)
+                as_read["latched_version"] = None if latched is None else codec.attribute(latched)
             if self._update(
                 item,
                 {**dict.fromkeys((*corrupt, *known)), "schema": codec.SCHEMA},
