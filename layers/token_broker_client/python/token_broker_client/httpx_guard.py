@@ -29,7 +29,12 @@ class Guard:
 
     def __init__(self, request: httpx.Request) -> None:
         self.body = Body(request)
-        self._callers_trace: Trace | None = request.extensions.get("trace")
+        trace = request.extensions.get("trace")
+        before = getattr(trace, "__self__", None)
+        # A request that is sent again has the guard of its last time, which this one replaces.
+        self.callers_trace: Trace | None = (
+            before.callers_trace if isinstance(before, Guard) else trace
+        )
 
     def sign(self, request: httpx.Request, answer: "Answer") -> None:
         """Add the token to a *request*. Raises `WrongDestination` if that goes to another host."""
@@ -40,13 +45,13 @@ class Guard:
     def trace(self, event: str, info: Mapping[str, Any]) -> None:
         """Remove the token if the request goes to another host."""
         self._remove_abroad(event, info)
-        if self._callers_trace:
-            self._callers_trace(event, info)
+        if self.callers_trace:
+            self.callers_trace(event, info)
 
     async def trace_async(self, event: str, info: Mapping[str, Any]) -> None:
         """Remove the token if the request goes to another host."""
         self._remove_abroad(event, info)
-        if self._callers_trace and (awaitable := self._callers_trace(event, info)):
+        if self.callers_trace and (awaitable := self.callers_trace(event, info)):
             await awaitable
 
     def _remove_abroad(self, event: str, info: Mapping[str, Any]) -> None:
