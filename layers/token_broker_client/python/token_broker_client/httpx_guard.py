@@ -66,21 +66,23 @@ class Guard:
 class Body:
     """A request's body, as it was before the first attempt.
 
-    httpx can send a body in memory again, and the seekable files of a form. It reads a plain file
-    from the current position, so this must be restored. An iterator or an asynchronous file cannot
-    be sent again.
+    httpx can send a body or a list in memory again, and the seekable files of a form. It reads a
+    plain file from the current position, so this must be restored. An iterator or an asynchronous
+    file cannot be sent again.
     """
 
     def __init__(self, request: httpx.Request) -> None:
         stream = request.stream
-        self._is_kept = isinstance(stream, httpx.ByteStream)
         self._file: Any = getattr(stream, "_stream", None)
         self._fields = getattr(stream, "fields", None)
         self._start = start_of(self._file)
 
-    def rewound(self) -> bool:
-        """Prepare the body to be sent again; say whether that is possible."""
-        if self._is_kept:
+    def rewound(self, refused: httpx.Request) -> bool:
+        """Prepare the body of *refused* to be sent again; say whether that is possible.
+
+        After a redirect to a page, that request has no body.
+        """
+        if isinstance(refused.stream, httpx.ByteStream) or isinstance(self._file, list | tuple):
             return True
         if self._fields is not None:
             return all(is_seekable(getattr(one, "file", b"")) for one in self._fields)

@@ -99,7 +99,7 @@ class SignedRequest:
 
 def rewound(request: PreparedRequest) -> bool:
     """Prepare the body to be sent again; say whether that is possible."""
-    if request.body is None or isinstance(request.body, bytes | str):
+    if request.body is None or isinstance(request.body, bytes | bytearray | str):
         return True
     try:
         rewind_body(request)
