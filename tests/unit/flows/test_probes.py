@@ -369,6 +369,23 @@ VENDORLINK: dict[str, tuple[list[Response], dict[str, str | None]]] = {
         for token, exp in NOT_BELIEVED.items()
     },
 }
+
+
+def test_a_probe_goes_on_with_the_renewal_token_of_the_last_answer() -> None:
+    """The one before, which worked after null, is spent once there is a new one."""
+    one, sent = probe("vendorlink"), list[Any]()
+    new = answer({"accessToken": "a", "renewalToken": "s"})
+    rest = iter([PAIR, SINGLE, new, SINGLE, SINGLE])
+
+    def send(request: Request) -> Response:
+        sent.append(request.json)
+        return next(rest)
+
+    one.broker.send = send
+    one.run()
+    assert [next(iter(json.values())) for json in sent[1:]] == ["r", "r", "s", "s"]
+
+
 TOLD: dict[str, tuple[str, list[Response], dict[str, Any], dict[str, str | None]]] = {
     **{name: ("vendorlink", answers, {}, found) for name, (answers, found) in VENDORLINK.items()},
     "a content type of the operator's own": ("vendorlink", [PAIR] * 3, OWN, dict(OWN_TYPE)),

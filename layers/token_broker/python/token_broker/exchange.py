@@ -134,7 +134,7 @@ class Response:
         """
         value = text.strip()
         if value.isascii() and value.isdigit():
-            # Nine digits: of thousands, which a header may have, Python makes no number.
+            # Nine digits: Python makes no number of thousands of digits, which a header may have.
             return int(value[:9])
         try:
             ends, now = (parsedate_to_datetime(text) for text in (value, self.headers["date"]))

@@ -39,7 +39,7 @@ class Requirement(Record):
         )
 
     def is_on_demand(self, own: Item, now: int) -> bool:
-        """Say whether only the caller's demand causes an exchange: the token would still do.
+        """Say whether only the caller's demand causes an exchange: the token is good enough.
 
         Raises `TooManyRequests` within `FORCE_INTERVAL_SECONDS` seconds of the last such exchange.
         """
