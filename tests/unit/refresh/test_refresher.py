@@ -586,6 +586,20 @@ def test_the_event_of_a_new_version_lifts_a_latch_of_one_that_this_invocation_ha
     assert work.secret.version() == "v2"
 
 
+@pytest.mark.parametrize("uses_previous", [True, False])
+def test_the_version_before_ends_no_latch_of_another(uses_previous: bool) -> None:
+    broker = MemoryBroker("vntana")
+    broker.put(accepted_version="v1", latched_version="v0", latched_at=NOW - 60)
+    work = Invocation(broker.deps, "acme", broker.monotonic + 29)
+    if uses_previous:
+        broker.put_secret()
+        broker.aws.manager.created_at = NOW
+        assert work.secret.use_previous(unless=lambda _: False)
+    work.read_gate()
+    CredentialGate(work).accept(VARIANT, "v1")
+    assert broker.item().latched_version == ("v0" if uses_previous else None)
+
+
 def test_a_rejected_version_is_not_admitted_again_in_the_same_invocation() -> None:
     """I7: in none of its exchanges."""
     broker = MemoryBroker("vntana")
