@@ -275,12 +275,12 @@ BUGS.add(
 )
 
 
-@BUGS.around(Store, "_written", "an item with a hold has no ttl", near=54)
-def hold_dropped(original: Any, self: Store, item: Item, changes: Any, unchanged: Any) -> Any:
+@BUGS.around(Store, "note", "an item with a hold has no ttl", near=54)
+def hold_dropped(original: Any, self: Store, item: Item, changes: Any, as_read: Any) -> Any:
     # The condition of acquire compares the hold anyway.
-    if changes.get("ttl") and "rejected_versions" not in unchanged:
-        unchanged = {name: seen for name, seen in unchanged.items() if name != "held"}
-    return original(self, item, changes, unchanged)
+    if changes.get("ttl") and "rejected_versions" not in as_read:
+        as_read = {name: seen for name, seen in as_read.items() if name != "held"}
+    return original(self, item, changes, as_read)
 
 
 BUGS.add(

@@ -240,6 +240,14 @@ def test_an_alias_of_the_version_before_is_followed_and_not_shortened() -> None:
     assert (alias.target, alias.secret_version) == (NAMED.key, version)
 
 
+def test_an_alias_that_the_table_does_not_take_starts_no_outage_of_the_vendor() -> None:
+    broker = ChainBroker()
+    around(broker.aws.store, "commit", raising(StoreUnavailable("busy")))
+    with pytest.raises(Exception, match="store_unavailable"):
+        broker.call()
+    assert (broker.steps, broker.item().outage_since) == (WAY[:1], 0)
+
+
 def test_a_failure_to_open_an_alias_of_the_end_fails_no_call() -> None:
     broker = ChainBroker()
     broker.call()

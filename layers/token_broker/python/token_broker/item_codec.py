@@ -97,6 +97,11 @@ def attribute(value: object) -> dict[str, Any]:
     raise TypeError(f"no attribute for {type(value).__name__}")
 
 
+def key_of(partition: str, variant: str) -> Attributes:
+    """Return the key of an item."""
+    return {"connection": attribute(partition), "variant": attribute(variant)}
+
+
 def as_leased(lease: Item) -> AsRead:
     """Return the condition that a lease still belongs to its holder: fence *and* owner."""
     return {"fence": attribute(lease.fence), "lease_owner": attribute(lease.lease_owner or "")}

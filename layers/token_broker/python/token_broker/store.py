@@ -7,25 +7,11 @@ the write was done. So a retry after a lost answer does not count as a conflict.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from token_broker import item_codec as codec
 from token_broker.aws.clients import Client, call
 from token_broker.decisions import Verdict, ttl_of
 from token_broker.errors import BrokerError, StoreUnavailable
 from token_broker.item import Failure, Hold, Item
-from token_broker.item_codec import (
-    COMPARED,
-    LEASE,
-    SCHEMA,
-    SUSPICION,
-    SWAPPED,
-    TOKEN,
-    VERSIONS,
-    AsRead,
-    Attributes,
-    as_leased,
-    attribute,
-    failure_of,
-    item_of,
-)
 from token_broker.records import replace
 
 if TYPE_CHECKING:
@@ -46,11 +32,11 @@ class Store:
     def read_all(self, partition: str, *variants: str) -> list[Item]:
         """Return several items with one request, strongly consistent."""
         records = self._records(partition, variants)
-        return [item_of(partition, variant, records.get(variant)) for variant in variants]
+        return [codec.item_of(partition, variant, records.get(variant)) for variant in variants]
 
-    def _records(self, partition: str, variants: Sequence[str]) -> Mapping[str, Attributes]:
+    def _records(self, partition: str, variants: Sequence[str]) -> Mapping[str, codec.Attributes]:
         """Return the attributes of each of *variants* that is kept."""
-        keys = [_key(partition, variant) for variant in dict.fromkeys(variants)]
+        keys = [codec.key_of(partition, variant) for variant in dict.fromkeys(variants)]
         if len(keys) == 1:
             request = {"TableName": self._table, "Key": keys[0], "ConsistentRead": True}
             answer = call(self._client, "get_item", **request)
@@ -72,12 +58,12 @@ class Store:
                 TableName=self._table,
                 KeyConditionExpression="#connection = :connection",
                 ExpressionAttributeNames={"#connection": "connection"},
-                ExpressionAttributeValues={":connection": attribute(partition)},
+                ExpressionAttributeValues={":connection": codec.attribute(partition)},
                 ConsistentRead=True,
                 **start,
             )
             for record in page["Items"]:
-                yield item_of(partition, record["variant"]["S"], record)
+                yield codec.item_of(partition, record["variant"]["S"], record)
             if "LastEvaluatedKey" not in page:
                 return
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
@@ -92,7 +78,7 @@ class Store:
         """
         changes: dict[str, object] = {
             **dict.fromkeys(item.corrupt),
-            "schema": SCHEMA,
+            "schema": codec.SCHEMA,
             "fence": item.fence + 1,
             "lease_owner": owner,
             "lease_until": until,
@@ -107,7 +93,7 @@ class Store:
             item,
             changes,
             # A verdict may be written without a lease, or late. Then this must not set a ttl.
-            unchanged={name: item.raw.get(name) for name in COMPARED},
+            unchanged={name: item.raw.get(name) for name in codec.COMPARED},
             ttl_after=replace(item, lease_until=until),
             is_done=lambda found: found.lease_owner == owner,
         )
@@ -120,13 +106,15 @@ class Store:
         None if another caller has the lease.
         """
         latch = ("latched_version",) if recovers else ()
-        removed = dict.fromkeys((*TOKEN, "failure", *LEASE, *SUSPICION, *latch, "nudged_until"))
+        removed = dict.fromkeys(
+            (*codec.TOKEN, "failure", *codec.LEASE, *codec.SUSPICION, *latch, "nudged_until")
+        )
         ends = int(str(token["expires_at"]))
         return self._update(
             lease,
-            {**removed, **token, "schema": SCHEMA, "generation": lease.generation + 1},
+            {**removed, **token, "schema": codec.SCHEMA, "generation": lease.generation + 1},
             ttl_after=replace(lease, expires_at=ends, failure=None, suspect_version=None),
-            unchanged=as_leased(lease),
+            unchanged=codec.as_leased(lease),
             is_done=lambda found: (
                 found.generation == lease.generation + 1 and found.token == token["token"]
             ),
@@ -134,16 +122,16 @@ class Store:
 
     def fail(self, lease: Item, failure: Failure | None, *, renewal: str | None) -> Item | None:
         """Keep the *failure* of an exchange, if there was one, and end the lease."""
-        changes: dict[str, object] = {"schema": SCHEMA, **dict.fromkeys(LEASE)}
+        changes: dict[str, object] = {"schema": codec.SCHEMA, **dict.fromkeys(codec.LEASE)}
         if failure:
-            changes["failure"] = failure_of(failure)
+            changes["failure"] = codec.failure_of(failure)
         if renewal:
             changes["renewal"] = renewal
         return self._update(
             lease,
             changes,
             ttl_after=replace(lease, failure=failure) if failure else None,
-            unchanged=as_leased(lease),
+            unchanged=codec.as_leased(lease),
             is_done=lambda found: found.fence == lease.fence and found.lease_owner is None,
         )
 
@@ -153,11 +141,11 @@ class Store:
         *recovers* says that this ends the latch of the connection.
         """
         latch = ("latched_version",) if recovers else ()
-        removed = dict.fromkeys((*LEASE, "failure", *SUSPICION, *latch, "ttl"))
+        removed = dict.fromkeys((*codec.LEASE, "failure", *codec.SUSPICION, *latch, "ttl"))
         return self._update(
             gate,
-            {**removed, "schema": SCHEMA, "accepted_version": version},
-            unchanged=as_leased(gate),
+            {**removed, "schema": codec.SCHEMA, "accepted_version": version},
+            unchanged=codec.as_leased(gate),
             # The version may have been accepted before: the lease and the suspicion tell more.
             is_done=lambda found: (
                 found.accepted_version == version
@@ -172,7 +160,7 @@ class Store:
         return self._update(
             gate,
             {"latched_version": None, "failure": None},
-            unchanged={"latched_version": attribute(gate.latched_version or "")},
+            unchanged={"latched_version": codec.attribute(gate.latched_version or "")},
             is_done=lambda found: found.latched_version is None,
         )
 
@@ -180,9 +168,9 @@ class Store:
         """Keep the *failure* of a variant that is not shared, without a lease; None clears it."""
         return self._update(
             item,
-            {"schema": SCHEMA, "failure": failure and failure_of(failure)},
+            {"schema": codec.SCHEMA, "failure": failure and codec.failure_of(failure)},
             ttl_after=replace(item, failure=failure),
-            unchanged={name: item.raw.get(name) for name in COMPARED},
+            unchanged={name: item.raw.get(name) for name in codec.COMPARED},
             is_done=lambda found: found.failure == failure,
         )
 
@@ -206,7 +194,7 @@ class Store:
         changes, as_read = writes.judged(verdict, item, rejection, now, has_lease=has_lease)
         return self._update(
             item,
-            changes | (dict.fromkeys(LEASE) if ends_lease else {}),
+            changes | (dict.fromkeys(codec.LEASE) if ends_lease else {}),
             unchanged=as_read,
             is_done=lambda found: (
                 writes.is_kept(verdict, found, rejection)
@@ -219,12 +207,10 @@ class Store:
 
         An exchange with the gate's lease goes on.
         """
-        changes: dict[str, object] = {"schema": SCHEMA, "held": hold and vars(hold)}
-        if hold:
-            changes["ttl"] = None  # the table must never drop a hold
+        ttl = {"ttl": None} if hold else {}  # the table must never drop a hold
         return self._update(
             gate,
-            changes,
+            {"schema": codec.SCHEMA, "held": hold and vars(hold), **ttl},
             unchanged={"held": gate.raw.get("held")},
             is_done=lambda found: found.held == hold,
         )
@@ -238,17 +224,10 @@ class Store:
             is_done=lambda found: found.noticed_version == version,
         )
 
-    def note(self, item: Item, changes: Mapping[str, object], as_read: AsRead) -> Item | None:
-        """Write *changes* if the attributes *as_read* are as they were. None if they are not.
-
-        If an answer is lost, this raises and does not read again.
-        """
-        return self._written(item, changes, as_read)
-
     def drop(self, item: Item) -> None:
         """Remove the token of *item*, unless another one has replaced it."""
-        changes = {**dict.fromkeys(TOKEN), "schema": SCHEMA}
-        self.note(item, changes, {"fingerprint": attribute(item.fingerprint or "")})
+        changes = {**dict.fromkeys(codec.TOKEN), "schema": codec.SCHEMA}
+        self.note(item, changes, {"fingerprint": codec.attribute(item.fingerprint or "")})
 
     def alias_to(self, item: Item, target: Mapping[str, object]) -> Item | None:
         """Keep *target* as the alias in *item*, without a lease: no request was sent for it."""
@@ -256,14 +235,14 @@ class Store:
         return self._update(
             item,
             {
-                **dict.fromkeys((*item.corrupt, *TOKEN, "failure")),
+                **dict.fromkeys((*item.corrupt, *codec.TOKEN, "failure")),
                 **target,
-                "schema": SCHEMA,
+                "schema": codec.SCHEMA,
                 "generation": item.generation + 1,
                 "fence": item.fence + 1,
             },
             ttl_after=replace(item, expires_at=ends, failure=None),
-            unchanged={name: item.raw.get(name) for name in SWAPPED},
+            unchanged={name: item.raw.get(name) for name in codec.SWAPPED},
             is_done=lambda found: (
                 (found.target, found.secret_version) == (target["target"], target["secret_version"])
             ),
@@ -278,8 +257,8 @@ class Store:
             item,
             {"rejected": item.fingerprint or "", "report_times": tuple(times), **forgiven},
             unchanged={
-                "fingerprint": attribute(item.fingerprint or ""),
-                "rejected": attribute(item.rejected) if item.rejected else None,
+                "fingerprint": codec.attribute(item.fingerprint or ""),
+                "rejected": codec.attribute(item.rejected) if item.rejected else None,
             },
             is_done=lambda found: found.is_rejected and found.fingerprint == item.fingerprint,
         )
@@ -289,24 +268,28 @@ class Store:
 
         If the answer of the write is lost, this raises: the caller is waiting for its token.
         """
-        was = attribute(item.nudged_until) if item.nudged_until else None
+        was = codec.attribute(item.nudged_until) if item.nudged_until else None
         return bool(self.note(item, {"nudged_until": until}, {"nudged_until": was}))
 
     def forget(self, item: Item) -> Item:
         """Remove the token of *item*, its failure, its latch, and what is corrupt.
 
-        Return the item as it was before: a later one, if its token was replaced since *item* was
-        read. Fence, generation and a running lease stay, so that a running exchange is still
-        fenced. So does a hold, even if it cannot be read.
+        Return the item as it was before: a later one, if its token or its latch was replaced since
+        *item* was read. Fence, generation and a running lease stay, so that a running exchange is
+        still fenced. So does a hold, even if it cannot be read.
         """
-        kept = (*TOKEN, "failure", *SUSPICION, *VERSIONS, "report_times")
+        known = (*codec.TOKEN, "failure", *codec.SUSPICION, *codec.VERSIONS, "report_times")
         while True:
             corrupt = (name for name in item.corrupt if name != "held")
+            as_read = {"generation": item.raw.get("generation")}
+            if "latched_version" not in item.corrupt:  # a latch that is removed has to be known
+                latched = item.latched_version
+                as_read["latched_version"] = None if latched is None else codec.attribute(latched)
             if self._update(
                 item,
-                {**dict.fromkeys((*corrupt, *kept)), "schema": SCHEMA},
+                {**dict.fromkeys((*corrupt, *known)), "schema": codec.SCHEMA},
                 ttl_after=item.bare(),
-                unchanged={"generation": item.raw.get("generation")},
+                unchanged=as_read,
                 is_done=lambda found: found.is_bare,
             ):
                 return item
@@ -317,7 +300,7 @@ class Store:
         item: Item,
         changes: Mapping[str, object],
         *,
-        unchanged: AsRead,
+        unchanged: codec.AsRead,
         is_done: Callable[[Item], bool],
         ttl_after: Item | None = None,
     ) -> Item | None:
@@ -325,15 +308,14 @@ class Store:
 
         None if they are not. After a failed write the item is read again, and *is_done* says
         whether it was written all the same. *ttl_after* is the item after this write, if that
-        changes its `ttl`. A `ttl` depends on the hold, so that must be as read, too. If only the
-        hold has changed meanwhile, this writes once more, with the `ttl` for that.
+        changes its `ttl`, which depends on the hold. If only that has changed, this writes again.
         """
         while True:
             ttl = {"ttl": ttl_of(ttl_after)} if ttl_after else {}
             as_held = {"held": item.raw.get("held")} if ttl_after else {}
             lost: BrokerError | None = None
             try:
-                if written := self._written(item, {**changes, **ttl}, {**as_held, **unchanged}):
+                if written := self.note(item, {**changes, **ttl}, {**as_held, **unchanged}):
                     return written
             except BrokerError as error:
                 lost = error
@@ -347,10 +329,11 @@ class Store:
             item = replace(item, held=found.held, raw=found.raw)
             ttl_after = replace(ttl_after, held=found.held)
 
-    def _written(self, item: Item, changes: Mapping[str, object], unchanged: AsRead) -> Item | None:
-        """Write *changes*, where None removes, and return *item* as written.
+    def note(self, item: Item, changes: Mapping[str, object], as_read: codec.AsRead) -> Item | None:
+        """Write *changes*, where None removes, if the attributes *as_read* are as they were.
 
-        None if one of the attributes *unchanged* is not as it was.
+        Return *item* as written; None if they are not. If an answer is lost, this raises and does
+        not read again.
         """
         from token_broker import conditional_writes as writes  # noqa: PLC0415 (off the hit path)
 
@@ -358,12 +341,8 @@ class Store:
             self._client,
             "update_item",
             TableName=self._table,
-            Key=_key(item.partition, item.variant),
+            Key=codec.key_of(item.partition, item.variant),
             ReturnValues="ALL_NEW",
-            **writes.update_parameters(changes, unchanged),
+            **writes.update_parameters(changes, as_read),
         )
-        return item_of(item.partition, item.variant, answer["Attributes"]) if answer else None
-
-
-def _key(partition: str, variant: str) -> Attributes:
-    return {"connection": attribute(partition), "variant": attribute(variant)}
+        return codec.item_of(item.partition, item.variant, answer["Attributes"]) if answer else None

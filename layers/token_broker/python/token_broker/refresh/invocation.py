@@ -48,12 +48,12 @@ class Invocation:
         self.last_request: Request | None = None
         """The last request that any exchange of this invocation sent to the vendor."""
         self._waited_seconds = 0.0
-        """The pauses for other callers' leases that `finish` has not emitted yet."""
+        """Seconds of waiting for other callers' leases."""
 
     def look(self, key: str, seen: Look | None = None) -> Look:
-        """Read the item of *key*, its target and the gate. Raises `ConnectionHeld`.
+        """Return *seen*, else read the item of *key*, its target and the gate; keep the gate.
 
-        Nothing is read if the caller already has *seen* them.
+        Raises `ConnectionHeld`.
         """
         seen = seen or look(self.deps, self.partition, key)
         self.gate, self.gate_read_at = seen.gate, seen.read_at
@@ -109,8 +109,7 @@ class Invocation:
             self.deps.emit("unreleased", code=error.code, variant=item.variant)
 
     def finish(self) -> None:
-        """Emit how long this invocation has waited for leases, if it has, and send its events."""
-        waited, self._waited_seconds = self._waited_seconds, 0.0
-        if waited:
-            self.deps.emit("wait", milliseconds=round(waited * 1000))
+        """At the end, once: emit how long this has waited for leases, and send its events."""
+        if self._waited_seconds:
+            self.deps.emit("wait", milliseconds=round(self._waited_seconds * 1000))
         self.announcements.finish(self.gate)
