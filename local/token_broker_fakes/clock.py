@@ -14,11 +14,20 @@ class ClockError(ValueError):
 class Clock:
     """A clock that can be moved: *source* plus *offset*, in seconds since the epoch."""
 
-    __slots__ = ("offset", "source")
+    __slots__ = ("_offset", "source")
 
     def __init__(self, source: Callable[[], float], offset: float = 0.0) -> None:
         self.source = source
         self.offset = offset
+
+    @property
+    def offset(self) -> float:
+        """Seconds ahead of *source*. To set it raises `ClockError` beyond a century."""
+        return self._offset
+
+    @offset.setter
+    def offset(self, seconds: float) -> None:
+        self._offset = possible(seconds, 0)
 
     def now(self) -> float:
         """Return the seconds since the epoch."""
@@ -26,7 +35,7 @@ class Clock:
 
     def advance(self, seconds: float) -> None:
         """Move the clock forward, or back if *seconds* is negative. Raises `ClockError`."""
-        self.offset = possible(self.offset, seconds)
+        self._offset = possible(self.offset, seconds)
 
 
 def possible(offset: float, ahead: float) -> float:

@@ -108,6 +108,8 @@ def test_issue_refuses_an_unknown_slug(fake_vntana: FakeVntana) -> None:
 def test_a_clock_is_moved_by_a_century_at_most(fake_editor: FakeEditor, seconds: float) -> None:
     with pytest.raises(ValueError, match="a century at most"):
         fake_editor.advance(seconds)
+    with pytest.raises(ValueError, match="a century at most"):
+        fake_editor.clock.offset = seconds
     assert fake_editor.clock.offset == 0
 
 
