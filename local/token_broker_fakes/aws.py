@@ -180,15 +180,16 @@ class Table:
         """Return a page of the items of a partition."""
         with self._lock:
             places = sorted(self.records)
-        start = request.get("ExclusiveStartKey")
-        after = [place for place in places if start is None or place > place_of(start)]
-        found = [
-            place
-            for place in after
-            if Expression(request["KeyConditionExpression"], request, self.records[place]).holds()
-        ]
-        page = found[: min(PAGE, request.get("Limit", PAGE))]
-        answer: dict[str, Any] = {"Items": [dict(self.records[place]) for place in page]}
+            start = request.get("ExclusiveStartKey")
+            after = [place for place in places if start is None or place > place_of(start)]
+            condition = request["KeyConditionExpression"]
+            found = [
+                place
+                for place in after
+                if Expression(condition, request, self.records[place]).holds()
+            ]
+            page = found[: min(PAGE, request.get("Limit", PAGE))]
+            answer: dict[str, Any] = {"Items": [dict(self.records[place]) for place in page]}
         if len(page) < len(found):
             answer["LastEvaluatedKey"] = key_of(page[-1])
         return answer

@@ -89,8 +89,10 @@ class Handlers:
         """Invoke a function asynchronously, as Lambda does. The functions invoke themselves."""
         flow = request["FunctionName"].rpartition("-")[2]
         arguments = (flow, json.loads(request["Payload"]))
-        self._later.append(threading.Thread(target=self._quietly, args=arguments, daemon=True))
-        self._later[-1].start()
+        # Started before others can see it: two functions may invoke at the same time.
+        running = threading.Thread(target=self._quietly, args=arguments, daemon=True)
+        running.start()
+        self._later.append(running)
         return {"StatusCode": 202}
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
+from itertools import count
 from typing import Any
 
 import pytest
@@ -363,6 +364,26 @@ def test_a_refreshed_token_shorter_than_min_ttl_is_not_served_before_the_cached_
     assert world.obtain_at("10:00", "10:55", request=TokenRequest(min_ttl=60)) == [1, 1]
 
 
+@pytest.mark.parametrize("look", [GONE, answer(2, expires_at="2026-11-22T10:55:40Z")])
+def test_a_token_shorter_than_min_ttl_after_a_refresh_is_not_served(
+    look: Answer | BrokerError,
+) -> None:
+    """The early refresh took some of its seconds, and brought nothing that lives longer."""
+    world = World(answer(1), answer(3, expires_at="2026-11-22T12:00:00Z"))
+    world.obtain()
+    world.now = at("10:55")
+    request = TokenRequest(min_ttl=300)
+
+    def slow(_: Deadline) -> Answer:
+        world.now += 1
+        if isinstance(look, BrokerError):
+            raise look
+        return look
+
+    assert world.obtain(request, look=slow) == 3
+    assert world.requests == [PLAIN, request]
+
+
 def test_a_report_of_an_older_token_starts_no_early_refresh() -> None:
     """A newer token is cached, and the caller's request waits."""
     world = World(answer(2))
@@ -555,6 +576,23 @@ def test_an_unshareable_token_is_returned_to_one_caller_only() -> None:
     assert shared(World(), editor(1, "table"), PATIENCE_SECONDS) == (1, 1)
 
 
+def test_callers_of_unshareable_tokens_do_not_wait_for_each_other() -> None:
+    """The second exchange shows that each call makes a token. The later calls run together."""
+    world, callers, numbers = World(), 6, count(1)
+    together = threading.Barrier(callers - 2, timeout=SOON_SECONDS)
+
+    def fetch(*_: object) -> Answer:
+        if (number := next(numbers)) <= 2:
+            wait_until(lambda: len(waiters(world)) == callers + 1 - number)
+        else:
+            together.wait()
+        return editor(number, "exchange")
+
+    with ThreadPoolExecutor(callers) as pool:
+        asked = [pool.submit(world.obtain, fetch=fetch) for _ in range(callers)]
+        assert {one.result(PATIENCE_SECONDS) for one in asked} == set(range(1, callers + 1))
+
+
 def test_one_caller_refreshes_early_while_others_get_the_cached_token() -> None:
     world, look = World(answer(1)), Pending(answer(2))
     world.obtain()
@@ -619,8 +657,7 @@ def test_a_caller_of_a_shared_early_refresh_that_timed_out_calls_the_broker() ->
         world.now = at("11:00")
         waiting = pool.submit(world.obtain)
         pending.go_on()
-        assert waiting.result(PATIENCE_SECONDS) == 2
-        assert looking.result(PATIENCE_SECONDS) == 1  # it was good when it was asked for
+        assert waiting.result(PATIENCE_SECONDS) == looking.result(PATIENCE_SECONDS) == 2
 
 
 def test_a_hanging_call_ends_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:

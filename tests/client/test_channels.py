@@ -340,6 +340,14 @@ def test_impossible_options_are_refused_without_a_call(name: str, values: Any, t
             Broker.from_url(API).vntana("acme", **{name: value})
         with refused(InvalidRequest, f"{name}: {text}"):
             asyncio.run(Broker.from_url(API).access("vntana", "a").answer_async(**{name: value}))
+        with refused(InvalidRequest, f"{name}: is an argument of `answer`, not of `access`"):
+            Broker.from_url(API).access("vntana", "acme", **{name: value})
+
+
+def test_a_token_to_verify_that_is_no_text_is_refused_without_a_call() -> None:
+    token: Any = b"token"
+    with refused(InvalidRequest, "token: must be a text"):
+        Broker.from_url(API).verify("acme", token)
 
 
 @pytest.mark.parametrize("value", [float("nan"), object(), {1, 2}])
@@ -389,6 +397,30 @@ def test_each_error_of_boto3_without_a_response_has_a_class_and_retryability(
     found = unsent(error, "f")
     assert (type(found), found.detail) == (kind, details[kind])
     assert found.retryable is is_retryable
+
+
+@pytest.mark.parametrize(
+    ("settings", "what"),
+    [
+        (
+            "role_arn = arn:aws:iam::1:role/caller\nweb_identity_token_file = /dev/null/absent",
+            "NotADirectoryError",
+        ),
+        ("credential_process = /absent", "FileNotFoundError"),
+        ("credential_process = /bin/echo s3cret", "JSONDecodeError"),
+    ],
+)
+def test_credentials_that_cannot_be_read_raise_access_denied(
+    settings: str, what: str, bare_environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """boto3 raises Python's own errors for a pod's token file and for a profile's program."""
+    config = tmp_path / "config"
+    config.write_text(f"[default]\nregion = {REGION}\n{settings}\n")
+    bare_environment.setenv("AWS_CONFIG_FILE", str(config))
+    for broker in (Broker.from_url("http://127.0.0.1:9"), Broker.from_function("token-broker")):
+        with refused(AccessDenied, f"the AWS credentials cannot be obtained ({what})") as caught:
+            broker.vntana("acme")
+        assert "s3cret" not in "".join(traceback.format_exception(caught.value))
 
 
 @pytest.mark.usefixtures("bare_environment")

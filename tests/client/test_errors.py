@@ -13,6 +13,7 @@ from token_broker import errors as brokers
 from token_broker import events
 from token_broker.handler import http_problem, named
 from token_broker_client import BrokerError, ConnectionHeld, Unreachable, errors
+from token_broker_client.errors import LONGEST_SECONDS
 from token_broker_client.functions import answered
 from token_broker_client.request import problem
 
@@ -167,7 +168,11 @@ def test_an_error_can_be_pickled() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "taken"), [(None, None), (True, None), ("soon", None), (-1, 0), (0, 0), (2.5, 2.5)]
+    ("given", "taken"),
+    [
+        *((None, None), (True, None), ("soon", None), (-1, 0), (0, 0), (2.5, 2.5)),
+        *((10**400, LONGEST_SECONDS), (float("inf"), LONGEST_SECONDS), (float("nan"), 0)),
+    ],
 )
 def test_an_invalid_retry_after_is_ignored(given: Any, taken: float | None) -> None:
     assert BrokerError.of({"code": "internal", "retry_after": given}).retry_after == taken

@@ -6,6 +6,7 @@ Every rule holds for requests, for httpx and for httpx's async client.
 import asyncio
 import re
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from io import BytesIO, UnsupportedOperation
 from itertools import count
@@ -293,6 +294,8 @@ HTTPX: tuple[Library, ...] = ("httpx", "async httpx")
 REPEATABLE: dict[str, tuple[tuple[Library, ...], Callable[[], Any]]] = {
     "bytes": (LIBRARIES, lambda: {"body": b"a chair"}),
     "text": (LIBRARIES, lambda: {"body": "a chair"}),
+    "mutable bytes": (("requests",), lambda: {"body": bytearray(b"a chair")}),
+    "list": (("httpx",), lambda: {"body": [b"a ", b"chair"], **LENGTH}),
     "file": (SYNC, lambda: {"body": file_from(10, b"not this: a chair"), **LENGTH}),
     "form": (LIBRARIES, lambda: form(BytesIO(b"a chair"))),
 }
@@ -409,11 +412,12 @@ def test_a_token_is_replaced_once_for_a_request_and_its_redirects(
 def test_only_the_refused_hop_of_a_redirect_is_sent_again(
     library: Library, server: Server, status: str, method: str
 ) -> None:
-    """Not the POST before it, which the vendor has accepted."""
+    """Not the POST before it, which the vendor has accepted, even if its body was a stream."""
+    body = Chunks() if method == "GET" else b"a chair"
     moved = answer(b"", "Location: /result", status=status)
     server.behaviour = in_turn(moved, answer(status="401 No"), answer(b"hello"))
     caller = Caller(library, RecordingChannel(base_url=server.url).access("vntana"))
-    assert caller.send("POST", f"{server.url}/create", b"a chair").text == "hello"
+    assert caller.send("POST", f"{server.url}/create", body, **LENGTH).text == "hello"
     lines = [sent.partition(b" HTTP/1.1")[0].decode() for sent in server.requests]
     assert lines == ["POST /create", f"{method} /result", f"{method} /result"]
     assert [b"a chair" in sent for sent in server.requests[1:]] == [method == "POST"] * 2
@@ -431,6 +435,20 @@ def test_a_replacement_for_another_host_is_not_sent(library: Library, server: Se
     channel = IssuingChannel(lambda: {"headers": {"X-T": "token"}, "base_url": next(hosts)})
     assert Caller(library, channel.access()).send("GET", f"{server.url}/x").status == 401
     assert len(server.requests) == 1
+
+
+def test_a_prepared_request_that_is_sent_again_has_its_token_replaced_each_time(
+    fake_vntana: FakeVntana,
+) -> None:
+    """Not only at its first refusal."""
+    world = World(fake_vntana, "requests")
+    with requests.Session() as session:
+        session.auth = world.access.auth()
+        prepared = session.prepare_request(requests.Request("GET", world.url))
+        for _ in range(3):
+            world.revoke()
+            assert session.send(prepared, timeout=PATIENCE_SECONDS).status_code == 200
+    assert world.tried == [403, 200] * 3
 
 
 def test_a_refused_response_is_in_the_history_of_requests(fake_vntana: FakeVntana) -> None:
@@ -557,6 +575,21 @@ def test_the_token_is_removed_from_http1_and_http2_requests_to_another_host(vers
         leaving = httpcore.Request("GET", url, headers=headers)
         guard.trace(f"{version}.send_request_headers.started", {"request": leaving})
         assert [name for name, _ in leaving.headers] == names
+
+
+def test_a_request_of_httpx_that_is_sent_again_has_one_guard() -> None:
+    """A chain of them would end in a RecursionError. The caller's own trace is kept."""
+    heard: list[str] = []
+
+    def hear(event: str, _: object) -> None:
+        heard.append(event)
+
+    auth = IssuingChannel(channels.document).access().httpx_auth()
+    request = httpx.Request("GET", channels.answer().base_url, extensions={"trace": hear})
+    for _ in range(sys.getrecursionlimit()):
+        next(auth.sync_auth_flow(request))
+    request.extensions["trace"]("http11.connect_tcp.started", {})
+    assert heard == ["http11.connect_tcp.started"]
 
 
 def test_trace_and_timeout_extensions_of_the_caller_are_kept(fake_vntana: FakeVntana) -> None:

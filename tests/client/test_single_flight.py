@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
@@ -82,14 +83,19 @@ def test_concurrent_callers_share_one_call(calls: Calls) -> None:
 def test_all_callers_of_a_shared_call_get_its_error(
     calls: Calls, raised: BaseException, result: str
 ) -> None:
-    """SystemExit in the thread of the call is an Unreachable for its callers."""
-    call = Call(raised)
+    """SystemExit in the thread of the call is an Unreachable for its callers.
+
+    Each gets its own error, whose traceback has no stack of another caller.
+    """
+    call, stacks = Call(raised), []
     shared_call, _ = calls.join("key", call, long())
     call.go.set()
     for _ in range(2):
         with pytest.raises(BrokerError) as caught:
             result_of(shared_call).outcome()
         assert str(caught.value) == result
+        stacks.append(traceback.format_exception(caught.value))
+    assert len(stacks[0]) == len(stacks[1])
 
 
 def test_an_outcome_is_not_cached(calls: Calls) -> None:

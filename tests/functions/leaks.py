@@ -121,13 +121,13 @@ def in_dimension(patch: pytest.MonkeyPatch) -> None:
 def remembering(patch: pytest.MonkeyPatch) -> None:
     """Keep the tokens that are made where a leak finds them."""
     TOLD.clear()
-    original = Outcome.token
+    original = Outcome.keep_token
 
     def keep(self: Outcome, token: Token) -> CachedToken | None:
         TOLD.append(token.value)
         return original(self, token)
 
-    patch.setattr(Outcome, "token", keep)
+    patch.setattr(Outcome, "keep_token", keep)
 
 
 TOLD: list[str] = []

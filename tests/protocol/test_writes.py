@@ -100,7 +100,7 @@ def uncertain_after(*, has_sent: bool, lease_until: int) -> bool:
     invocation: Any = SimpleNamespace(deps=deps, secret=secret, last_request=sent)
     invocation.try_write = lambda _, write: write()
     outcome = Outcome(invocation, Variant("login", {}), before=found, item=leased)
-    outcome.failed(StoreUnavailable("no answer"), has_sent=has_sent)
+    outcome.keep_failure(StoreUnavailable("no answer"), has_sent=has_sent)
     after = store.read(*PLACE)
 
     assert after.lease_owner is None

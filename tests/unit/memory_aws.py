@@ -139,6 +139,8 @@ class MemorySecrets:
     calls: list[str] = field(default_factory=list)
     late: bool = False
     """A replica that does not know the last version yet."""
+    deleted: bool = False
+    """Each secret is scheduled for deletion."""
 
     def put(self, name: str, content: object) -> str:
         """Make *content* the version in use, and return its id."""
@@ -149,6 +151,8 @@ class MemorySecrets:
         """Return a version by its id, or by its stage."""
         self.calls.append("get_secret_value")
         stages = self._stages(request["SecretId"], "GetSecretValue")
+        if self.deleted:
+            raise client_error("InvalidRequestException", "GetSecretValue")
         if self.late:
             stages.pop(f"v{len(stages)}", None)
         if "VersionId" in request:
@@ -168,7 +172,8 @@ class MemorySecrets:
     def describe_secret(self, **request: Any) -> dict[str, Any]:
         """Return the stages of the versions."""
         self.calls.append("describe_secret")
-        return {"VersionIdsToStages": self._stages(request["SecretId"], "DescribeSecret")}
+        at = {"DeletedDate": datetime.fromtimestamp(self.created_at, UTC)} if self.deleted else {}
+        return {"VersionIdsToStages": self._stages(request["SecretId"], "DescribeSecret")} | at
 
     def _stages(self, name: str, operation: str) -> dict[str, Sequence[str]]:
         if name not in self.texts:

@@ -23,7 +23,7 @@ from token_broker.handler import Service
 from token_broker.item import Item
 from token_broker.tokens import Token
 from token_broker.transport import client as transport
-from token_broker.transport import deadline
+from token_broker.transport import deadline, sockets
 from token_broker_fakes import registry
 
 FLOW = every()["vendorlink"]
@@ -193,7 +193,7 @@ def test_deadlines_use_the_monotonic_clock_and_ages_the_wall_clock() -> None:
     counting = [vars(module)["monotonic"] for module in (clients, transport, deadline)]
     assert counting == [time.monotonic] * 3
     environment = PlainEnvironment(Credentials("a", "b", None, "eu-west-1"), {})
-    assert [vars(transport)["time"], FastClient(environment)._clock] == [time.time] * 2
+    assert [vars(sockets)["time"], FastClient(environment)._clock] == [time.time] * 2
 
 
 def test_a_function_invokes_itself_by_the_arn_of_its_invocation(

@@ -27,6 +27,7 @@ from token_broker.errors import (
     UpstreamContractChanged,
     UpstreamUnavailable,
 )
+from token_broker.item import Item
 from token_broker.tokens import TokenRequest, Variant
 
 LOGIN = Variant("login")
@@ -73,20 +74,29 @@ def test_a_token_is_handed_out_from_the_cache_for_a_minute() -> None:
     assert broker.steps == ["login"]
 
 
+def slow_opening(broker: MemoryBroker, seconds: int) -> None:
+    def slowly(open_token: Any, item: Item) -> Any:
+        broker.now += seconds
+        return open_token(item)
+
+    around(broker.aws.sealer, "open_token", slowly)
+
+
 @pytest.mark.parametrize(("min_ttl", "least"), [(None, 31), (0, 1), (100, 101)])
-@pytest.mark.parametrize("where", ["memory", "table"])
+@pytest.mark.parametrize(("where", "opening"), [("memory", 0), ("table", 0), ("table", 9)])
 @pytest.mark.parametrize("is_met", [True, False])
 def test_a_token_whose_remaining_life_is_too_short_is_not_handed_out(
-    where: str, min_ttl: int | None, least: int, is_met: bool
+    where: str, opening: int, min_ttl: int | None, least: int, is_met: bool
 ) -> None:
-    """I8."""
+    """I8. What counts is the time after KMS has opened it, which takes *opening* seconds."""
     broker = with_token()
-    broker.now = ENDS - least + (not is_met)
+    broker.now = ENDS - least - opening + (not is_met)
     if where == "memory":
         broker.put(nudged_until=broker.now + 30)  # else the table is asked first
         remember(broker)
     else:
         broker.restart()
+        slow_opening(broker, opening)
     expected = (where, 1) if is_met else ("exchange", 2)
     assert call(broker, min_ttl=min_ttl)[::2] == expected
 
@@ -124,12 +134,7 @@ def test_the_age_of_a_cached_token_counts_from_the_start_of_its_read(at: int) ->
     """I16: a hold or DELETE may come while the token is decrypted."""
     broker = with_token(after=at - NOW)
     broker.restart()
-
-    def slowly(decrypt: Any, **request: Any) -> Any:
-        broker.now += 9
-        return decrypt(**request)
-
-    around(broker.aws.kms, "decrypt", slowly)
+    slow_opening(broker, 9)
     broker.call()
     cached = broker.deps.cache.recall("vendorlink#acme", "-")
     assert cached
@@ -234,11 +239,14 @@ def fail_vendor(broker: MemoryBroker, **fault: Any) -> None:
         ({}, 30, False),
     ],
 )
+@pytest.mark.parametrize("opening", [0, 9])
 def test_the_old_token_is_handed_out_during_an_outage(
-    request_: dict[str, Any], left: int, is_served: bool
+    request_: dict[str, Any], left: int, is_served: bool, opening: int
 ) -> None:
+    """If it still lives once it is opened, which takes *opening* seconds."""
     broker = with_token()
-    broker.now = ENDS - left
+    broker.now = ENDS - left - opening
+    slow_opening(broker, opening)
     fail_vendor(broker)
     if is_served:
         assert call(broker, **request_) == ("table", True, 1)

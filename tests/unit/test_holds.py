@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.unit.memory_aws import PREFIX
-from tests.unit.memory_broker import NOW, MemoryBroker, raising
+from tests.unit.memory_broker import NOW, MemoryBroker, around, raising, with_token
 from token_broker.errors import ConnectionHeld, StoreUnavailable, UnknownConnection
 from token_broker.holds import gate_of, hold, is_held, lift
 from token_broker.item import Hold, Item, rfc3339
@@ -88,6 +88,21 @@ def test_a_hold_put_right_after_a_lift_stays() -> None:
     lift(broker.deps, "acme", "cat")
     assert gate_of(broker.deps, "acme").held == Hold(NOW, "bob", "an audit")
     assert [what.rpartition(" ")[2] for what, _ in broker.announced] == ["Held", "Held", "Lifted"]
+
+
+def test_a_process_whose_hold_may_be_written_keeps_no_token() -> None:
+    """No answer to the write arrives, nor to the read after it."""
+    broker = with_token()
+
+    def lose(operation: Any, *new: Any) -> None:
+        operation(*new)
+        raise StoreUnavailable("the table is down")
+
+    around(broker.aws.store, "hold", lose)
+    with pytest.raises(StoreUnavailable):
+        hold(broker.deps, "acme", "ann", "a move")
+    with pytest.raises(Exception, match="connection_held"):
+        broker.call()
 
 
 def test_an_unknown_connection_cannot_be_held() -> None:

@@ -157,14 +157,14 @@ def test_a_dead_token_stays_dead(item: Item) -> None:
 
 
 def test_a_renewal_is_due_unless_leased_claimed_or_backing_off() -> None:
-    assert AGING.is_renewal_due(NOW)
-    assert replace(AGING, nudged_until=NOW).is_renewal_due(NOW)
-    assert replace(AGING, **DIED).is_renewal_due(NOW)
-    assert kept(failure=AGAIN).is_renewal_due(NOW), "after a failure it may be early"
-    assert not FRESH.is_renewal_due(NOW)
-    assert not replace(AGING, nudged_until=NOW + 1).is_renewal_due(NOW)
-    assert not replace(AGING, **RUNNING).is_renewal_due(NOW)
-    assert not replace(AGING, failure=DOWN).is_renewal_due(NOW)
+    assert AGING.is_refresh_due(NOW)
+    assert replace(AGING, nudged_until=NOW).is_refresh_due(NOW)
+    assert replace(AGING, **DIED).is_refresh_due(NOW)
+    assert kept(failure=AGAIN).is_refresh_due(NOW), "after a failure it may be early"
+    assert not FRESH.is_refresh_due(NOW)
+    assert not replace(AGING, nudged_until=NOW + 1).is_refresh_due(NOW)
+    assert not replace(AGING, **RUNNING).is_refresh_due(NOW)
+    assert not replace(AGING, failure=DOWN).is_refresh_due(NOW)
 
 
 @given(st.integers(1, 10**7), st.floats(0, 1))
@@ -433,7 +433,7 @@ def test_an_item_without_its_token_keeps_fence_and_generation() -> None:
     [
         pytest.param(3600, lambda at: replace(DOWN, retry_at=at).is_backing_off(NOW), id="failure"),
         pytest.param(
-            30, lambda at: not replace(AGING, nudged_until=at).is_renewal_due(NOW), id="claim"
+            30, lambda at: not replace(AGING, nudged_until=at).is_refresh_due(NOW), id="claim"
         ),
         pytest.param(10, lambda at: not may_force(kept(forced_at=at - 10), NOW), id="force"),
         pytest.param(
@@ -496,6 +496,7 @@ SHUT = replace(EMPTY, variant="v", failure=replace(REFUSED, retry_at=NOW), **V1_
         pytest.param(kept(expires_at=NOW), {}, ENDED, id="ended"),
         pytest.param(TOO_OLD, {}, ENDED, id="too little left"),
         pytest.param(replace(TOO_OLD, **DIED), {}, ENDED, id="too little left, a holder died"),
+        pytest.param(replace(TOO_OLD, failure=DOWN), {}, BACKS_OFF, id="too little, backing off"),
         pytest.param(REPORTED, {}, (Next.EXCHANGE, "the token was reported as rejected")),
         pytest.param(kept(**DIED), {}, (Next.EXCHANGE, UNFINISHED), id="a holder died"),
         pytest.param(kept(**DIED, failure=DOWN), {}, old_by(BACKS_OFF), id="died, backing off"),
@@ -507,6 +508,7 @@ SHUT = replace(EMPTY, variant="v", failure=replace(REFUSED, retry_at=NOW), **V1_
         pytest.param(replace(EMPTY, failure=DOWN), V1_REJECTED, LATCHED, id="latched"),
         pytest.param(EMPTY, SUSPECT, (Next.REFUSE, ONCE_MORE), id="rejected once"),
         pytest.param(EMPTY, SUSPECT | {"suspect_at": NOW - 60}, NO_TOKEN, id="a minute ago"),
+        pytest.param(EMPTY, SUSPECT | {"suspect_version": "v0"}, NO_TOKEN, id="another was"),
         pytest.param(
             replace(EMPTY, failure=replace(REFUSED, secret_version="v0")),
             {},

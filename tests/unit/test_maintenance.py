@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import product
 from random import Random
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests import subjects
-from tests.unit.memory_aws import MemoryDynamoDB
+from tests.unit.memory_aws import MemoryDynamoDB, timeout
 from tests.unit.memory_broker import NOW, Context, MemoryBroker, around, raising, with_token
 from token_broker.aws import clients
 from token_broker.dependencies import Dependencies
@@ -192,6 +193,28 @@ def test_each_due_renewal_is_a_separate_invocation() -> None:
     assert broker.call(action="renew") == {"started": 4}
     rest = [key(number) for number in (100, 101, 201, 204)]
     assert [call["variant"] for call in broker.invoked[100:]] == rest
+
+
+@pytest.mark.parametrize("failing", ["the third claim", "the third start"])
+def test_each_renewal_that_was_claimed_before_a_failure_is_started(failing: str) -> None:
+    """A claim keeps others from that work for half a minute."""
+    broker = MemoryBroker("editor")
+    put_tokens(broker, *((key(number), "parameters", NOW - 9) for number in range(4)))
+
+    def fail_third(operation: Any, *arguments: Any) -> Any:
+        if len(broker.invoked) == 2:
+            raise StoreUnavailable("AWS is down")
+        return operation(*arguments)
+
+    if failing == "the third claim":
+        around(broker.aws.store, "claim_refresh", fail_third)
+    else:
+        broker.deps = replace(broker.deps, invoke=partial(fail_third, broker.deps.invoke))
+        broker.service.use(broker.deps)
+    assert raised_by(lambda: broker.call(action="renew"))["code"] == "store_unavailable"
+    claimed = [n for n in range(4) if broker.item(key(n)).nudged_until]
+    assert [call["variant"] for call in broker.invoked] == [key(0), key(1)]
+    assert claimed == [0, 1] + [2] * (failing == "the third start")
 
 
 def test_a_rotation_renews_parents_first_and_newer_tokens_before_older() -> None:
@@ -418,13 +441,14 @@ def test_a_logout_gets_what_is_left_after_a_slow_write_or_is_logged_as_failed(
     assert failed == ([] if waited else ["upstream_unavailable"])
 
 
+@pytest.mark.parametrize("fault", ["drop", "status"])
 @pytest.mark.parametrize(
     ("left", "gate", "is_sent"),
     [(0, {}, False), (1, {}, True), (1, {"held": {"since": NOW}}, False)],
     ids=["expired", "its logout fails", "held"],
 )
 def test_delete_removes_a_token_that_cannot_be_logged_out(
-    left: int, gate: dict[str, Any], is_sent: bool
+    left: int, gate: dict[str, Any], is_sent: bool, fault: Any
 ) -> None:
     """For an expired one, or amid a hold, no logout is sent; a failed logout is logged."""
     broker = with_token("vntana")
@@ -432,13 +456,49 @@ def test_delete_removes_a_token_that_cannot_be_logged_out(
     broker.now = token.expires_at - left
     broker.put(**gate)
     steps = len(broker.steps)
-    broker.fake.fail("drop", step="logout")
+    broker.fake.fail(fault, step="logout")
     assert broker.call(action="forget")["complete"]
     assert broker.steps[steps:] == ["logout"] * is_sent
     assert broker.item(token.variant).is_bare
     failed = {"variant": token.variant, "code": "upstream_unavailable"}
     assert broker.telemetry.of("log out failed") == [failed] * is_sent
     assert broker.telemetry.of("unrenewed") == []
+
+
+@pytest.mark.parametrize("gate", [{}, {"held": {"since": NOW}}], ids=["free", "held"])
+def test_a_session_whose_token_may_be_dropped_is_logged_if_delete_fails(
+    gate: dict[str, Any],
+) -> None:
+    """I16: no answer to the write arrives, nor to the read after it. A hold ends no session."""
+    broker = with_token("vntana")
+    broker.put(**gate)
+    [token] = [i for i in broker.aws.store.list("vntana#acme") if i.kind == "organization"]
+    table = broker.aws.dynamodb
+
+    def lose(operation: Any, item: Item) -> Item:
+        if item.kind == "organization":
+            table.lose_answer = True
+            around(table, "get_item", raising(timeout()))
+        removed: Item = operation(item)
+        return removed
+
+    around(broker.aws.store, "forget", lose)
+    assert raised_by(lambda: broker.call(action="forget"))["code"] == "store_unavailable"
+    assert ("vntana#acme", token.variant) in broker.aws.table.records
+    assert "token" not in broker.aws.table.records["vntana#acme", token.variant]
+    failed = {"variant": token.variant, "code": "store_unavailable"}
+    assert broker.telemetry.of("log out failed") == ([] if gate else [failed])
+
+
+def test_a_session_whose_token_is_damaged_is_logged_as_not_ended() -> None:
+    """I16: nobody has the token with which it could be ended."""
+    broker = with_token("vntana")
+    [token] = [i for i in broker.aws.store.list("vntana#acme") if i.kind == "organization"]
+    broker.put(token.variant, token=b"damaged")
+    assert broker.call(action="forget") == {"forgotten": 1, "complete": True}
+    damaged = {"variant": token.variant, "code": "damaged"}
+    assert broker.telemetry.of("log out failed") == [damaged]
+    assert "logout" not in broker.steps
 
 
 REJECTION = {"code": "credential_rejected", "detail": "x", "secret_version": "v1"}
@@ -450,6 +510,7 @@ NOT_LATCHED: dict[str, Any] = {"rejected_versions": ["v1"], "accepted_version": 
     [
         ({"latched_version": "v7", "failure": {"code": "x", "secret_version": "v8"}}, "v7"),
         ({"rejected_versions": ["v1"], "failure": REJECTION}, "v1"),
+        ({"latched_version": 7}, None),  # damaged
         *(({name: value}, None) for name, value in NOT_LATCHED.items()),
     ],
 )
@@ -461,6 +522,24 @@ def test_delete_announces_the_recovery_of_a_latched_connection(
     assert broker.call(action="forget") == {"forgotten": 0, "complete": True}
     detail = {"flow": "vntana", "connection": "acme", "secret_version": version}
     assert broker.announced == ([("Connection Recovered", detail)] if version else [])
+    assert broker.item().is_bare
+
+
+@pytest.mark.parametrize("before", [None, "v7"])
+def test_delete_announces_the_recovery_of_a_latch_that_came_after_its_read(
+    before: str | None,
+) -> None:
+    """`Connection Recovered` follows each `Connection Latched`."""
+    broker = with_token("vendorlink")
+    broker.put(latched_version=before)
+
+    def latch() -> None:
+        broker.aws.dynamodb.before_write = None
+        broker.put(latched_version="v1", rejected_versions=["v1"], latched_at=NOW)
+
+    broker.aws.dynamodb.before_write = latch
+    assert broker.call(action="forget")["complete"]
+    assert [detail["secret_version"] for _, detail in broker.announced] == ["v1"]
     assert broker.item().is_bare
 
 
@@ -510,6 +589,23 @@ def test_delete_and_status_that_run_out_of_time_answer_all_the_same(
         forgotten += answer["forgotten"]
         assert answer["forgotten"] or answer["complete"]
     assert forgotten == 30
+
+
+def test_delete_reads_no_further_page_after_a_slow_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be refused, with too little time for an answer of the table."""
+    broker = MemoryBroker("editor", page=1)
+    put_tokens(broker, (key(1), "parameters", NOW), (key(2), "parameters", NOW))
+    with_deadline(broker, monkeypatch, 0.0)
+
+    def slowly(operation: Any, item: Item) -> Item:
+        removed: Item = operation(item)
+        broker.monotonic += 12.0
+        return removed
+
+    around(broker.aws.store, "forget", slowly)
+    event = {"connection": "acme", "action": "forget"}
+    answer = broker.service(event, Context(milliseconds=13_000))
+    assert answer == {"forgotten": 1, "complete": False}
 
 
 def test_a_delete_that_fails_midway_leaves_no_token_in_its_process() -> None:
@@ -570,6 +666,13 @@ def test_the_status_describes_each_variant() -> None:
         "complete": True,
     }
     assert broker.steps == []
+
+
+@pytest.mark.parametrize(("left", "shown"), [(31, "aging"), (30, "dead")])
+def test_the_status_is_that_of_a_call_without_min_ttl(left: int, shown: str) -> None:
+    broker = with_token(after=3600 - left)
+    (variant,) = broker.call(action="status")["variants"]
+    assert variant["state"] == shown
 
 
 def test_the_status_shows_that_a_token_is_being_renewed() -> None:

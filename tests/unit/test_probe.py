@@ -12,6 +12,7 @@ from token_broker.exchange import Request, Response
 from token_broker.probe import Probe
 from token_broker.records import replace
 from token_broker.refresh.deadline import COMMIT_SECONDS
+from token_broker_fakes.editor import FakeEditor
 from token_broker_fakes.vendorlink import FakeVendorlink
 
 
@@ -62,6 +63,19 @@ def test_a_probe_whose_exchange_fails_reports_what_it_saw_and_the_problem() -> N
     report = probed(broker, 60)
     assert (report["works"], report["problem"]["upstream_status"]) == (False, 403)
     assert any(finding["seen"] for finding in report["findings"])
+
+
+def test_a_probe_that_begins_again_with_the_previous_secret_stays_within_its_budget() -> None:
+    """One login is spent on the rejected key, and one is kept for a token that is used up."""
+    broker = MemoryBroker("editor")
+    assert isinstance(broker.fake, FakeEditor)
+    broker.fake.modes.verify = "consumes"
+    broker.aws.manager.created_at = float(broker.now)
+    broker.put_secret(api_key="wrong")
+    report = probed(broker, 60)
+    assert (report["works"], report["problem"]) == (True, None)
+    assert report["sent"]["logins"] <= report["budget"]["logins"]
+    assert broker.call(**body("editor"))["generation"] == 1
 
 
 @pytest.mark.parametrize("flow", PROBED)

@@ -34,6 +34,17 @@ def test_the_error_for_a_missing_secret_names_the_connection() -> None:
     assert secrets.previous("acme") is None
 
 
+def test_a_secret_that_is_scheduled_for_deletion_is_unknown_to_each_read() -> None:
+    """AWS still describes it, with its versions, but returns no value."""
+    aws = aws_with(FIRST)
+    aws.manager.deleted = True
+    for noticed in (None, "v1"):
+        with pytest.raises(UnknownConnection):
+            aws.secrets.current("acme", noticed)
+    with pytest.raises(UnknownConnection):
+        aws.secrets.version("acme")
+
+
 def test_a_secret_that_is_not_json_is_not_quoted() -> None:
     aws = aws_with(FIRST)
     for text in (None, "", "{", "[" * 100_000):

@@ -341,6 +341,7 @@ WRITES: dict[str, Write] = {
         call("accept", "v2", recovers=True),
         lambda record: accepted(record, "latched_version"),
         HELD,
+        {"accepted_version": "v2"},
     ),
     "back_off": Write(
         call("back_off", DOWN),

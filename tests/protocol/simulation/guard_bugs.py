@@ -141,7 +141,9 @@ def loser_fails(original: Any, self: Store, *arguments: Any, **named: Any) -> It
 
 @GUARD_BUGS.around(ExchangeAttempt, "_keep", "a token is stored before it is returned")
 def told_before_kept(original: Any, self: ExchangeAttempt, result: Any) -> Any:
-    return self._outcome.unshared(result) if hasattr(result, "value") else original(self, result)
+    return (
+        self._outcome.unshared_token(result) if hasattr(result, "value") else original(self, result)
+    )
 
 
 @GUARD_BUGS.around(Broker, "token", "an item's key includes all inputs")

@@ -395,6 +395,17 @@ def test_a_malformed_response_falls_back_to_boto3(
     assert len(faulty.requests) == 1
 
 
+def test_a_member_that_is_null_is_left_out_as_by_boto3(
+    faulty: Server, fallback: FastClient
+) -> None:
+    """A version of a secret without a stage is one to use no more, and no defect."""
+    told = {"SecretString": "{}", "VersionId": "v", "CreatedDate": 1}
+    faulty.behaviour = sends(answer(json.dumps(told | {"VersionStages": None}).encode()))
+    found = fallback.call("get_secret_value", PARAMETERS["get_secret_value"])
+    assert isinstance(found, dict)
+    assert found.keys() == told.keys()
+
+
 # Errors
 
 

@@ -16,7 +16,7 @@ from botocore.loaders import create_loader
 from botocore.regions import EndpointResolver
 
 from tests.certificates import certificate
-from tests.servers import Behaviour, Server, answer, sends
+from tests.servers import Behaviour, Server, answer, drips, sends
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS, wait_for_aws_as_ever, wait_until
 from token_broker.aws import fast_client, http1
 from token_broker.aws.endpoints import Credentials, Endpoint, PlainEnvironment
@@ -279,6 +279,7 @@ SURPRISES: dict[str, Behaviour] = {
     "throttled": sends(answer(THROTTLED, JSON, status="400 Bad Request")),
     "refused": sends(answer(b'{"__type":"AccessDeniedException"}', status="400 Bad Request")),
     "redirected": sends(answer(b"{}", "Location: /", status="307 Temporary Redirect")),
+    "slow": drips(answer(b"x" * 4096)[:-4096], b"x"),
     "no body": sends(answer(b"")),
     "refused in HTML": sends(answer(b"<html>", "Content-Type: text/html", status="403 Forbidden")),
     "refused without a code": sends(answer(b"{}", JSON, status="400 Bad Request")),
@@ -308,7 +309,7 @@ SURPRISES: dict[str, Behaviour] = {
     "an end amid the head": sends(b"HTTP/1.1 200 OK\r\nContent-", end=True),
     "not HTTP": sends(b"hello\r\n\r\n", end=True),
 }
-WAITED_FOR = {"late", "silent"}
+WAITED_FOR = {"late", "silent", "slow"}
 """What nothing but the time-out ends."""
 
 
@@ -462,18 +463,24 @@ def test_a_connection_is_not_reused_after_connection_close(
     assert server.connections == connections
 
 
-def test_the_connect_timeout_is_one_second(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_connect_timeout_is_one_second_for_all_addresses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """After it, boto3 is called."""
-    waits: list[object] = []
+    waits, now = list[tuple[object, float]](), [4096.0]
 
-    def connect(_: object, seconds: float) -> socket.socket:
-        waits.append(seconds)
+    def connect(address: object, seconds: float) -> socket.socket:
+        waits.append((address, seconds))
+        now[0] += min(seconds, 0.75)
         raise TimeoutError
 
+    found = [(2, 1, 6, "", (f"192.0.2.{number}", 443)) for number in range(3)]
     wait_for_aws_as_ever(monkeypatch.setattr)
+    monkeypatch.setattr(http1, "monotonic", lambda: now[0])
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
     monkeypatch.setattr(socket, "create_connection", connect)
     assert FastClient(PlainEnvironment.of(LAMBDA)).call("get_item", ITEM) is None
-    assert waits == [1.0]
+    assert waits == [(("192.0.2.0", 443), 1.0), (("192.0.2.1", 443), 0.25)]
 
 
 # TLS

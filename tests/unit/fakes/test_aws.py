@@ -1,6 +1,7 @@
 """AWS in memory responds as moto does."""
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.conftest import keepers, provide
-from token_broker_fakes.aws import PAGE, Key, Secrets, Table, client_error
+from token_broker_fakes.aws import PAGE, Key, Secrets, Table, client_error, key_of
 from token_broker_local.addresses import KEY_ALIAS, TABLE
 
 NAMES = {"#a": "a", "#b": "b", "#n": "n", "#t": "t"}
@@ -144,6 +145,27 @@ def test_a_query_has_pages(tables: list[Any]) -> None:
                 break
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"], "Limit": 1_000}
         assert found == [f"{number:03}" for number in range(60)]
+
+
+def test_no_item_is_deleted_during_a_query() -> None:
+    """A query of DynamoDB does not fail because another caller deletes an item."""
+    table = Table()
+    with ThreadPoolExecutor(1) as pool:
+
+        class Records(dict[tuple[str, str], Any]):
+            def __getitem__(self, place: tuple[str, str]) -> Any:
+                deletion = pool.submit(table.delete_item, Key=key_of(place))
+                with suppress(TimeoutError):  # it waits for the query
+                    deletion.result(0.1)
+                return super().__getitem__(place)
+
+        table.records = Records({("acme", "a"): {"connection": {"S": "acme"}}})
+        found = table.query(
+            KeyConditionExpression="#c = :c",
+            ExpressionAttributeNames={"#c": "connection"},
+            ExpressionAttributeValues={":c": {"S": "acme"}},
+        )
+    assert (len(found["Items"]), len(table.records)) == (1, 0)
 
 
 def test_a_key_decrypts_only_with_the_same_context(aws: Any) -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,24 @@ def test_its_connections_end_with_it(
     assert connections
     handlers.close()
     wait_until(lambda: not connections)
+
+
+def test_functions_may_be_invoked_at_the_same_time(fake_broker: Broker) -> None:
+    """Each invocation runs once, whatever other one begins meanwhile."""
+    handlers: Any = fake_broker._channel
+
+    class Later(list[threading.Thread]):
+        def append(self, one: threading.Thread) -> None:
+            super().append(one)
+            if len(self) == 1:
+                handlers.invoke(FunctionName="f-editor", Payload='{"connection": "acme"}')
+
+    handlers._later = Later()
+    handlers.invoke(FunctionName="f-vntana", Payload='{"connection": "acme"}')
+    assert len(handlers._later) == 2
+    handlers._wait()
+    assert fake_broker.status("vntana", "acme")["variants"]
+    assert fake_broker.status("editor", "acme")["variants"]
 
 
 def test_refused_requests_of_another_test_are_dropped(

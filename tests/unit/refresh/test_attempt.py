@@ -454,7 +454,7 @@ def test_one_rejection_does_not_latch_a_previous_version_that_worked(flow: str) 
     broker.aws.manager.created_at = broker.now = NOW + 100
     logins = broker.steps.count("login")
     broker.fake.fail("status", step="login", times=2, status=401)
-    assert outcome(broker, action="renew", variant=only_token(broker), version="v2")
+    assert "retry_after" not in outcome(broker, force=True), "the version in use is latched"
     assert broker.steps.count("login") == logins + 2
     gate = broker.item()
     assert (gate.rejected_versions, gate.suspect_version) == (("v2",), "v1")
@@ -607,8 +607,28 @@ def test_the_backoff_of_another_item_is_not_extended(has_sent: bool, count: int,
     before = Failure("upstream_unavailable", "x", NOW - 9, 3, NOW, "v1")
     lease = Item("vntana#acme", "a", lease_owner="me", lease_until=NOW + 60, failure=before)
     met = UpstreamUnavailable("x", retry_after=5)
-    kept = Outcome(work, Variant("login"), before=lease, item=lease).failure(met)
+    kept = Outcome(work, Variant("login"), before=lease, item=lease).failure_for(met)
     assert (kept.since, kept.count, kept.retry_at) == (NOW - 9, count, NOW + wait)
+
+
+@pytest.mark.parametrize("meanwhile", [None, 4])
+def test_the_backoff_counts_the_failures_that_the_lease_shows(meanwhile: int | None) -> None:
+    """DELETE may remove them after they were read, and an earlier holder may keep its own late."""
+    broker = MemoryBroker()
+    broker.fake.fail("status", times=None, status=503)
+    outcome(broker)
+    broker.now += 2
+
+    def change() -> None:
+        broker.aws.dynamodb.before_write = None
+        kept = failure(broker, "x", since=NOW, count=meanwhile, retry_at=broker.now)
+        broker.put(failure=meanwhile and kept)
+
+    broker.aws.dynamodb.before_write = change
+    outcome(broker)
+    failed = broker.item().failure
+    assert failed
+    assert failed.count == (meanwhile or 0) + 1
 
 
 DIED: dict[str, Any] = {"lease_owner": "dead", "lease_until": NOW}

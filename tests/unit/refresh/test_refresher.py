@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.protocol.simulation.table import client_error
 from tests.unit.memory_aws import timeout
-from tests.unit.memory_broker import NOW, MemoryBroker, around, with_token
+from tests.unit.memory_broker import NOW, MemoryBroker, around, raising, with_token
 from token_broker.aliases import Look
 from token_broker.cache import CachedToken
 from token_broker.conditional_writes import Rejection
@@ -28,7 +29,7 @@ from token_broker.errors import (
 from token_broker.exchange import NeedToken, Request, Response
 from token_broker.item import Failure, Item
 from token_broker.records import replace
-from token_broker.refresh.credential_gate import CredentialGate, latched, suspected
+from token_broker.refresh.credential_gate import CredentialGate, latched_error, suspect_error
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.outcome import Alias
 from token_broker.refresh.refresher import Refresher
@@ -169,6 +170,18 @@ def test_a_token_that_another_thread_has_cached_meanwhile_is_from_memory(
     assert len(broker.steps) == (1 if expected == "memory" else 2)
 
 
+def test_a_token_that_another_thread_has_cached_for_an_alias_is_from_memory() -> None:
+    broker = with_token("vntana")
+    asked = Variant("asked", {"organization": None, "workspace": None})
+    cached = broker.deps.cache.recall("vntana#acme", asked.key)
+    assert cached
+    work = Invocation(broker.deps, "acme", broker.monotonic + 29)
+    seen = work.look(asked.key)
+    newer = replace(cached, item=replace(cached.item, generation=2))
+    broker.deps.cache.put("vntana#acme", asked.key, newer)
+    assert Refresher(work).obtain(asked, Requirement(), seen) == (newer, "memory")
+
+
 # Reports
 
 
@@ -217,25 +230,33 @@ def test_a_report_of_an_older_token_causes_no_exchange() -> None:
     assert broker.steps == ["login", "extend"]
 
 
-@pytest.mark.parametrize("is_current", [True, False])
-def test_a_reissued_token_is_not_handed_to_its_reporter(is_current: bool) -> None:
-    """I14: also not as the old token, after an uncertain one was replaced."""
+@pytest.mark.parametrize("reported_is", ["current", "replaced", "unkept"])
+def test_a_reissued_token_is_not_handed_to_its_reporter(reported_is: str) -> None:
+    """I14: also not as the old token, after an uncertain one was replaced.
+
+    Nor to the process that made it, if it could not be kept.
+    """
     broker, answers = MemoryBroker(), list[Response]()
     fake, repeats = broker.fake, False
 
     def repeating(request: Request) -> Response:
-        answers.append(answers[0] if repeats else fake(request))
+        answers.append(answers[-1 if reported_is == "unkept" else 0] if repeats else fake(request))
         return answers[-1]
 
     broker.fake = repeating  # type: ignore[assignment]  # a vendor that repeats itself
     broker.call()
     reported = broker.item().fingerprint
     broker.now += 100
-    if not is_current:
+    if reported_is == "unkept":
+        around(broker.aws.kms, "encrypt", raising(client_error("DisabledException", "Encrypt")))
+        reported = broker.call(force=True)["fingerprint"]
+        del broker.aws.kms.encrypt  # as it was
+    elif reported_is == "replaced":
         broker.call(force=True)
         broker.put(**DEAD)
+    if reported_is != "unkept":
+        broker.restart()
     repeats = True
-    broker.restart()
     text = 'the upstream issued the reported token once more", "code": "upstream_contract_changed"'
     with pytest.raises(Exception, match=text):
         broker.call(rejected=reported)
@@ -253,16 +274,23 @@ def test_a_rejection_by_a_step_does_not_replace_a_token_under_a_minute_old(
 ) -> None:
     """The step itself failed. Its report does not count for the limit of callers.
 
-    A young token under a lease is waited for, also one that this invocation made: it may be dead
-    already.
+    A report is kept before the exchange, which may fail. A young token under a lease is waited for,
+    also one that this invocation made: it may be dead already.
     """
     broker = with_token()
     broker.now += age
     broker.put(**lease)
     broker.restart()
     need = NeedToken(LOGIN, broker.item().fingerprint)
-    work = refresher(broker)
+    work, begun = refresher(broker), list[bool]()
+
+    def begin(operation: Any, item: Item, *args: Any, **more: Any) -> Any:
+        begun.append(broker.item().is_rejected)
+        return operation(item, *args, **more)
+
+    around(broker.aws.store, "acquire", begin)
     work.token_of(need)
+    assert begun == [True] * is_replaced
     assert broker.item().generation == (2 if is_replaced else 1)
     assert broker.item().report_times == ()
     broker.put(lease_owner="another", lease_until=broker.now + 60)
@@ -482,13 +510,13 @@ GATE = Item(
 def test_the_errors_of_a_latch_and_of_a_suspect_version_tell_of_the_rejection() -> None:
     detail = "this version of the secret worked before, and was rejected: it is tried once more"
     for ago, retry_after in ((45, 15), (59, 1), (60, 1), (90, 1), (0, 60)):
-        error = suspected(replace(GATE, suspect_at=NOW - ago), NOW)
+        error = suspect_error(replace(GATE, suspect_at=NOW - ago), NOW)
         assert (error.detail, error.retry_after) == (detail, retry_after)
         assert upstream_of(error) == upstream_of(GATE.failure)
-    assert upstream_of(latched(GATE)) == upstream_of(GATE.failure)
-    assert "rejected at 2030-03-17T17:45:55Z, and is not tried" in latched(GATE).detail
+    assert upstream_of(latched_error(GATE)) == upstream_of(GATE.failure)
+    assert "rejected at 2030-03-17T17:45:55Z, and is not tried" in latched_error(GATE).detail
     gone = replace(GATE, failure=None)
-    unknown = [upstream_of(error) for error in (suspected(gone, NOW), latched(gone))]
+    unknown = [upstream_of(error) for error in (suspect_error(gone, NOW), latched_error(gone))]
     assert unknown == [dict.fromkeys(upstream_of(GATE.failure))] * 2
 
 
@@ -547,6 +575,16 @@ def test_each_version_is_admitted_separately() -> None:
     gate.release()
     assert (broker.item().rejected_versions, broker.item().lease_owner) == (("v2",), None)
     assert (broker.item().latched_version, broker.announced) == ("v2", [])
+
+
+def test_the_event_of_a_new_version_lifts_a_latch_of_one_that_this_invocation_has_read() -> None:
+    broker = MemoryBroker("vntana")
+    work = Invocation(broker.deps, "acme", broker.monotonic + 29)
+    assert work.secret.version() == "v1"
+    broker.put_secret()
+    broker.put(rejected_versions=["v1"], noticed_version="v2")
+    CredentialGate(work).check(broker.item(), "v1")
+    assert work.secret.version() == "v2"
 
 
 def test_a_rejected_version_is_not_admitted_again_in_the_same_invocation() -> None:

@@ -36,6 +36,7 @@ def test_a_stored_token_meets_a_requirement_or_not() -> None:
     assert not is_met(Requirement(), lease_owner="a", lease_until=NOW)
     assert is_met(Requirement(rejected="another"))
     assert not is_met(Requirement(rejected="current"))
+    assert not is_met(Requirement(rejected="another", unkept="current"))
     assert is_met(Requirement(newer_than=6))
     assert is_met(Requirement(newer_than=0))
     assert not is_met(Requirement(newer_than=7))

@@ -21,7 +21,7 @@ from token_broker.errors import (
     UpstreamUnavailable,
 )
 from token_broker.exchange import Request, Response
-from token_broker.transport import client, sockets
+from token_broker.transport import sockets
 from token_broker.transport.client import Transport
 
 CANARY = "c4nary-p4ss/word"
@@ -45,7 +45,7 @@ def serve() -> Iterator[Callable[..., Server]]:
 @pytest.fixture
 def transport(monkeypatch: pytest.MonkeyPatch) -> Iterator[Transport]:
     """Return one for which no time passes between two requests."""
-    monkeypatch.setattr("token_broker.transport.client.time", lambda: NOW)
+    monkeypatch.setattr("token_broker.transport.sockets.time", lambda: NOW)
     transport = Transport()
     yield transport
     transport.close()
@@ -272,6 +272,18 @@ def test_a_body_that_cannot_be_decompressed_is_an_error(
     assert isinstance(failure(transport, get(server.url)), UpstreamContractChanged)
 
 
+@pytest.mark.parametrize("status", ["429 Slow", "500 Error", "503 Down"])
+@pytest.mark.parametrize("body", [b"x", b"x" * (LARGEST_BODY + 1)], ids=["encoded", "too large"])
+def test_the_page_of_a_vendor_that_is_down_need_not_be_readable(
+    serve: Serve, send: Send, status: str, body: bytes
+) -> None:
+    """429 and 5xx say enough: the vendor is unavailable, whatever a proxy sends with them."""
+    server = serve(sends(answer(body, "Content-Encoding: br", "Retry-After: 7", status=status)))
+    response = send(get(server.url))
+    assert (response.status, response.retry_after) == (int(status[:3]), 7)
+    assert response.content == b""
+
+
 # Time
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -344,15 +356,26 @@ def test_a_connection_idle_for_3_seconds_is_not_reused(
     """A frozen function does not notice that the server closed it."""
     server = serve()
     send(get(server.url))
-    monkeypatch.setattr("token_broker.transport.client.time", lambda: NOW + later)
+    monkeypatch.setattr("token_broker.transport.sockets.time", lambda: NOW + later)
     send(get(server.url))
     send(get(server.url))
     assert server.connections == connections
 
 
+def test_a_connection_to_another_host_keeps_no_old_one(
+    serve: Serve, send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One function serves many connections, and so calls several hosts in turn."""
+    server, other = serve(), serve()
+    for later in (0.0, 2.0, 4.0):
+        monkeypatch.setattr("token_broker.transport.sockets.time", lambda later=later: NOW + later)
+        send(get((other if later == 2.0 else server).url))
+    assert (server.connections, other.connections) == (2, 1)
+
+
 def test_the_wall_clock_counts_how_long_a_connection_is_idle() -> None:
     """The monotonic one stands still in a frozen function."""
-    assert vars(client)["time"] is time.time
+    assert vars(sockets)["time"] is time.time
 
 
 def test_a_closed_connection_is_replaced(

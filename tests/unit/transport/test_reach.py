@@ -190,7 +190,7 @@ def test_a_server_with_a_trusted_certificate_is_accepted(
     secure: Secure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The connection is reused, as without TLS."""
-    monkeypatch.setattr("token_broker.transport.client.time", lambda: 1_440_938_160.0)
+    monkeypatch.setattr("token_broker.transport.sockets.time", lambda: 1_440_938_160.0)
     server, pem = secure()
     transport, request = Transport(ca_file=str(pem)), get(f"https://127.0.0.1:{server.port}/")
     for _ in range(3):

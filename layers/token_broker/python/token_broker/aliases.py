@@ -1,6 +1,6 @@
 """Aliases, which are items that refer to another item; and the one read that follows them.
 
-So "the only organization" refers to its uuid, and an editor's request to all its parameters.
+"The only organization" refers to its uuid, and an editor's request to all its parameters.
 """
 
 import json
@@ -37,7 +37,7 @@ class Look(Record):
 
     @property
     def item(self) -> Item:
-        """The item of the wanted token. If the alias may be outdated: *own*, which has no token."""
+        """The target; *own*, which has no token, if the alias may be outdated."""
         is_outdated = self.own.target is not None and (
             may_be_outdated(self.own, self.target) or self.is_target_lost
         )
@@ -97,7 +97,8 @@ def alias_values(
 
     *expected* is what the context of *target* must say for the alias to be right: a role.
     """
-    now, context = deps.clock.now(), {"context": json.dumps(dict(expected))} if expected else {}
+    now = deps.clock.now()
+    context = {"context": json.dumps(dict(expected))} if expected else {}
     return context | {
         "kind": "pointer",
         "token": deps.sealer.seal_variant(own, target),

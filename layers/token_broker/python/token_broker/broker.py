@@ -1,7 +1,7 @@
 """A call for a token: from the cache, else from the table, else by an exchange.
 
-`Broker.token` is the hit path: a call that is served from cache or table loads no other module of
-the broker. `refresh` is loaded when an exchange begins.
+`Broker.token` is the hit path: a call that is served from cache or table loads no module but those
+imported here, unless it claims a refresh. `refresh` is loaded when an exchange begins.
 """
 
 from token_broker.aliases import Look, look
@@ -40,7 +40,7 @@ class Broker(Record):
     deps: Dependencies
 
     def token(self, connection: str, request: TokenRequest, deadline: float) -> Answer:
-        """Return a live token for *request*; exchange only if there is none.
+        """Return a token that meets *request*: a kept one, else one of an exchange.
 
         The caller waits until *deadline* by the monotonic clock: the platform ends this invocation
         soon after. Raises a `BrokerError` for each way in which there can be no token.
@@ -54,7 +54,7 @@ class Broker(Record):
             cached
             and cache.is_recent(cached, now)
             and cached.item.is_good(now, request.min_ttl)
-            and not cached.item.is_renewal_due(now)
+            and not cached.item.is_refresh_due(now)
         ):
             return self._answer(cached, "memory")
         try:
@@ -63,13 +63,13 @@ class Broker(Record):
             if cached and cached.item.is_live(self.deps.clock.now(), request.min_ttl):
                 return self._answer(cached, "memory")
             raise
-        request = reporting_kept(request, seen.item, recalled)
+        request = with_report_of_kept(request, seen.item, recalled)
         is_reported = request.rejected is not None and seen.item.fingerprint == request.rejected
-        # The exchange replaces such a token, so KMS need not open it.
+        # A forced or reporting call gets another token, so KMS need not open this one.
         kept = None if request.force or is_reported else self._opened(seen)
-        now = self.deps.clock.now()
+        now = self.deps.clock.now()  # to read and to decrypt took time
         if kept and kept.item.is_good(now, request.min_ttl):
-            if kept.item.is_renewal_due(now):
+            if kept.item.is_refresh_due(now):
                 self._start_refresh(connection, request, kept, now)
             return self._answer(kept, "table")
         return self._obtained(connection, request, deadline, seen, kept)
@@ -84,6 +84,7 @@ class Broker(Record):
         if token is None:
             return None
         opened = CachedToken(item, token, seen.read_at)
+        # By the requested variant: the item may be that of its target.
         self.deps.cache.put(item.partition, seen.own.variant, opened)
         return opened
 
@@ -123,8 +124,8 @@ class Broker(Record):
     ) -> Answer:
         """Return a token from an exchange: of this call, or of another that already runs.
 
-        If it fails, return the old token while that lives. *kept* is the token in *seen*, which is
-        not good enough; None if there is none, or the caller wants another one.
+        If it fails, return the old token while that lives. *kept* is the token that *seen* shows,
+        which is not good enough; None if there is none, or the caller wants another one.
         """
         from token_broker.refresh.invocation import Invocation  # noqa: PLC0415 (off the hit path)
         from token_broker.refresh.refresher import Refresher  # noqa: PLC0415 (as above)
@@ -132,14 +133,13 @@ class Broker(Record):
 
         invocation = Invocation(self.deps, connection, deadline)
         try:
-            requirement = Requirement(request.min_ttl, request.rejected, request.force)
+            requirement = Requirement(
+                request.min_ttl, request.rejected, request.force, unkept=request.unkept
+            )
             obtained, source = Refresher(invocation).obtain(request.variant, requirement, seen)
         except BrokerError as error:
-            # `force` asks for a new token, so only an outage makes the old one good enough.
-            is_outage = isinstance(error, UpstreamUnavailable)
-            is_held = isinstance(error, ConnectionHeld)
-            may_be_old = is_outage if request.force else kept is not None and not is_held
-            old = self._old_token(invocation.partition, request, kept) if may_be_old else None
+            is_enough = is_old_enough(error, request, kept)
+            old = self._old_token(invocation.partition, request, kept) if is_enough else None
             if not old:
                 raise
             return Answer(old.item, old.token, "table", stale=True, is_hit=False)
@@ -150,7 +150,7 @@ class Broker(Record):
     ) -> CachedToken | None:
         """Return the token that the failed exchange should have replaced, if it still lives.
 
-        That is *kept* only while the table cannot show another one.
+        That is *kept* if the table cannot be read.
         """
         try:
             seen = look(self.deps, partition, request.variant.key)
@@ -170,10 +170,19 @@ class Broker(Record):
         return Answer(kept.item, kept.token, source, stale=age is State.STALE)
 
 
-def reporting_kept(request: TokenRequest, item: Item, cached: CachedToken | None) -> TokenRequest:
-    """Return *request*; if it reports a token that could not be kept, let it report that of *item*.
+def is_old_enough(error: BrokerError, request: TokenRequest, kept: CachedToken | None) -> bool:
+    """Say whether the old token is good enough after *error*. For `force`, only in an outage."""
+    if request.force:
+        return isinstance(error, UpstreamUnavailable)
+    return kept is not None and not isinstance(error, ConnectionHeld)
 
-    The cache of the process that made such a token has it. The table has an older one.
+
+def with_report_of_kept(
+    request: TokenRequest, item: Item, cached: CachedToken | None
+) -> TokenRequest:
+    """Return *request*; if it reports a token that only the cache has, report that of *item*, too.
+
+    A token that could not be kept is in the cache of the process that made it.
     """
     is_unkept = (
         cached
@@ -181,4 +190,5 @@ def reporting_kept(request: TokenRequest, item: Item, cached: CachedToken | None
         and cached.is_newer_than(item)
         and item.fingerprint
     )
-    return replace(request, rejected=item.fingerprint) if is_unkept else request
+    reported = request.rejected
+    return replace(request, rejected=item.fingerprint, unkept=reported) if is_unkept else request

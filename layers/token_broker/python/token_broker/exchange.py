@@ -34,6 +34,9 @@ FORM_CONTENT_TYPE = "application/x-www-form-urlencoded"
 NEXT_COOKIE = re.compile(r",\s*(?=[^\s;,=]+=)")
 """What is between two cookies in one header: no name follows the comma of a date."""
 
+BELOW_ZERO = re.compile(r"\s*-[0-9]+\s*")
+"""A ``Max-Age`` that ends a cookie, as 0 does."""
+
 
 def sendable(value: object) -> TypeGuard[str]:
     """Say whether *value* is a text that can stand in a header as it is."""
@@ -131,7 +134,7 @@ class Response:
         """
         value = text.strip()
         if value.isascii() and value.isdigit():
-            # Nine digits: of thousands, which a header may have, Python makes no number.
+            # Nine digits: Python makes no number of thousands of digits, which a header may have.
             return int(value[:9])
         try:
             ends, now = (parsedate_to_datetime(text) for text in (value, self.headers["date"]))
@@ -148,8 +151,9 @@ class Response:
         for text in NEXT_COOKIE.split(self.headers.get("set-cookie", "")):
             (name, equals, value), *others = (part.partition("=") for part in text.split(";"))
             said = {name.strip().lower(): value for name, _, value in others}
+            is_over = BELOW_ZERO.fullmatch(said.get("max-age", ""))
             lives = [self.seconds_until(said.get(name, "")) for name in ("max-age", "expires")]
-            seconds = next((one for one in lives if one is not None), None)
+            seconds = 0 if is_over else next((one for one in lives if one is not None), None)
             if equals and name.strip():
                 found[name.strip()] = Cookie(value.strip(), seconds)
         return found

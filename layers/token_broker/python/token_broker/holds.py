@@ -17,13 +17,15 @@ def hold(deps: Dependencies, connection: str, by: str, reason: str) -> dict[str,
     its start. Raises `UnknownConnection` if there is neither a secret nor a gate.
     """
     gate = known_gate(deps, connection)
-    while True:
-        since = gate.held.since if gate.held else deps.clock.now()
-        new = Hold(since, by, reason)
-        if deps.store.hold(gate, new):
-            break
-        gate = gate_of(deps, connection)
-    deps.cache.drop(deps.partition(connection))
+    try:
+        while True:
+            since = gate.held.since if gate.held else deps.clock.now()
+            new = Hold(since, by, reason)
+            if deps.store.hold(gate, new):
+                break
+            gate = gate_of(deps, connection)
+    finally:  # also if the table does not say whether the hold was written
+        deps.cache.drop(deps.partition(connection))
     named = {"flow": deps.flow.name, "connection": connection}
     deps.announce("Connection Held", named | new.to_dict())
     return named | {"held": new.to_dict()}

@@ -102,7 +102,7 @@ class Item(Record):
     latched_version: str | None = None
     """On the gate: the version whose latch was announced, until its recovery is announced."""
     outage_since: int = 0
-    """On the gate: the time since which the upstream is unavailable to every exchange."""
+    """On the gate: when the outage of the upstream began."""
     outage_phase: str | None = None
     """State of the outage's events: ``telling`` while `Upstream Down` is being sent, ``told`` after
     that, ``ending`` while `Upstream Up` is being sent."""
@@ -202,7 +202,7 @@ class Item(Record):
         return self.lease_owner is not None and not self.is_leased(now)
 
     def is_good(self, now: int, min_ttl: int | None = None) -> bool:
-        """Say whether the kept token may be handed out without an exchange."""
+        """Say whether the token is live, and no unfinished exchange may have revoked it."""
         return self.is_live(now, min_ttl) and not self.is_uncertain(now)
 
     @property
@@ -245,7 +245,7 @@ class Item(Record):
             return False
         return not self.failure.is_backing_off(now) if self.failure else now >= self.refresh_at
 
-    def is_renewal_due(self, now: int) -> bool:
+    def is_refresh_due(self, now: int) -> bool:
         """Say whether a background refresh is to start, and no caller has started one."""
         return self.is_due(now) and not self.is_claimed(now)
 

@@ -1,6 +1,6 @@
 """Work on all variants of a connection: background renewal, rotation, and an operator's actions."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from token_broker.aliases import Look
@@ -71,10 +71,10 @@ def renew_all(invocation: Invocation) -> int:
     if is_held(deps, invocation.connection):
         return 0
     now = deps.clock.now()
-    due = [i for i in _tokens(invocation) if i.is_live(now) and i.is_renewal_due(now)]
+    due = [i for i in _tokens(invocation) if i.is_live(now) and i.is_refresh_due(now)]
     until = now + CLAIM_SECONDS
-    claimed = [item for item in due[:MOST_RENEWED] if deps.store.claim_refresh(item, until)]
-    return _start(invocation, claimed)
+    # One after the other: if the table or Lambda fails, each claim before has its renewal.
+    return _start(invocation, (i for i in due[:MOST_RENEWED] if deps.store.claim_refresh(i, until)))
 
 
 def rotate(invocation: Invocation) -> int:
@@ -141,7 +141,12 @@ def _forget(invocation: Invocation) -> dict[str, Any]:
         ends_session = not gate.held and _has_session(invocation, item)
         if ends_session and forgotten and invocation.deadline.seconds_left < LEAST_SESSION_SECONDS:
             break  # the next call begins with it, and has the time for its session
-        removed = deps.store.forget(item)  # whose token may be newer than that of `item`
+        try:
+            removed = deps.store.forget(item)  # whose token may be newer than that of `item`
+        except BrokerError as error:
+            if ends_session:  # it may have been removed all the same
+                deps.emit("log out failed", variant=item.variant, code=error.code)
+            raise
         if not gate.held and _has_session(invocation, removed):
             # After the table: until then, an exchange may use the token for another one.
             _log_out(invocation, removed, gate)
@@ -205,16 +210,18 @@ def _is_token(invocation: Invocation, item: Item) -> bool:
     return item.token is not None and item.kind in invocation.deps.flow.vendor.token_kinds
 
 
-def _start(invocation: Invocation, items: list[Item], **members: str) -> int:
+def _start(invocation: Invocation, items: Iterable[Item], **members: str) -> int:
     """Start one invocation for the renewal of each of *items*; return how many.
 
     *members* are added to the payload of each. No renewal starts another invocation, because
     Lambda ends a chain of invocations after sixteen.
     """
+    started = 0
     for item in items:
         payload = {"connection": invocation.connection, "variant": item.variant}
         invocation.deps.invoke({"action": "renew"} | payload | members)
-    return len(items)
+        started += 1
+    return started
 
 
 def _renew(
@@ -277,7 +284,9 @@ def _log_out(invocation: Invocation, item: Item, gate: Item) -> None:
     deps, vendor = invocation.deps, invocation.deps.flow.vendor
     try:
         token = deps.sealer.open_token(item)
-        if token:
+        if not token:  # nobody can end its session
+            deps.emit("log out failed", variant=item.variant, code="damaged")
+        else:
             is_known = vendor.revoke and item.secret_version not in gate.rejected_versions
             secret = _secret_of(invocation, item) if is_known else None
             credentials = vendor.parse(secret.content) if secret else None

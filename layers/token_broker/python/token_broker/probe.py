@@ -85,8 +85,8 @@ class Observer:
     ) -> Exchange:
         """Run the probe's conversation within the budget.
 
-        If no time is left, it ends with its live token. A nested conversation, for another
-        variant's token, has a token of its own: so `has_token` is restored after it.
+        If no time or no budget is left, it ends with its live token. A nested conversation, for
+        another variant's token, has a token of its own: so `has_token` is restored after it.
         """
         had_token, self.observed.has_token = self.observed.has_token, False
         conversation = self.prober.exchange(credentials, variant, now, self.observed)
@@ -96,7 +96,8 @@ class Observer:
 
     def _relay(self, step: Request | NeedToken) -> Conversation[Any]:
         if isinstance(step, Request):
-            if self.observed.has_token and not self._is_time_left():
+            is_optional = self.observed.has_token
+            if is_optional and not (self.observed.allows(step) and self._is_time_left()):
                 return NOT_SENT
             self.observed.count(step)
         return (yield step)

@@ -60,6 +60,15 @@ class Observed:
         self.seen[question] = seen
         self.modes |= modes
 
+    def allows(self, request: Request) -> bool:
+        """Say whether *request* of a probe that has a token is within the budget.
+
+        One login is reserved: that token may be used up. An exchange that began again, with another
+        version of the secret, has sent more logins than usual.
+        """
+        is_reserved = request.proves_credentials and self.logins + 1 >= self.budget.logins
+        return self.requests < self.budget.requests and not is_reserved
+
     def count(self, request: Request) -> None:
         """Count *request*. Raises `Internal` if it exceeds the budget."""
         self.requests += 1

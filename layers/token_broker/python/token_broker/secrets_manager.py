@@ -56,6 +56,8 @@ class Secrets:
         """Return the id of the version in use, without its content."""
         secret_id = f"{self._prefix}{connection}"
         answer = call(self._client, "describe_secret", SecretId=secret_id) or {}
+        if answer.get("DeletedDate"):  # scheduled for deletion: it has no value to read
+            raise _unknown(connection)
         for version, stages in answer.get("VersionIdsToStages", {}).items():
             if CURRENT in stages:
                 return str(version)

@@ -274,18 +274,22 @@ class Store:
     def forget(self, item: Item) -> Item:
         """Remove the token of *item*, its failure, its latch, and what is corrupt.
 
-        Return the item as it was before: a later one, if its token was replaced since *item* was
-        read. Fence, generation and a running lease stay, so that a running exchange is still
-        fenced. So does a hold, even if it cannot be read.
+        Return the item as it was before: a later one, if its token or its latch was replaced since
+        *item* was read. Fence, generation and a running lease stay, so that a running exchange is
+        still fenced. So does a hold, even if it cannot be read.
         """
         known = (*codec.TOKEN, "failure", *codec.SUSPICION, *codec.VERSIONS, "report_times")
         while True:
             corrupt = (name for name in item.corrupt if name != "held")
+            as_read = {"generation": item.raw.get("generation")}
+            if "latched_version" not in item.corrupt:  # a latch that is removed has to be known
+                latched = item.latched_version
+                as_read["latched_version"] = None if latched is None else codec.attribute(latched)
             if self._update(
                 item,
                 {**dict.fromkeys((*corrupt, *known)), "schema": codec.SCHEMA},
                 ttl_after=item.bare(),
-                unchanged={"generation": item.raw.get("generation")},
+                unchanged=as_read,
                 is_done=lambda found: found.is_bare,
             ):
                 return item

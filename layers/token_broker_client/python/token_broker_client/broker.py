@@ -133,7 +133,12 @@ class Broker:
     # --- end of generated part
 
     def access(self, flow: Flow, connection: str, **variant: Any) -> Access:
-        """Return access to a token of a connection, without a call to the broker."""
+        """Return access to a token of a connection, without a call to the broker.
+
+        Raises `InvalidRequest` for a condition of `Access.answer`, such as `min_ttl`.
+        """
+        if misplaced := sorted(Options.__annotations__.keys() & variant.keys()):
+            raise InvalidRequest(f"{misplaced[0]}: is an argument of `answer`, not of `access`")
         key = Key(self._channel, *checked(flow, connection), canonical(variant))
         return Access(key, self._cache, self._patience, self._max_age)
 
@@ -165,10 +170,12 @@ class Broker:
         """Return the parameters of a *token* of *flow*; None if it is not valid.
 
         *flow* is by default the editor, the first flow that can verify. Raises `InvalidRequest`
-        for a flow that cannot.
+        for a flow that cannot, and for a *token* that is no text.
         """
         if flow not in VERIFYING:  # API Gateway would report that access is denied
             raise InvalidRequest(f"flow: must be one of {', '.join(VERIFYING)}")
+        if not isinstance(token, str):
+            raise InvalidRequest("token: must be a text")
         answer = self._call(flow, connection, "verify", {"token": token})
         return understood(lambda: dict(answer["parameters"]) if answer["valid"] is True else None)
 

@@ -70,7 +70,7 @@ class Kept(NamedTuple):
         expires_at = self.answer.expires_at.timestamp()
         lives = now < self.ends_at
         if request.min_ttl is not None:
-            lives = now < expires_at and now + request.min_ttl <= expires_at
+            lives = now < expires_at and request.min_ttl <= expires_at - now
         return lives and not request.force and self.answer.fingerprint != request.rejected
 
     def is_due(self, now: float) -> bool:
@@ -142,14 +142,18 @@ class Cache(ProcessState):
 
     def _obtained(self, question: Question, deadline: Deadline) -> Waits:
         """Yield the calls to wait for, and return the answer. This itself does not wait."""
+        place: tuple[object, ...] = (question.key, question.request)
+        others = 0
         while True:
             if answer := self.fresh(question):
                 return answer
             kept = self._recall(question.key)
             if kept and kept.suits(question.request, self._clock()):
-                return (yield from self._renewed(question, kept, deadline))
+                if answer := (yield from self._renewed(question, kept, deadline)):
+                    return answer
+                continue
             shared_call, is_mine = self._calls.join(
-                (question.key, question.request),
+                place,
                 lambda: self._call(question, lambda: question.fetch(question.request, deadline)),
                 deadline,
             )
@@ -164,9 +168,19 @@ class Cache(ProcessState):
             else:
                 if is_mine or answer.is_shareable:
                     return answer
+                # After the first exchange the token may be in the table. After a second one each
+                # call makes its own token, so the callers need not wait for each other.
+                others += 1
+                if others > 1:
+                    place = (*place, object())
 
-    def _renewed(self, question: Question, kept: Kept, deadline: Deadline) -> Waits:
-        """Have one caller ask for the next token. The others get the old one until it ends."""
+    def _renewed(
+        self, question: Question, kept: Kept, deadline: Deadline
+    ) -> Generator[tuple[SharedCall[Answer], Deadline], None, Answer | None]:
+        """Have one caller ask for the next token. The others get the old one until it ends.
+
+        Returns None if neither the next token nor, after the call, the old one suits.
+        """
         plain, deadline = question._replace(request=PLAIN), deadline.within(RENEWAL_SECONDS)
         shared_call, is_mine = self._calls.join(
             (question.key, PLAIN),
@@ -183,10 +197,11 @@ class Cache(ProcessState):
                 raise
             pause = min(question.max_age, error.retry_after or 0)
             self._postpone(question.key, kept, max(LOOK_SECONDS, pause))
-            return kept.answer
-        now = self._clock()
-        is_better = Kept.of(answer, 0, now, question.max_age).suits(question.request, now)
-        return answer if is_better else kept.answer
+        else:
+            now = self._clock()
+            if Kept.of(answer, 0, now, question.max_age).suits(question.request, now):
+                return answer
+        return kept.answer if kept.suits(question.request, self._clock()) else None
 
     def _call(self, question: Question, ask: Callable[[], Answer]) -> Answer:
         # Another call may have ended since this one was decided.

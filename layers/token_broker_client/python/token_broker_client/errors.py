@@ -25,6 +25,9 @@ The last three are this client's own; the rest are named after the codes of the 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+LONGEST_SECONDS = 31_536_000.0
+"""A year: a larger `retry_after` could not be added to a time."""
+
 
 class BrokerError(Exception):
     """There is no token, and the text says why. It never holds a secret."""
@@ -88,10 +91,10 @@ def kinds(root: type[BrokerError] = BrokerError) -> Iterator[type[BrokerError]]:
 
 
 def number(value: object) -> float | None:
-    """Return *value* if it is a number of seconds."""
+    """Return *value*, from 0 to a year, if it is a number of seconds."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return max(0, value)
+    return max(0, min(value, LONGEST_SECONDS))
 
 
 class InvalidRequest(BrokerError, ValueError):

@@ -74,6 +74,8 @@ class Functions(NamedTuple):
             raise self.refusal(error, name, client.meta.region_name) from None
         except BotoCoreError as error:
             raise unsent(error, name) from None
+        except identity.UNREADABLE as error:
+            raise identity.unobtained(error) from None
 
     def refusal(self, error: ClientError, name: str, region: str) -> BrokerError:
         """Return the error for a refusal of Lambda, or of STS for a role."""
@@ -120,6 +122,8 @@ def made(session: "boto3.Session | None", region: str | None) -> "LambdaClient":
     config = Config(retries={"total_max_attempts": 1})
     try:
         client = (session or boto3.Session()).client("lambda", region_name=region, config=config)
+    except identity.UNREADABLE:  # some are a ValueError as well
+        raise
     except ValueError:
         raise InvalidRequest("boto3's settings: its endpoint is no address") from None
     send = partial(sent, identity.authorities(session))
@@ -188,7 +192,7 @@ def unsent(error: BotoCoreError, name: str) -> BrokerError:
     """Return the error for a call without an answer of Lambda."""
     what = type(error).__name__
     if any(word in what for word in ("Credential", "Login", "Profile", "SSO", "Token")):
-        return AccessDenied(f"the AWS credentials cannot be obtained ({what})")
+        return identity.unobtained(error)
     if isinstance(error, NoRegionError):
         return InvalidRequest("no region: name the function by its ARN, or set AWS_DEFAULT_REGION")
     found = Unreachable(f"Lambda, to invoke {name}: {what}")

@@ -79,7 +79,7 @@ class HttpxBrokerAuth(httpx.Auth):
         refused = response.request
         if answer is None:
             self._forbidden.add(refusal)
-        elif origins.is_home(str(refused.url), answer.base_url) and guard.body.rewound():
+        elif origins.is_home(str(refused.url), answer.base_url) and guard.body.rewound(refused):
             guard.sign(refused, answer)
             response = yield refused
             if (yield from self._is_refusal(response, guard)):

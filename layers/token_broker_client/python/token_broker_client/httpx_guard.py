@@ -29,7 +29,12 @@ class Guard:
 
     def __init__(self, request: httpx.Request) -> None:
         self.body = Body(request)
-        self._callers_trace: Trace | None = request.extensions.get("trace")
+        trace = request.extensions.get("trace")
+        before = getattr(trace, "__self__", None)
+        # A request that is sent again has the guard of its last time, which this one replaces.
+        self.callers_trace: Trace | None = (
+            before.callers_trace if isinstance(before, Guard) else trace
+        )
 
     def sign(self, request: httpx.Request, answer: "Answer") -> None:
         """Add the token to a *request*. Raises `WrongDestination` if that goes to another host."""
@@ -40,13 +45,13 @@ class Guard:
     def trace(self, event: str, info: Mapping[str, Any]) -> None:
         """Remove the token if the request goes to another host."""
         self._remove_abroad(event, info)
-        if self._callers_trace:
-            self._callers_trace(event, info)
+        if self.callers_trace:
+            self.callers_trace(event, info)
 
     async def trace_async(self, event: str, info: Mapping[str, Any]) -> None:
         """Remove the token if the request goes to another host."""
         self._remove_abroad(event, info)
-        if self._callers_trace and (awaitable := self._callers_trace(event, info)):
+        if self.callers_trace and (awaitable := self.callers_trace(event, info)):
             await awaitable
 
     def _remove_abroad(self, event: str, info: Mapping[str, Any]) -> None:
@@ -61,21 +66,23 @@ class Guard:
 class Body:
     """A request's body, as it was before the first attempt.
 
-    httpx can send a body in memory again, and the seekable files of a form. It reads a plain file
-    from the current position, so this must be restored. An iterator or an asynchronous file cannot
-    be sent again.
+    httpx can send a body or a list in memory again, and the seekable files of a form. It reads a
+    plain file from the current position, so this must be restored. An iterator or an asynchronous
+    file cannot be sent again.
     """
 
     def __init__(self, request: httpx.Request) -> None:
         stream = request.stream
-        self._is_kept = isinstance(stream, httpx.ByteStream)
         self._file: Any = getattr(stream, "_stream", None)
         self._fields = getattr(stream, "fields", None)
         self._start = start_of(self._file)
 
-    def rewound(self) -> bool:
-        """Prepare the body to be sent again; say whether that is possible."""
-        if self._is_kept:
+    def rewound(self, refused: httpx.Request) -> bool:
+        """Prepare the body of *refused* to be sent again; say whether that is possible.
+
+        After a redirect to a page, that request has no body.
+        """
+        if isinstance(refused.stream, httpx.ByteStream) or isinstance(self._file, list | tuple):
             return True
         if self._fields is not None:
             return all(is_seekable(getattr(one, "file", b"")) for one in self._fields)

@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from functools import lru_cache
+from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any
 
 from botocore.auth import SigV4Auth
@@ -24,6 +25,9 @@ CALLER = re.compile(
 )
 """The part of AWS's refusal that has the caller's account. The rest is not shown."""
 
+UNREADABLE = (OSError, JSONDecodeError, UnicodeDecodeError)
+"""What boto3's chain raises for a file or a program of the credentials that cannot be read."""
+
 
 def credentials(session: "boto3.Session | None") -> "ReadOnlyCredentials":
     """Return the credentials of *session*, or of boto3's default."""
@@ -32,11 +36,14 @@ def credentials(session: "boto3.Session | None") -> "ReadOnlyCredentials":
         if found is not None:
             frozen: ReadOnlyCredentials = found.get_frozen_credentials()
             return frozen
-    except (BotoCoreError, ClientError) as error:
-        raise AccessDenied(
-            f"the AWS credentials cannot be obtained ({type(error).__name__})"
-        ) from None
+    except (BotoCoreError, ClientError, *UNREADABLE) as error:
+        raise unobtained(error) from None
     raise AccessDenied("there are no AWS credentials: boto3's chain found none")
+
+
+def unobtained(error: Exception) -> AccessDenied:
+    """Return the error for credentials that cannot be obtained. Its text names no file."""
+    return AccessDenied(f"the AWS credentials cannot be obtained ({type(error).__name__})")
 
 
 def region(session: "boto3.Session | None") -> str | None:
@@ -59,7 +66,7 @@ def setting(session: "boto3.Session | None", name: str) -> str | None:
     try:
         # A session of boto3's reads its settings from one of botocore's.
         value: str | None = getattr(found, "_session", found).get_config_variable(name)
-    except BotoCoreError as error:
+    except (BotoCoreError, *UNREADABLE) as error:
         what = type(error).__name__
         raise AccessDenied(f"the AWS settings cannot be read ({what})") from None
     return value or None

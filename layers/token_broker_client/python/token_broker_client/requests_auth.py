@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
+from weakref import ref
 
 from requests import PreparedRequest, Response
 from requests.auth import AuthBase
@@ -30,16 +31,20 @@ class BrokerAuth(AuthBase):
         answer = self._access.answer()
         origins.check(request.url or "", answer.base_url)
         request.headers.update(answer.headers)
-        signed = SignedRequest(self._access, answer)
+        signed = SignedRequest(self._access, answer, request)
         request.register_hook("response", signed)  # type: ignore[no-untyped-call]  # in the stubs
         return request
 
 
 class SignedRequest:
-    """The response hook of one request: it replaces the token at most once, and never leaks it."""
+    """The response hook of one request: it replaces the token at most once, and never leaks it.
 
-    def __init__(self, access: "TokenSource", answer: "Answer") -> None:
+    Once each time that the request is sent: a prepared one may be sent again.
+    """
+
+    def __init__(self, access: "TokenSource", answer: "Answer", request: PreparedRequest) -> None:
         self._access = access
+        self._request = ref(request)
         self._forbidden = refusals.SHARED
         self._answer = answer
         self._is_replaced = False
@@ -47,6 +52,8 @@ class SignedRequest:
     def __call__(self, response: Response, **sending: Any) -> Response:
         """Return *response*, or that of a second attempt. Called for each hop of a redirect."""
         request = response.request
+        if request is self._request():  # not a redirect: a prepared request may be sent again
+            self._is_replaced = False
         if not self._is_replaced and self._is_refusal(response):
             response = self._retried(request, response, sending)
         if leaves(response, self._answer.base_url):
@@ -92,7 +99,7 @@ class SignedRequest:
 
 def rewound(request: PreparedRequest) -> bool:
     """Prepare the body to be sent again; say whether that is possible."""
-    if request.body is None or isinstance(request.body, bytes | str):
+    if request.body is None or isinstance(request.body, bytes | bytearray | str):
         return True
     try:
         rewind_body(request)

@@ -12,11 +12,12 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import copy_context
+from copy import copy
 from threading import Lock, Thread
 from typing import Any, Generic, TypeVar
 
 from token_broker_client.deadline import Deadline
-from token_broker_client.errors import Unreachable
+from token_broker_client.errors import BrokerError, Unreachable
 
 T = TypeVar("T")
 
@@ -64,6 +65,10 @@ class SharedCall(Generic[T]):
         """Return what the call returned, or raise what it raised; `Unreachable` while it runs."""
         if not self.is_done:
             raise Unreachable("the broker did not answer in time")
+        error = self._future.exception(0)
+        if isinstance(error, BrokerError):
+            # Its own for each caller: each `raise` adds its stack and its context to the error.
+            raise copy(error).with_traceback(error.__traceback__)
         return self._future.result(0)
 
     def wait(self, deadline: Deadline) -> None:

@@ -81,7 +81,7 @@ def call(client: Client, operation: str, **parameters: Any) -> Any:
     if isinstance(client, FastFirst) and seconds_left() >= FAST_SECONDS:
         answer = client.fast.call(operation, parameters)
     if answer is None:
-        answer = _by_boto3(client(), operation, parameters)
+        answer = _by_boto3(client, operation, parameters)
     if not isinstance(answer, AwsRefusal):
         return answer
     from token_broker.aws import errors  # noqa: PLC0415 (off the hit path)
@@ -91,11 +91,12 @@ def call(client: Client, operation: str, **parameters: Any) -> Any:
     raise errors.unavailable(answer, operation)
 
 
-def _by_boto3(client: Any, operation: str, parameters: Mapping[str, Any]) -> Any:
+def _by_boto3(client: Client, operation: str, parameters: Mapping[str, Any]) -> Any:
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (off the hit path)
 
     try:
-        return getattr(client, operation)(**parameters)
+        # To make a client may fail, too: it reads the region, and may ask for credentials.
+        return getattr(client(), operation)(**parameters)
     except (BotoCoreError, ClientError) as error:
         # Returned, not raised: botocore's error may quote a request, and would be the context.
         # Some of botocore's HTTP errors have no response. Others have one that is None.

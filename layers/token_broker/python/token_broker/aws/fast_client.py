@@ -20,7 +20,7 @@ from token_broker.aws.operations import ACCEPTED, OPERATIONS, AwsRefusal, Member
 from token_broker.aws.operations import Request as AwsRequest
 
 TIMEOUT = 1.0
-"""Seconds to connect, and for each read. After that boto3 tries, with its own timeouts."""
+"""Seconds to connect, and for an answer. After that boto3 tries, with its own timeouts."""
 
 KEPT_SECONDS = 30
 """How long an idle connection is kept. In a frozen function it may end unseen."""
@@ -169,14 +169,17 @@ def _tls(environment: PlainEnvironment) -> ssl.SSLContext | None:
 
 
 def _members(answer: AwsAnswer) -> Members:
-    """Return what the JSON text of *answer* says. Its checksum, if there is one, must be right."""
+    """Return what the JSON text of *answer* says, without members that are null, as boto3 does.
+
+    Its checksum, if there is one, must be right.
+    """
     checksum = str(zlib.crc32(answer.body))
     if answer.headers.get("x-amz-crc32", checksum) != checksum:
         raise FallBack("a wrong checksum")
     members = {} if answer.status == ACCEPTED else json.loads(answer.body)
     if not isinstance(members, dict):
         raise FallBack("an answer that is no object")
-    return members
+    return {name: value for name, value in members.items() if value is not None}
 
 
 def _refusal(answer: AwsAnswer, operation: str) -> AwsRefusal:

@@ -8,7 +8,9 @@ import re
 import socket
 import ssl
 from binascii import a2b_base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from time import monotonic
 from typing import NamedTuple
 
 from token_broker.aws.endpoints import FallBack
@@ -53,12 +55,18 @@ class AwsAnswer(NamedTuple):
 
 
 class Connection:
-    """A connection to one host. After an exception it must be closed."""
+    """A connection to one host. After an exception it must be closed.
+
+    To connect, TLS included, may take *seconds*, and so may each answer as a whole.
+    """
 
     def __init__(self, host: str, port: int, seconds: float, tls: ssl.SSLContext | None) -> None:
-        plain = socket.create_connection((host, port), seconds)
+        self._seconds = seconds
+        self._ends_at = monotonic() + seconds
+        plain = _connected(host, port, self._left)
         try:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            plain.settimeout(self._left())
             self._socket = tls.wrap_socket(plain, server_hostname=host) if tls else plain
         except BaseException:
             plain.close()
@@ -72,12 +80,14 @@ class Connection:
 
     def post(self, path: str, headers: Mapping[str, str], body: bytes) -> AwsAnswer:
         """Send *body* to *path* and return the answer."""
+        self._ends_at = monotonic() + self._seconds
         lines = [f"{name}: {value}" for name, value in headers.items()]
         if any("\n" in line or "\r" in line for line in lines):
             raise FallBack("a header of two lines")
         head = "\r\n".join(
             [f"POST {path} HTTP/1.1", *lines, f"content-length: {len(body)}", "", ""]
         )
+        self._socket.settimeout(self._seconds)
         self._socket.sendall(head.encode("latin-1") + body)
         return self._answer()
 
@@ -94,7 +104,7 @@ class Connection:
 
     def _head(self) -> tuple[bytes, bytes]:
         """Return the head, and the part of the body that was read with it."""
-        read = self._socket.recv(LARGEST_HEAD)
+        read = self._received(LARGEST_HEAD)
         if not read:
             raise ConnectionResetError("closed without an answer")
         while b"\r\n\r\n" not in read:
@@ -112,10 +122,30 @@ class Connection:
         return b"".join(parts)
 
     def _more(self, most: int) -> bytes:
-        read = self._socket.recv(most)
+        read = self._received(most)
         if not read:
             raise FallBack("an answer that is cut off, or has too large a head")
         return read
+
+    def _received(self, most: int) -> bytes:
+        # A socket's own timeout begins again with each part of an answer.
+        self._socket.settimeout(self._left())
+        return self._socket.recv(most)
+
+    def _left(self) -> float:
+        left = self._ends_at - monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+
+def _connected(host: str, port: int, left: Callable[[], float]) -> socket.socket:
+    """Connect to the first of the host's addresses that accepts. The time is for all of them."""
+    for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        seconds = left()
+        with suppress(OSError):
+            return socket.create_connection((str(address[0]), port), seconds)
+    raise ConnectionError("no address accepts")
 
 
 def _headers(lines: list[str]) -> dict[str, str]:

@@ -150,8 +150,7 @@ def _secret(_: Parameters, answer: Members) -> Members:
 def _description(_: Parameters, answer: Members) -> Members:
     if not isinstance(answer["VersionIdsToStages"], dict):
         raise FallBack("a secret without versions")
-    known = {n: value for n, value in answer.items() if value is not None}
-    return known | {n: _moment(value) for n, value in known.items() if n.endswith("Date")}
+    return answer | {n: _moment(value) for n, value in answer.items() if n.endswith("Date")}
 
 
 def _moment(seconds: float) -> "datetime":

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 
+from token_broker import exchange
 from token_broker.cache import CachedToken
 from token_broker.conditional_writes import Rejection
 from token_broker.decisions import Verdict, latched_by
@@ -20,7 +21,7 @@ from token_broker.errors import (
     UpstreamUnavailable,
     upstream_of,
 )
-from token_broker.exchange import NeedToken, Request, ResolvedTo, Response, run
+from token_broker.exchange import NeedToken, Request, ResolvedTo, Response
 from token_broker.item import SUSPECT_RETRY_SECONDS
 from token_broker.refresh.credential_gate import CredentialGate
 from token_broker.refresh.invocation import Invocation
@@ -33,7 +34,7 @@ LEAST_REQUEST_SECONDS = 0.2
 
 
 class SecretReplaced(Exception):
-    """The invocation uses another version of the secret than the running conversation."""
+    """The version of the secret changed after the running conversation began."""
 
 
 class ExchangeAttempt:
@@ -42,8 +43,9 @@ class ExchangeAttempt:
     *outcome* has the variant's item, with the lease that this invocation holds.
 
     `run` keeps the result or the failure of the exchange. `_result` begins again if the secret
-    changes. `_with_current_secret` keeps what a rejection means; `_with_previous_secret` then tries
-    the version before. `_converse` drives the vendor's generator, and `_send` sends its requests.
+    changes. `_with_version_in_use` keeps what a rejection means; `_with_previous_version` then
+    tries the version before. `_converse` drives the vendor's generator, and `_send` sends its
+    requests.
     """
 
     def __init__(
@@ -62,10 +64,11 @@ class ExchangeAttempt:
         self._has_sent = False
         """Whether this exchange sent any request, which the vendor may have processed."""
         self._is_proven = False
-        """Whether the conversation sent the credentials, or a token that was made with them. Then
-        its success proves them."""
+        """Whether the conversation uses the credentials, or a token that was made with them. If it
+        does, its success proves them."""
         self._last: tuple[Request, Response | None] | None = None
-        """The conversation's last step, if that sent a request. Then its failure is about that."""
+        """The last request, and its response if there is one. None before the first request, while
+        a request waits to be admitted, and after `NeedToken`: an error then is not about it."""
 
     def run(self) -> CachedToken | Alias | None:
         """Return the new token, or the variant that has it; None if the lease was lost.
@@ -79,7 +82,7 @@ class ExchangeAttempt:
             result = self._keep(self._result())
         except Exception as error:
             known = error if isinstance(error, BrokerError) else Internal("the exchange failed")
-            self._outcome.failed(known, has_sent=self._has_sent)
+            self._outcome.keep_failure(known, has_sent=self._has_sent)
             self._emit(began, known.code)
             if isinstance(known, UpstreamUnavailable) and self._last:
                 announcements.found_upstream(is_available=False)
@@ -92,43 +95,45 @@ class ExchangeAttempt:
         return result
 
     def _keep(self, result: Token | ResolvedTo) -> CachedToken | Alias | None:
+        outcome = self._outcome
         if isinstance(result, Token):
-            is_shared = self._outcome.holds_lease
-            return self._outcome.token(result) if is_shared else self._outcome.unshared(result)
-        if not self._outcome.holds_lease:
+            keep = outcome.keep_token if outcome.holds_lease else outcome.unshared_token
+            return keep(result)
+        if not outcome.holds_lease:
             raise Internal("an exchange that is not shared led to another variant")
-        return self._outcome.alias(result)
+        return outcome.keep_alias(result)
 
     def _result(self) -> Token | ResolvedTo:
         """Return what the conversation returns; begin again, once, if the secret changes.
 
-        So no token is made with two versions, and a host of one version gets nothing of another.
+        One token is made with one version, and no host receives credentials of another version.
         """
         for _ in range(2):
             with suppress(SecretReplaced):
-                return self._with_current_secret()
+                return self._with_version_in_use()
         raise RefreshInProgress("the secret changed meanwhile", retry_after=1)
 
-    def _with_current_secret(self) -> Token | ResolvedTo:
+    def _with_version_in_use(self) -> Token | ResolvedTo:
         """Converse with the version in use; if it is rejected, with the previous version."""
         version = self._secret.version()
         try:
             result = self._converse()
         except CredentialRejected as error:
             if not self._last:
-                raise  # no answer to this exchange: what it says is kept already
+                raise  # by the gate, or by the exchange of another variant, which has kept it
             was_accepted = self._keep_rejection(error)
             if was_accepted or not self._secret.use_previous(unless=self._is_rejected):
                 raise
-            return self._with_previous_secret()
+            return self._with_previous_version()
         except (NotConfigured, InvalidRequest):
             if self._has_sent:
                 self._gate.accept(self._outcome.item, version)
             raise
+        # Before the commit: other variants may wait for the gate's lease.
         self._gate.accept(self._outcome.item, version)
         return result
 
-    def _with_previous_secret(self) -> Token | ResolvedTo:
+    def _with_previous_version(self) -> Token | ResolvedTo:
         try:
             return self._converse()
         except CredentialRejected as error:
@@ -137,7 +142,7 @@ class ExchangeAttempt:
             raise
 
     def _is_rejected(self, version: str) -> bool:
-        # The rejection was written on condition that the gate had no other; `admit` reads it again.
+        # The write of a rejection fails if the gate has another one since this read.
         return latched_by(self._invocation.gate, self._outcome.item, version) is not None
 
     def _keep_rejection(self, error: CredentialRejected) -> bool:
@@ -146,7 +151,7 @@ class ExchangeAttempt:
         Raises `UpstreamRefused` if the verdict is that the credentials are right, and *error* if
         AWS does not take the verdict: then only this variant backs off.
         """
-        item, failure = self._outcome.item, self._outcome.failure(error)
+        item, failure = self._outcome.item, self._outcome.failure_for(error)
         rejection = Rejection(self._secret.version(), failure, item.variant)
         try:
             judged = self._gate.reject(item, rejection, is_certain=error.is_certain)
@@ -155,12 +160,12 @@ class ExchangeAttempt:
         self._outcome.item = judged.own
         if judged.verdict is Verdict.BLAME_VARIANT:
             raise UpstreamRefused(error.detail, **upstream_of(error)) from None
-        if judged.verdict is Verdict.SUSPECT:
+        if judged.verdict is Verdict.SUSPECT and not self._secret.is_previous:
             error.retry_after = SUSPECT_RETRY_SECONDS
         return judged.was_accepted
 
     def _converse(self) -> Token | ResolvedTo:
-        """Drive the vendor's conversation, which may use a renewal token that is not spent."""
+        """Drive the vendor's conversation. It gets the kept token, if that can be renewed."""
         item = self._outcome.item
         may_renew = self._outcome.was_ready and not self._has_sent
         # Another version of the secret may name another user, who must not get this session.
@@ -172,7 +177,7 @@ class ExchangeAttempt:
             credentials, self._outcome.variant, now, kept
         )
         try:
-            result = run(conversation, self._send, self._other_token)
+            result = exchange.run(conversation, self._send, self._other_token)
         except UpstreamError as error:
             raise quoted(error, self._last, self._secret.read().content) from None
         if not self._is_proven:
@@ -190,7 +195,7 @@ class ExchangeAttempt:
         if request.proves_credentials:
             self._is_proven = True
             self._gate.admit(self._outcome.item, self._secret.version())
-        seconds = self._seconds_for_request()
+        seconds = self._seconds_for_request()  # `admit` may have waited
         if seconds < LEAST_REQUEST_SECONDS:
             if not self._has_sent:  # others took the time: the vendor is not to blame
                 raise RefreshInProgress("too little time is left for an exchange", retry_after=1)

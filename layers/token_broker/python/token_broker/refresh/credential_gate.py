@@ -49,7 +49,7 @@ class CredentialGate:
         self._admitted: str | None = None
         """The version that this invocation may log in with."""
         self._accepted: str | None = None
-        """The version that the upstream accepted, and the gate's lease is to be ended with."""
+        """The version that the upstream accepted: the write that ends the lease records it."""
 
     def check(self, own: Item, version: str) -> None:
         """Raise `CredentialLatched` if *version* was rejected. *own* may be the gate itself.
@@ -63,7 +63,7 @@ class CredentialGate:
         if latching and gate.noticed_version not in (None, version):
             latching = latched_by(gate, own, self._secret.reread().version)
         if latching:
-            raise latched(latching)
+            raise latched_error(latching)
 
     def admit(self, own: Item, version: str) -> None:
         """Return once this invocation, which holds the lease of *own*, may log in with *version*.
@@ -85,7 +85,7 @@ class CredentialGate:
 
         If that cannot be written, even at a second try, no error is raised: the caller has a token.
         `release` tries once more at the end of the exchange. *own* is the variant's item: if that
-        is the gate, the token's commit keeps all this.
+        is the gate, the commit of its token records the acceptance.
         """
         if not self._lease and not own.is_gate:
             self._recover(version)
@@ -113,7 +113,7 @@ class CredentialGate:
     def _recover(self, version: str) -> None:
         """End the latch of another version, now that the accepted *version* works again.
 
-        Not if *version* may be the one before, which a replica of Secrets Manager still returned.
+        Do nothing if a late replica of Secrets Manager may have returned an older *version*.
         """
         gate = self._invocation.gate
         is_other = gate.latched_version not in (None, version)
@@ -147,12 +147,14 @@ class CredentialGate:
         about the credentials. If the gate has changed since it was read, it is read and decided
         again. If only this variant was refused, its own item keeps the rejection as well.
         """
-        version, now = rejection.version, self._deps.clock.now
+        version = rejection.version
         lease = own if own.is_gate else self._lease
-        gate, written = lease or self._invocation.read_gate(), None
+        gate = lease or self._invocation.read_gate()
+        written: Item | None = None
         while not written:
             was_accepted = gate.has_accepted(version)
-            decided = verdict(gate, version, own.variant, now(), is_certain=is_certain)
+            now = self._deps.clock.now()
+            decided = verdict(gate, version, own.variant, now, is_certain=is_certain)
             if decided is Verdict.BLAME_VARIANT:
                 return Judged(decided, own, was_accepted)
             # Of the two leases, only that of the gate ends here: the variant's own one goes on.
@@ -161,7 +163,7 @@ class CredentialGate:
         self._lease = self._admitted = None
         if decided is Verdict.LATCH:
             self._invocation.announcements.send("Connection Latched", version)
-        if decided is Verdict.REFUSE_VARIANT:
+        if decided is Verdict.REFUSE_VARIANT:  # its own item then forbids this version
             own = self._judge(own, Verdict.LATCH, rejection, own) or own
         elif own.is_gate and gate.lease_owner == own.lease_owner:
             own = gate  # unless another caller has acquired the lease
@@ -176,8 +178,9 @@ class CredentialGate:
         *,
         ends_lease: bool = False,
     ) -> Item | None:
-        """Write a verdict to *item*; *lease* is the item as this invocation acquired it, if so."""
-        now, owner = self._deps.clock.now(), lease.lease_owner if lease else None
+        """Write a verdict to *item*. *lease* is the item as it was acquired, or None."""
+        now = self._deps.clock.now()
+        owner = lease.lease_owner if lease else None
         has_lease = owner is not None and owner == item.lease_owner
         ends_lease = has_lease and ends_lease
         judge = self._deps.store.judge
@@ -187,7 +190,7 @@ class CredentialGate:
         """Raise `CredentialRejected` until a suspect *version* may have its second try."""
         now = self._deps.clock.now()
         if gate.is_suspect(version) and gate.is_too_early(now):
-            raise suspected(gate, now)
+            raise suspect_error(gate, now)
 
     def _admit_by_gate(self, version: str) -> None:
         """Wait until the gate has accepted *version*, or this caller has acquired its lease."""
@@ -195,7 +198,7 @@ class CredentialGate:
             gate = self._invocation.read_gate()
             refuse_held(self._deps, gate)
             if gate.is_latched(version):
-                raise latched(gate)
+                raise latched_error(gate)
             if gate.has_accepted(version) and not gate.is_suspect(version):
                 return
             self._refuse_early(gate, version)
@@ -209,7 +212,7 @@ class CredentialGate:
                 return
 
 
-def suspected(gate: Item, now: int) -> CredentialRejected:
+def suspect_error(gate: Item, now: int) -> CredentialRejected:
     """Return the error for callers while a suspect version waits for its second try."""
     return CredentialRejected(
         "this version of the secret worked before, and was rejected: it is tried once more",
@@ -218,7 +221,7 @@ def suspected(gate: Item, now: int) -> CredentialRejected:
     )
 
 
-def latched(gate: Item) -> CredentialLatched:
+def latched_error(gate: Item) -> CredentialLatched:
     """Return the error for a version that *gate*, or a variant's own item, has latched.
 
     A token of the secret's previous version clears the failure, so `latched_at` is preferred.

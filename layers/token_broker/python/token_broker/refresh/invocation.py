@@ -48,12 +48,12 @@ class Invocation:
         self.last_request: Request | None = None
         """The last request that any exchange of this invocation sent to the vendor."""
         self._waited_seconds = 0.0
-        """The pauses for other callers' leases."""
+        """Seconds of waiting for other callers' leases."""
 
     def look(self, key: str, seen: Look | None = None) -> Look:
-        """Read the item of *key*, its target and the gate. Raises `ConnectionHeld`.
+        """Return *seen*, else read the item of *key*, its target and the gate; keep the gate.
 
-        Nothing is read if the caller already has *seen* them.
+        Raises `ConnectionHeld`.
         """
         seen = seen or look(self.deps, self.partition, key)
         self.gate, self.gate_read_at = seen.gate, seen.read_at

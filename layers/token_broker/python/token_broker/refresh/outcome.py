@@ -60,6 +60,8 @@ class Outcome:
         self.variant = variant
         self._before = before
         self._was_uncertain = before.is_uncertain(self._deps.clock.now())
+        self._failed_before = item.failure
+        """As of the lease: an earlier holder, or DELETE, may have changed that of *before*."""
         self.holds_lease = item.lease_owner is not None
         self.item = item
         """The item as it was written last: a rejection is written during the exchange."""
@@ -69,17 +71,17 @@ class Outcome:
         """Say whether the renewal token was unspent before this lease marked it as in use."""
         return self._before.renewal == "ready"
 
-    def unshared(self, token: Token) -> CachedToken:
+    def unshared_token(self, token: Token) -> CachedToken:
         """Return *token* for one caller alone, and clear the back-off of earlier failures."""
         if self.item.failure:
             self._try_write(lambda: self._deps.store.back_off(self.item, None))
         item = local_item(self.item, self._values(token))
         return CachedToken(item, token, self._invocation.gate_read_at, is_shared=False)
 
-    def alias(self, resolved: ResolvedTo) -> Alias:
+    def keep_alias(self, resolved: ResolvedTo) -> Alias:
         """Keep the alias that the exchange found, and return it.
 
-        It is followed also if AWS refuses to keep it, or the lease was lost.
+        It is followed even if it could not be kept.
         """
 
         def write() -> Item | None:
@@ -95,14 +97,14 @@ class Outcome:
             item = None
         return Alias(self.variant, item, resolved.variant)
 
-    def token(self, token: Token) -> CachedToken | None:
+    def keep_token(self, token: Token) -> CachedToken | None:
         """Keep *token* and return it; None if the lease was lost.
 
         A token that cannot be kept is still returned: the vendor may have revoked the kept one.
         Then the error is kept as a failure, so that others back off and do not log in again.
         """
         values, announcements = self._values(token), self._invocation.announcements
-        # If this item is the gate. A token of the previous version does not end the latch.
+        # Only a gate has a latch to end, and only the current version ends it.
         is_recovery = self.item.is_gate and self.item.awaits_recovery
         recovers = is_recovery and not self._secret.is_previous
 
@@ -116,7 +118,7 @@ class Outcome:
         except (StoreUnavailable, NotConfigured) as error:
             item = local_item(self.item, values)
             announcements.send_later("Token Unkept", item, code=error.code)
-            self._end_lease(self.failure(error))
+            self._end_lease(self.failure_for(error))
         else:
             if item and recovers:
                 announcements.send("Connection Recovered", values["secret_version"])
@@ -138,14 +140,14 @@ class Outcome:
                     raise
                 self._deps.clock.sleep(COMMIT_PAUSE_SECONDS)
 
-    def failed(self, error: BrokerError, *, has_sent: bool) -> None:
+    def keep_failure(self, error: BrokerError, *, has_sent: bool) -> None:
         """Keep *error* as the failure of this variant, and end the lease.
 
         *has_sent* says whether this exchange sent a request. *error* gets the seconds of the
-        back-off, if they are more than the upstream asked for. A write that fails is emitted, not
-        raised.
+        back-off, if they are more than the upstream asked for. If the write fails, that is emitted,
+        not raised.
         """
-        failure = self.failure(error) if self._is_kept(error) else self._uncertainty(has_sent)
+        failure = self.failure_for(error) if self._is_kept(error) else self._uncertainty(has_sent)
         if failure and error.retryable:
             wait = failure.retry_at - self._deps.clock.now()
             error.retry_after = max(error.retry_after or 0, wait)
@@ -166,7 +168,7 @@ class Outcome:
         is_mistake = isinstance(error, NotConfigured | InvalidRequest | Internal)
         return self._invocation.last_request is not None and is_mistake
 
-    def failure(self, error: BrokerError) -> Failure:
+    def failure_for(self, error: BrokerError) -> Failure:
         """Return the failure to keep for *error*, of the secret's current version.
 
         If this invocation sent no request, *error* is another item's back-off. Then this item backs
@@ -176,17 +178,21 @@ class Outcome:
         version = self._secret.current().version
         is_login = last_request is not None and last_request.proves_credentials
         # Not the failure in `item`: a rejection is written there first, and must not count twice.
-        failure = next_failure(self._before.failure, error, now, version, is_login=is_login)
+        failure = next_failure(self._failed_before, error, now, version, is_login=is_login)
         if last_request or error.retry_after is None:
             return failure
         return replace(failure, count=max(1, failure.count - 1), retry_at=now + error.retry_after)
 
     def _uncertainty(self, has_sent: bool) -> Failure | None:
-        """Return a failure which marks the old token as uncertain, if a request was sent."""
-        if not (has_sent or self._was_uncertain) or not self.item.token:
+        """Return a failure which marks the old token as uncertain.
+
+        None unless a request was sent: now, or by an exchange before that never ended.
+        """
+        is_uncertain = has_sent or self._was_uncertain
+        if not is_uncertain or not self.item.token:
             return None
         unfinished = UpstreamUnavailable("the last exchange was not finished")
-        return replace(self.failure(unfinished), retry_at=self._deps.clock.now())
+        return replace(self.failure_for(unfinished), retry_at=self._deps.clock.now())
 
     def _end_lease(self, failure: Failure | None, *, renewal: str | None = None) -> None:
         self._try_write(lambda: self._deps.store.fail(self.item, failure, renewal=renewal))

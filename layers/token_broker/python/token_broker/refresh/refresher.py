@@ -2,15 +2,18 @@
 
 `Refresher.obtain` goes through these steps:
 
-1. `_obtain_alone`: one thread of this process at a time; a reported token is marked as rejected.
-2. `_follow_aliases`: from the requested variant to the one that has the token. For each variant,
-3. `_step` reads its item, and hands out the token there if that is good enough. If not, it waits
-   for another holder of the lease, or raises the error of a back-off.
-4. `Resolver.resolve`: otherwise, the secret or an alias may tell which variant is meant.
-5. `_exchange`: otherwise acquire the lease, and run an `ExchangeAttempt`.
+1. `_obtain_alone`: one thread of this process at a time. A reported token is marked as rejected.
+2. `_follow_aliases` repeats `_step`, from the requested variant to the one that has the token.
+3. `_step` takes the first of these that applies to one variant:
+   a. a token that this invocation has made, or that the table has, is good enough: return it;
+   b. another caller has the lease: wait, and read again;
+   c. a back-off or a latch forbids an exchange: raise its error;
+   d. the secret or a kept alias tells another variant (`Resolver.resolve`): go on with that;
+   e. `_exchange`: acquire the lease, and run an `ExchangeAttempt`, which commits the `Outcome`.
 
-An exchange may need the token of another variant (`NeedToken`). Then `token_of` goes through the
-same steps for that variant, in the same invocation. See docs/protocol.md.
+The steps end: to wait and to acquire raise an error when too little time is left. An exchange may
+need the token of another variant (`NeedToken`). Then `token_of` goes through the same steps for
+that variant, in the same invocation. See docs/protocol.md.
 """
 
 from typing import NamedTuple
@@ -34,7 +37,7 @@ MAX_ALIASES = 8
 """Aliases in a row that are followed. A flow whose variants lead in a circle has a defect."""
 
 YOUNG_SECONDS = 60
-"""If the vendor refuses a step with a younger token, the token is not the reason."""
+"""A token that is younger than this is not the reason why the vendor refuses a step."""
 
 
 class Obtained(NamedTuple):
@@ -67,7 +70,7 @@ class Refresher:
 
         *seen* is this invocation's last read of *variant*, if there was one. It may be out of date:
         acquiring a lease is a compare and swap, and a loser reads again. Raises a `BrokerError` if
-        there is no such token. Events are sent last: the exchange needs that time for its requests.
+        there is no such token. Events are sent last, so that they take no time from the exchange.
         """
         try:
             obtained = self._obtain_alone(variant, requirement, seen)
@@ -126,7 +129,8 @@ class Refresher:
         self, variant: Variant, requirement: Requirement, seen: Look | None
     ) -> Obtained:
         """Follow aliases from *variant* until there is a token that meets *requirement*."""
-        followed, may_go_back = list[Alias](), True
+        followed: list[Alias] = []
+        may_go_back = True
         while len(followed) <= MAX_ALIASES:
             result = self._step(variant, requirement, seen)
             seen = None
@@ -137,11 +141,13 @@ class Refresher:
                 variant, seen = result.target, result.seen
             elif may_go_back and self._resolver.is_contradicted(followed, result.cached.item):
                 # The last alias was made for a role that the account no longer has: go back to it.
-                variant, may_go_back = followed.pop().variant, False
+                variant = followed.pop().variant
+                may_go_back = False
             else:
                 self._resolver.shorten(followed, variant, result.seen)
                 return result
-            requirement = replace(requirement, newer_than=None)  # of the variant before
+            # A generation counts within one variant.
+            requirement = replace(requirement, newer_than=None)
         raise Internal("variants of this flow lead to each other")
 
     def _step(
@@ -158,11 +164,12 @@ class Refresher:
         requirement = requirement.after(self._first_seen.setdefault(target.variant, target))
         if kept := self._kept(seen, requirement):
             return kept
+        # Before anything that waits: no new token could meet this.
         refuse_too_long(target, requirement.min_ttl, self._now())
         if leased := self._leased_by_another(seen):
             self._invocation.wait_for_lease(leased)
             return None
-        if not seen.is_target_lost:  # else the alias is resolved again
+        if not seen.is_target_lost:  # if it is lost, the alias is resolved again below
             self._raise_if_backing_off(target, requirement)
         self._raise_if_backing_off(own, requirement)
         if self._has_secret_changed(target, requirement):
@@ -176,7 +183,7 @@ class Refresher:
         if not self._is_met(requirement, target) or self._resolver.is_outdated(seen):
             return None
         token = self._deps.sealer.open_token(target)
-        # To open it takes time: it may have expired meanwhile.
+        # KMS took time: the token may have expired.
         if not token or not self._is_met(requirement, target):
             return None
         return Obtained(CachedToken(target, token, seen.read_at), "table", seen)
@@ -200,8 +207,8 @@ class Refresher:
     def _raise_if_backing_off(self, item: Item, requirement: Requirement) -> None:
         """Raise the stored error of *item* while it backs off and the secret is the same.
 
-        An outage backs off for any version of the secret. *force* ignores a back-off, but not
-        after a request with the credentials: its effect on the account is unknown.
+        An outage backs off for any version of the secret. *force* ignores a back-off, unless the
+        last request of the failed exchange showed the credentials: its effect is unknown.
         """
         failure, secret = item.failure, self._secret
         if not failure or not failure.is_backing_off(self._now()):
@@ -226,18 +233,15 @@ class Refresher:
     def _exchange(
         self, variant: Variant, own: Item, requirement: Requirement
     ) -> Obtained | Alias | None:
-        """Exchange. None if another caller acquired the lease first."""
+        """Acquire the lease, and exchange. None if another caller acquired it first."""
         if self._secret.is_shared():
             is_on_demand = requirement.is_on_demand(own, self._now())
-            item = self._invocation.acquire(own, forced=is_on_demand)
+            before, item = own, self._invocation.acquire(own, forced=is_on_demand)
             if item is None:
                 return None
         else:
-            # A kept token is dropped, and a lease that was left behind is ignored.
-            if own.fingerprint:
-                self._deps.store.drop(own)
-            own = item = replace(own.without_token(), lease_owner=None, lease_until=0)
-        outcome = Outcome(self._invocation, variant, before=own, item=item)
+            before = item = self._without_lease(own)
+        outcome = Outcome(self._invocation, variant, before=before, item=item)
         result = ExchangeAttempt(self._invocation, self._gate, outcome, self.token_of).run()
         if not isinstance(result, CachedToken):
             return result
@@ -245,13 +249,21 @@ class Refresher:
             self._made[result.item.variant] = result
         return Obtained(result, "exchange")
 
+    def _without_lease(self, own: Item) -> Item:
+        """Drop the token that is kept, and return *own* without token and lease.
+
+        An exchange for one caller alone takes no lease, and ignores one that was left behind.
+        """
+        if own.fingerprint:
+            self._deps.store.drop(own)
+        return replace(own.without_token(), lease_owner=None, lease_until=0)
+
     def _report(self, seen: Look, requirement: Requirement) -> tuple[Requirement, Look | None]:
         """Mark the kept token as rejected, if it is the one that *requirement* rejects.
 
         Return the requirement, which then demands a newer token, and *seen*, or None if this write
-        made it out of date. Reports of callers are limited. Those of exchanges are not: they report
-        no young token. But a young token that is being replaced counts as rejected, too: the vendor
-        may have revoked it already.
+        made it out of date. Reports of callers are limited; those of exchanges are not. An exchange
+        reports a young token only while that is being replaced: the vendor may have revoked it.
         """
         item, now, is_nested = seen.target, self._now(), self._invocation.deadline.is_nested
         if item.fingerprint != requirement.rejected:

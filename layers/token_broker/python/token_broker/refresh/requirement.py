@@ -18,6 +18,8 @@ class Requirement(Record):
     """A generation of the requested variant: the token must have a higher one."""
     of_version_in_use: bool = False
     """The token must be made with the version of the secret that this invocation uses."""
+    unkept: str | None = None
+    """Fingerprint of another token that the vendor refused. The table could not keep it."""
 
     def after(self, item: Item) -> "Requirement":
         """Return this requirement; if it forces, it demands a newer token than that of *item*."""
@@ -31,13 +33,13 @@ class Requirement(Record):
         """
         return (
             item.is_good(now, self.min_ttl)
-            and item.fingerprint != self.rejected
+            and item.fingerprint not in (self.rejected, self.unkept)
             and (self.newer_than is None or item.generation > self.newer_than)
             and version in (None, item.secret_version)
         )
 
     def is_on_demand(self, own: Item, now: int) -> bool:
-        """Say whether only the caller's demand causes an exchange: the token would still do.
+        """Say whether only the caller's demand causes an exchange: the token is good enough.
 
         Raises `TooManyRequests` within `FORCE_INTERVAL_SECONDS` seconds of the last such exchange.
         """
@@ -53,7 +55,7 @@ class Requirement(Record):
 
     def check_new(self, item: Item, now: int) -> None:
         """Raise if the new token of *item* does not meet this. It stays kept for other callers."""
-        if self.rejected and item.fingerprint == self.rejected:
+        if item.fingerprint and item.fingerprint in (self.rejected, self.unkept):
             raise UpstreamContractChanged("the upstream issued the reported token once more")
         if item.is_live(now, self.min_ttl):
             return

@@ -23,8 +23,8 @@ class Resolver:
     def is_outdated(self, seen: Look) -> bool:
         """Say whether the alias in *seen* must be resolved again.
 
-        So it is if the role that it records has changed, or the secret. After a change of the
-        secret it is still followed while an exchange backs off, or the new version is rejected,
+        It must if the role that it records has changed, or the secret. After a change of the secret
+        it is still followed while an exchange backs off, or the new version is rejected,
         but not if the account of the new version lacks the target.
         """
         own, target, now = seen.own, seen.target, self._deps.clock.now()
@@ -67,14 +67,15 @@ class Resolver:
         return alias is not None and expects_another(alias, found)
 
     def shorten(self, followed: Sequence[Alias], end: Variant, seen: Look | None) -> None:
-        """Let each of the aliases *followed*, the last of which leads to *end*, lead to it at once.
+        """Rewrite each of the aliases *followed*, the last of which leads to *end*, to lead to it.
 
         *seen* is the read that showed the token: *end* may be an alias itself, which another call
         has resolved. So one read of the table finds the token, and a call's report reaches it. What
         fails is emitted, not raised: the caller has the token. With the previous version of the
         secret the aliases stay as they are.
         """
-        items, expected = [alias.item for alias in followed if alias.item], dict[str, Any]()
+        items = [alias.item for alias in followed if alias.item]
+        expected: dict[str, Any] = {}
         if self._secret.is_previous or not items:
             return
         if seen and seen.own.target:
@@ -105,7 +106,7 @@ class Resolver:
     def _known(self, seen: Look, resolved: Variant) -> Variant | None:
         """Return what the alias in *seen* leads to, unless *resolved* is to be followed instead.
 
-        *resolved* is what the secret alone tells. An alias of an alias leads past it, to the token.
+        *resolved* is what the secret alone tells. The alias may lead past it, to the token.
         """
         if seen.own.target == resolved.key:
             return resolved

@@ -15,6 +15,8 @@ ROTATION_WINDOW = 86_400
 class SecretInUse:
     """The secret of *connection*, read once: its current version, or the previous one.
 
+    Any method may read the secret. The version in use is the current one until that is rejected.
+
     *noticed_version* is the version of the secret that an event named. A replica of Secrets
     Manager may not have it yet.
     """
@@ -55,7 +57,7 @@ class SecretInUse:
         return self._current
 
     def has_changed(self) -> bool:
-        """Read the secret once more, but once at most; say whether it has another version now.
+        """Read the secret again, at most once; say whether it has another version now.
 
         The previous version is used until the end of the invocation.
         """
@@ -65,10 +67,10 @@ class SecretInUse:
         return self.current().version != self.reread().version
 
     def use_previous(self, unless: Callable[[str], bool]) -> bool:
-        """Use the previous version from now on: the current one was rejected; say whether so.
+        """Use the previous version from now on: the current one was rejected. Say whether it is.
 
-        Not if the current one is not new, nor if *unless* is true of the previous one's version.
-        Nor if that cannot be read, or is malformed: the rejection is what callers must see.
+        It is not if the current version is old, if *unless* is true of the previous one, or if that
+        cannot be read or parsed: then callers see the rejection.
         """
         current = self.current()
         if self.is_previous or self._deps.clock.now() - current.created_at > ROTATION_WINDOW:
@@ -101,9 +103,9 @@ class SecretInUse:
         return is_shared is None or is_shared(self.credentials())
 
     def recent_version(self) -> str:
-        """Return the version in use, as of `SECRET_RECHECK_SECONDS` ago at most.
+        """Return the version in use, as this process read it `SECRET_RECHECK_SECONDS` ago at most.
 
-        That is new enough for a latch, and saves a read of the secret.
+        That is fresh enough to check a latch, and saves a read of the secret.
         """
         seen_at, version = self._deps.versions_seen.get(self._connection, (0, ""))
         is_recent = 0 <= self._deps.clock.now() - seen_at < SECRET_RECHECK_SECONDS

@@ -8,7 +8,7 @@ import re
 import zlib
 from contextlib import closing, suppress
 from http.cookiejar import DefaultCookiePolicy
-from time import monotonic, time
+from time import monotonic
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -80,14 +80,6 @@ def _bounded(body: bytes) -> bytes:
     return body
 
 
-IDLE_SECONDS = 3.0
-"""For how long a connection is kept for the next request.
-
-Long enough for the steps of one exchange. A vendor closes idle connections, and a frozen function
-does not notice. A request over a closed connection may have been processed or not, so it cannot be
-repeated. So no old connection is used.
-"""
-
 _HEADERS = {
     "user-agent": "token-broker",
     "accept": "*/*",
@@ -116,13 +108,13 @@ class Transport:
         self._connect_seconds = connect_seconds
         self._resolve = resolve
         self._session = _Session(ca_file or DEFAULT_CA_BUNDLE_PATH)
-        self._used_at = 0.0
 
     def send(self, request: Request, seconds: float) -> Response:
         """Send *request* once, and return the answer of any status that comes within *seconds*.
 
         Raises `UpstreamUnavailable` if there is none, `UpstreamContractChanged` if it cannot be
         read, and `UpstreamRefused` if the URL is not allowed or its host has an internal address.
+        A 429 or 5xx has no body if it cannot be read: its status says enough.
         """
         deadline = Deadline(
             monotonic() + seconds, self._connect_seconds, self._resolve, self._internal_hosts
@@ -134,7 +126,6 @@ class Transport:
             failure = _failure(request.step, error, deadline)
         finally:
             current_deadline.reset(back)
-            self._used_at = time()
         # Not within `except`: the context of this error would be the library's, with its text.
         raise failure
 
@@ -144,8 +135,6 @@ class Transport:
 
     def _sent(self, request: Request, body: bytes, deadline: Deadline) -> Response:
         _check(request.url)
-        if not 0 <= time() - self._used_at <= IDLE_SECONDS:
-            self.close()
         headers = {"content-type": "application/json"} if body else {}
         answer = self._session.request(
             request.method,
@@ -160,6 +149,9 @@ class Transport:
             try:
                 return Response(answer.status_code, _headers(answer), content(answer.raw))
             except Unreadable as error:
+                unread = Response(answer.status_code, _headers(answer))
+                if unread.is_unavailable:
+                    return unread
                 error.status = answer.status_code
                 raise
 

@@ -8,6 +8,7 @@ import logging
 import socket
 import ssl
 from contextlib import suppress
+from time import time
 from typing import Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -19,17 +20,28 @@ from token_broker.transport.deadline import Ended, current_deadline
 # urllib3 logs a header that it cannot read, at every level: the header may have tokens.
 logging.getLogger("urllib3.connection").addFilter(lambda _: False)
 
+IDLE_SECONDS = 3.0
+"""For how long a connection is kept for the next request.
+
+Long enough for the steps of one exchange. A vendor closes idle connections, and a frozen function
+does not notice. A request over a closed connection may have been processed or not, so it cannot be
+repeated. So no old connection is used.
+"""
+
 
 class _Socket(socket.socket):
     """A socket whose operations end at the deadline. `http.client` uses only these two."""
 
     has_ended = False
     """Whether the other side has closed, and everything before was read."""
+    read_at = 0.0
+    """When it was read last, by the wall clock: the other one stands still in a frozen function."""
 
     def recv_into(self, *args: Any) -> int:
         self.settimeout(current_deadline.get().left)
         count = super().recv_into(*args)
         self.has_ended |= count == 0
+        self.read_at = time()
         return count
 
     def sendall(self, *args: Any) -> None:
@@ -66,6 +78,12 @@ def tls(ca_file: str) -> ssl.SSLContext:
 class _Connection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
         return _connected(self.host, self.port)
+
+    @property
+    def is_connected(self) -> bool:
+        """Say whether the connection may be used for another request: urllib3 asks before one."""
+        sock: Any = self.sock  # None, after an answer that ends the connection
+        return super().is_connected and 0 <= time() - sock.read_at <= IDLE_SECONDS
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # urllib3 itself returns its own
         """Refuse an answer that ends in its headers: the last of them may be half a token.

@@ -141,7 +141,7 @@ def _find_renewal(session: _Session, renewal: str, observed: Observed) -> Conver
     if (yield from session.extend(renewal)):
         observed.options["null_renewal"] = "keep"
         observed.note("null_renewal", f"{form}; the one before still works", extend_renewal=form)
-        session.token = replace(session.token, renewal=renewal)
+        session.token = replace(session.token, renewal=session.token.renewal or renewal)
         return True
     if not session.is_over:
         observed.options["null_renewal"] = "drop"

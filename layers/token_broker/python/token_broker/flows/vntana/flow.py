@@ -113,10 +113,14 @@ def log_in(credentials: Credentials) -> Conversation[str]:
 
 
 def log_out(token: Token) -> Conversation[None]:
-    """End the session of *token*, unless it is a listing. The answer is ignored."""
+    """End the session of *token*, unless it is a listing. A refusal shows that it has ended.
+
+    Raises `UpstreamUnavailable` for 429 and 5xx: the session may live on.
+    """
     is_listing = not token.headers
     if not is_listing:
-        yield api.log_out(token)
+        answer: Response = yield api.log_out(token)
+        answer.reached("logout")
 
 
 def _token(
