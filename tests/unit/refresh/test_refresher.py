@@ -1,5 +1,6 @@
 """The refresher: when it makes an exchange, its limits, and calls without the lease."""
 
+import json
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -693,6 +694,16 @@ def test_an_outdated_alias_is_followed_while_no_exchange_is_possible(
     found = Item("editor#acme", "b", issued_at=NOW, secret_version="v2", context=role)
     look = Look(replace(alias, **changes), replace(found, **target), broker.item(), NOW)
     assert Resolver(work).is_outdated(look) is is_outdated
+
+
+def test_an_alias_of_a_release_with_other_defaults_is_resolved_again() -> None:
+    """The version of the secret is the same, but the flow resolves it otherwise by now."""
+    broker = MemoryBroker("editor", secret={"parameters": {"userId": "1"}})
+    assert broker.call()["generation"] == 1
+    [texts] = broker.aws.manager.texts.values()
+    texts[0] = json.dumps(broker.working | {"parameters": {"userId": "2"}})
+    broker.restart()
+    assert broker.call(force=True)["generation"] == 1, "of another variant"
 
 
 @pytest.mark.parametrize("uses_previous", [False, True])

@@ -223,16 +223,12 @@ class Refresher:
     def _has_secret_changed(self, item: Item, requirement: Requirement) -> bool:
         """Say whether the secret has changed since this invocation read it.
 
-        It may have if *item* is of another version. Raises `SecretReplaced` if an outer
-        conversation began with the version before.
+        It may have if *item* is of another version. For an outer conversation, which began with the
+        version before, `token_of` then raises.
         """
         if not requirement.of_version_in_use or not item.secret_version:
             return False
-        if item.secret_version == self._secret.version() or not self._secret.has_changed():
-            return False
-        if self._invocation.deadline.is_nested:
-            raise SecretReplaced
-        return True
+        return item.secret_version != self._secret.version() and self._secret.has_changed()
 
     def _exchange(
         self, variant: Variant, own: Item, requirement: Requirement
