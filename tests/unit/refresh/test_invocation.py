@@ -64,8 +64,11 @@ def test_the_poll_interval_doubles_up_to_its_bound() -> None:
         broker.roll = roll
         work.wait_for_lease(lease)
     assert broker.slept == pytest.approx([0.05, 0.1, 0.2, 0.25, 0.25, 0.125, 0.375])
-    work.finish()
-    assert broker.telemetry.of("wait") == [{"milliseconds": 1350}]
+    work.announcements.send_later("Token Unkept", lease)
+    for _ in range(2):
+        work.finish()
+    assert broker.telemetry.of("wait") == [{"milliseconds": 1350}], "once"
+    assert [what for what, _ in broker.announced] == ["Token Unkept"], "once"
 
 
 def test_a_call_without_time_to_wait_gets_retry_after() -> None:

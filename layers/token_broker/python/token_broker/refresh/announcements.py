@@ -89,10 +89,11 @@ class Announcements:
         self._is_available = is_available
 
     def finish(self, gate: Item) -> None:
-        """Send what is to be sent at the end, once. *gate* is the gate as it was read last."""
-        for what, facts in self._later:
+        """Send what is to be sent at the end. *gate* is the gate as it was read last."""
+        events, self._later = self._later, []
+        for what, facts in events:
             self.send(what, **facts)  # the log has it, even if the bus does not take it
-        is_available = self._is_available
+        is_available, self._is_available = self._is_available, None
         if is_available is None or step(gate, self._now(), is_available=is_available) is None:
             return  # the usual case: no read and no write
         try:

@@ -48,7 +48,7 @@ class Invocation:
         self.last_request: Request | None = None
         """The last request that any exchange of this invocation sent to the vendor."""
         self._waited_seconds = 0.0
-        """Seconds of waiting for other callers' leases."""
+        """Seconds of waiting for other callers' leases that `finish` has not emitted yet."""
 
     def look(self, key: str, seen: Look | None = None) -> Look:
         """Return *seen*, else read the item of *key*, its target and the gate; keep the gate.
@@ -109,7 +109,8 @@ class Invocation:
             self.deps.emit("unreleased", code=error.code, variant=item.variant)
 
     def finish(self) -> None:
-        """At the end, once: emit how long this has waited for leases, and send its events."""
-        if self._waited_seconds:
-            self.deps.emit("wait", milliseconds=round(self._waited_seconds * 1000))
+        """Emit how long this invocation has waited for leases, if it has, and send its events."""
+        waited, self._waited_seconds = self._waited_seconds, 0.0
+        if waited:
+            self.deps.emit("wait", milliseconds=round(waited * 1000))
         self.announcements.finish(self.gate)
