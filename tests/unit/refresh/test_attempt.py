@@ -611,6 +611,16 @@ def test_the_backoff_of_another_item_is_not_extended(has_sent: bool, count: int,
     assert (kept.since, kept.count, kept.retry_at) == (NOW - 9, count, NOW + wait)
 
 
+def test_a_mark_of_an_unfinished_exchange_shortens_no_wait() -> None:
+    """The mark itself ends at once: the caller waits as long as the error says."""
+    broker = with_token(after=100)
+    work, error = Invocation(broker.deps, "acme", 529.0), RefreshInProgress("x", retry_after=7)
+    leased = broker.aws.store.acquire(broker.item(), "me", broker.now + 60)
+    assert leased
+    Outcome(work, LOGIN, before=leased, item=leased).keep_failure(error, has_sent=True)
+    assert (error.retry_after, broker.item().failure is not None) == (7, True)
+
+
 @pytest.mark.parametrize("meanwhile", [None, 4])
 def test_the_backoff_counts_the_failures_that_the_lease_shows(meanwhile: int | None) -> None:
     """DELETE may remove them after they were read, and an earlier holder may keep its own late."""
