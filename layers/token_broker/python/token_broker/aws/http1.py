@@ -144,7 +144,7 @@ def _connected(host: str, port: int, left: Callable[[], float]) -> socket.socket
     for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
         seconds = left()
         with suppress(OSError):
-            return socket.create_connection((str(address[0]), port), seconds)
+            return socket.create_connection((str(address[0]), int(address[1])), seconds)
     raise ConnectionError("no address accepts")
 
 
