@@ -67,7 +67,7 @@ _threads = threading.local()
 class CapturedStdout(io.TextIOBase):
     """A stdout that keeps the output of capturing threads, and passes on the rest.
 
-    If nobody reads the rest any more, it is lost: no call fails for it.
+    If the other side is closed, the rest is lost: no call fails for it.
     """
 
     def __init__(self, rest: TextIO) -> None:

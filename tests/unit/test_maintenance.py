@@ -491,7 +491,7 @@ def test_a_session_whose_token_may_be_dropped_is_logged_if_delete_fails(
 
 
 def test_a_session_whose_token_is_damaged_is_logged_as_not_ended() -> None:
-    """I16: nobody has the token with which it could be ended."""
+    """I16: the token with which it could be ended is gone."""
     broker = with_token("vntana")
     [token] = [i for i in broker.aws.store.list("vntana#acme") if i.kind == "organization"]
     broker.put(token.variant, token=b"damaged")

@@ -466,7 +466,7 @@ def test_a_connection_is_not_reused_after_connection_close(
 def test_the_connect_timeout_is_one_second_for_all_addresses(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """After it, boto3 is called."""
+    """After it, boto3 is called. Each address has the port that the name was resolved with."""
     waits, now = list[tuple[object, float]](), [4096.0]
 
     def connect(address: object, seconds: float) -> socket.socket:
@@ -474,13 +474,13 @@ def test_the_connect_timeout_is_one_second_for_all_addresses(
         now[0] += min(seconds, 0.75)
         raise TimeoutError
 
-    found = [(2, 1, 6, "", (f"192.0.2.{number}", 443)) for number in range(3)]
+    found = [(2, 1, 6, "", (f"192.0.2.{number}", 8443)) for number in range(3)]
     wait_for_aws_as_ever(monkeypatch.setattr)
     monkeypatch.setattr(http1, "monotonic", lambda: now[0])
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
     monkeypatch.setattr(socket, "create_connection", connect)
     assert FastClient(PlainEnvironment.of(LAMBDA)).call("get_item", ITEM) is None
-    assert waits == [(("192.0.2.0", 443), 1.0), (("192.0.2.1", 443), 0.25)]
+    assert waits == [(("192.0.2.0", 8443), 1.0), (("192.0.2.1", 8443), 0.25)]
 
 
 # TLS

@@ -284,7 +284,7 @@ def _log_out(invocation: Invocation, item: Item, gate: Item) -> None:
     deps, vendor = invocation.deps, invocation.deps.flow.vendor
     try:
         token = deps.sealer.open_token(item)
-        if not token:  # nobody can end its session
+        if not token:  # its session cannot be ended
             deps.emit("log out failed", variant=item.variant, code="damaged")
         else:
             is_known = vendor.revoke and item.secret_version not in gate.rejected_versions
