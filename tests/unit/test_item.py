@@ -402,7 +402,7 @@ def test_the_defaults_of_an_absent_item() -> None:
     assert not kept(expires_at=NOW).is_live(NOW)
     assert kept(expires_at=NOW + 1).is_live(NOW)
     assert (EMPTY.lifetime, FRESH.lifetime) == (0, 3000)
-    assert (EMPTY.min_ttl(None), FRESH.min_ttl(None)) == (0, DEFAULT_MIN_TTL)
+    assert [default_min_ttl(item.lifetime) for item in (EMPTY, FRESH)] == [0, DEFAULT_MIN_TTL]
 
 
 def test_rfc3339_formats_a_second_in_utc() -> None:

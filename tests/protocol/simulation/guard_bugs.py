@@ -150,7 +150,7 @@ def told_before_kept(original: Any, self: ExchangeAttempt, result: Any) -> Any:
 def one_item(original: Any, self: Broker, connection: str, request: Any, deadline: float) -> Any:
     held = next(iter(self.deps.cache._tokens.values()), None)
     now = self.deps.clock.now()
-    if held and not (request.rejected or request.force) and held.item.is_live(now, 60):
+    if held and not (request.rejected or request.force) and held.item.lives_for(now, 60):
         return self._answer(held, "memory")
     return original(self, connection, request, deadline)
 

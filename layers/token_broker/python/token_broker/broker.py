@@ -60,11 +60,11 @@ class Broker(Record):
         try:
             seen = look(self.deps, partition, key)
         except AWS_FAILURES:
-            if cached and cached.item.is_live(self.deps.clock.now(), request.min_ttl):
+            if cached and cached.item.lives_for(self.deps.clock.now(), request.min_ttl):
                 return self._answer(cached, "memory")
             raise
-        request = with_report_of_kept(request, seen.item, recalled)
-        is_reported = request.rejected is not None and seen.item.fingerprint == request.rejected
+        request = with_report_of_kept(request, seen.shown, recalled)
+        is_reported = request.rejected is not None and seen.shown.fingerprint == request.rejected
         # A forced or reporting call gets another token, so KMS need not open this one.
         kept = None if request.force or is_reported else self._opened(seen)
         now = self.deps.clock.now()  # to read and to decrypt took time
@@ -76,7 +76,7 @@ class Broker(Record):
 
     def _opened(self, seen: Look) -> CachedToken | None:
         """Decrypt and cache the token that *seen* shows. None if no live token can be opened."""
-        now, item = self.deps.clock.now(), seen.item
+        now, item = self.deps.clock.now(), seen.shown
         token = self._token_of(seen) if item.is_live(now) else None
         if item.corrupt or (token is None and item.is_live(now)):
             attributes = list(item.corrupt) or ["token"]
@@ -91,10 +91,10 @@ class Broker(Record):
     def _token_of(self, seen: Look) -> Token | None:
         """Decrypt the token; while KMS does not, the cache may still have the same one."""
         try:
-            return self.deps.sealer.open_token(seen.item)
+            return self.deps.sealer.open_token(seen.shown)
         except AWS_FAILURES:
             cached = self.deps.cache.recall(seen.own.partition, seen.own.variant)
-            if cached and cached.item.fingerprint == seen.item.fingerprint:
+            if cached and cached.item.fingerprint == seen.shown.fingerprint:
                 return cached.token
             raise
 
@@ -163,7 +163,7 @@ class Broker(Record):
                 return None
         if old is None or old.item.fingerprint == request.rejected:
             return None
-        return old if old.item.is_live(self.deps.clock.now(), request.min_ttl) else None
+        return old if old.item.lives_for(self.deps.clock.now(), request.min_ttl) else None
 
     def _answer(self, kept: CachedToken, source: str) -> Answer:
         age = state(kept.item, self.deps.clock.now(), 0)

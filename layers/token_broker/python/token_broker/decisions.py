@@ -87,7 +87,7 @@ def state(item: Item, now: int, min_ttl: int | None = None, version: str | None 
 
     *version* is the current version of the secret, if known: a token of another one is aging.
     """
-    if not item.is_live(now, min_ttl):
+    if not item.lives_for(now, min_ttl):
         return State.DEAD
     if item.failure or item.lease_owner is not None:
         return State.STALE
@@ -129,7 +129,7 @@ def next_step(item: Item, gate: Item, now: int, version: str) -> tuple[Next, str
         return Next.WAIT, "another caller is exchanging; this one waits for its token"
     if why := _why_refused(item, gate, now, version):
         # The exchange is refused, so the call gets the old token, as stale.
-        is_old = item.is_live(now, None)
+        is_old = item.lives_for(now, None)
         return (Next.HAND_OUT, f"the token still lives; {why}") if is_old else (Next.REFUSE, why)
     return Next.EXCHANGE, _why_exchange(item, now)
 
@@ -169,7 +169,7 @@ def _why_exchange(item: Item, now: int) -> str:
         return "no token is kept"
     if item.is_rejected:
         return "the token was reported as rejected"
-    if item.is_live(now, None):
+    if item.lives_for(now, None):
         return "an exchange was begun and not finished, so the token may be dead"
     return "the token has ended, or has too little time left"
 

@@ -57,7 +57,7 @@ class Requirement(Record):
         """Raise if the new token of *item* does not meet this. It stays kept for other callers."""
         if item.fingerprint and item.fingerprint in (self.rejected, self.unkept):
             raise UpstreamContractChanged("the upstream issued the reported token once more")
-        if item.is_live(now, self.min_ttl):
+        if item.lives_for(now, self.min_ttl):
             return
         if self.min_ttl and self.min_ttl > longest_min_ttl(item.lifetime):
             raise too_long(item)
