@@ -37,8 +37,9 @@ ISSUED, REFRESH, ENDS = NOW, NOW + 3030, NOW + 3600
 
 def call(broker: MemoryBroker, **request: Any) -> tuple[str, bool, int]:
     """Return source, staleness and generation of the answer."""
-    deadline = broker.monotonic + 29
-    answer = broker.service._broker.token("acme", TokenRequest(LOGIN, **request), deadline)
+    deadline, rejected = broker.monotonic + 29, request.pop("rejected", None)
+    wanted = TokenRequest(LOGIN, rejected=frozenset({rejected} if rejected else ()), **request)
+    answer = broker.service._broker.token("acme", wanted, deadline)
     assert answer.item.fingerprint == answer.token.fingerprint
     return answer.source, answer.stale, answer.item.generation
 

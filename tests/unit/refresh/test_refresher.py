@@ -47,10 +47,13 @@ def refresher(broker: MemoryBroker, seconds: float = 29.0) -> Refresher:
     return Refresher(Invocation(broker.deps, "acme", broker.monotonic + seconds))
 
 
-def obtain(broker: MemoryBroker, **requirement: Any) -> tuple[str, int]:
+def obtain(
+    broker: MemoryBroker, *, rejected: str | None = None, **required: Any
+) -> tuple[str, int]:
     """Return source and generation of the token that a new process obtains."""
     broker.restart()
-    held, source = refresher(broker).obtain(LOGIN, Requirement(**requirement))
+    requirement = Requirement(rejected=frozenset({rejected} if rejected else ()), **required)
+    held, source = refresher(broker).obtain(LOGIN, requirement)
     return source, held.item.generation
 
 

@@ -47,26 +47,27 @@ class Broker(Record):
         """
         now, cache = self.deps.clock.now(), self.deps.cache
         partition, key = self.deps.partition(connection), request.variant.key
-        recalled = cache.recall(partition, key)
-        cached = None if request.rejected or request.force else recalled
-        # If a refresh is due, the table is read: another caller may have claimed it, or done it.
+        cached = cache.recall(partition, key)  # however old
+        may_be_cached = not (request.force or request.rejected)
         if (
             cached
+            and may_be_cached
             and cache.is_recent(cached, now)
             and cached.item.is_good(now, request.min_ttl)
-            and not cached.item.is_refresh_due(now)
+            and not cached.item.is_refresh_due(now)  # if it is, the table shows who has claimed it
         ):
             return self._answer(cached, "memory")
         try:
             seen = look(self.deps, partition, key)
         except AWS_FAILURES:
-            if cached and cached.item.lives_for(self.deps.clock.now(), request.min_ttl):
+            is_live = cached and cached.item.lives_for(self.deps.clock.now(), request.min_ttl)
+            if cached and may_be_cached and is_live:
                 return self._answer(cached, "memory")
             raise
-        request = with_report_of_kept(request, seen.shown, recalled)
-        is_reported = request.rejected is not None and seen.shown.fingerprint == request.rejected
-        # A forced or reporting call gets another token, so KMS need not open this one.
-        kept = None if request.force or is_reported else self._opened(seen)
+        request = with_report_of_kept(request, seen.shown, cached)
+        reports_kept = seen.shown.fingerprint in request.rejected
+        # The call wants another token: KMS need not open this one, unless the exchange fails.
+        kept = None if request.force or reports_kept else self._opened(seen)
         now = self.deps.clock.now()  # to read and to decrypt took time
         if kept and kept.item.is_good(now, request.min_ttl):
             if kept.item.is_refresh_due(now):
@@ -133,9 +134,7 @@ class Broker(Record):
 
         invocation = Invocation(self.deps, connection, deadline)
         try:
-            requirement = Requirement(
-                request.min_ttl, request.rejected, request.force, unkept=request.unkept
-            )
+            requirement = Requirement(request.min_ttl, request.rejected, request.force)
             obtained, source = Refresher(invocation).obtain(request.variant, requirement, seen)
         except BrokerError as error:
             is_enough = is_old_enough(error, request, kept)
@@ -161,7 +160,7 @@ class Broker(Record):
                 old = self._opened(seen)
             except AWS_FAILURES:
                 return None
-        if old is None or old.item.fingerprint == request.rejected:
+        if old is None or old.item.fingerprint in request.rejected:
             return None
         return old if old.item.lives_for(self.deps.clock.now(), request.min_ttl) else None
 
@@ -184,11 +183,7 @@ def with_report_of_kept(
 
     A token that could not be kept is in the cache of the process that made it.
     """
-    is_unkept = (
-        cached
-        and cached.item.fingerprint == request.rejected
-        and cached.is_newer_than(item)
-        and item.fingerprint
-    )
-    reported = request.rejected
-    return replace(request, rejected=item.fingerprint, unkept=reported) if is_unkept else request
+    is_reported = cached and cached.item.fingerprint in request.rejected
+    if not (cached and is_reported and cached.is_newer_than(item) and item.fingerprint):
+        return request
+    return replace(request, rejected=request.rejected | {item.fingerprint})

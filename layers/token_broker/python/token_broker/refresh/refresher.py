@@ -85,7 +85,8 @@ class Refresher:
         the old version must not use a token of the new one.
         """
         version = self._secret.version()
-        requirement = Requirement(rejected=need.rejected, of_version_in_use=True)
+        rejected = frozenset({need.rejected} if need.rejected else ())
+        requirement = Requirement(rejected=rejected, of_version_in_use=True)
         if made := self._made_here(need.variant.key, requirement):
             return made.cached.token
         with self._invocation.deadline.nested():
@@ -259,17 +260,17 @@ class Refresher:
         return replace(own.without_token(), lease_owner=None, lease_until=0)
 
     def _report(self, seen: Look, requirement: Requirement) -> tuple[Requirement, Look | None]:
-        """Mark the kept token as rejected, if it is the one that *requirement* rejects.
+        """Mark the kept token as rejected, if *requirement* rejects it.
 
         Return the requirement, which then demands a newer token, and *seen*, or None if this write
         made it out of date. Reports of callers are limited; those of exchanges are not. An exchange
         reports a young token only while that is being replaced: the vendor may have revoked it.
         """
         item, now, is_nested = seen.target, self._now(), self._invocation.deadline.is_nested
-        if item.fingerprint != requirement.rejected:
+        if item.fingerprint not in requirement.rejected:
             return requirement, seen
         if is_nested and now - item.issued_at < YOUNG_SECONDS and item.lease_owner is None:
-            return replace(requirement, rejected=None), seen
+            return replace(requirement, rejected=frozenset()), seen
         newer = replace(requirement, newer_than=item.generation)
         if item.is_rejected:
             return newer, seen
