@@ -439,7 +439,11 @@ def test_an_item_without_its_token_keeps_fence_and_generation() -> None:
         pytest.param(
             60, lambda at: recent_reports(kept(report_times=(at - 60,)), NOW), id="report"
         ),
-        pytest.param(60, lambda at: kept(suspect_at=at - 60).is_too_early(NOW), id="suspicion"),
+        pytest.param(
+            60,
+            lambda at: replace(ONCE, suspect_at=at - 60).awaits_second_try("v1", NOW),
+            id="suspicion",
+        ),
         pytest.param(
             940, lambda at: kept(lease_owner="a", lease_until=at).is_leased(NOW), id="lease"
         ),
@@ -553,8 +557,9 @@ def test_delete_keeps_a_hold() -> None:
 
 
 def test_a_suspect_version_is_tried_again_after_a_minute() -> None:
-    gates = [replace(EMPTY, suspect_version="v1", suspect_at=NOW - ago) for ago in (0, 59, 60)]
-    assert [gate.is_too_early(NOW) for gate in gates] == [True, True, False]
+    gates = [replace(ONCE, suspect_at=NOW - ago) for ago in (0, 59, 60)]
+    assert [gate.awaits_second_try("v1", NOW) for gate in gates] == [True, True, False]
+    assert not gates[0].awaits_second_try("v2", NOW)
 
 
 def test_a_min_ttl_longer_than_the_lifetime_is_refused() -> None:

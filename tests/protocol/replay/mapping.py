@@ -52,7 +52,7 @@ class Mapping:
             accepted=version(item.accepted_version),
             suspect=version(item.suspect_version),
             suspects=sum(1 << self.variant(one) for one in item.suspect_variants),
-            early=int(is_suspect and item.is_too_early(now)),
+            early=int(is_suspect and item.awaits_second_try(item.suspect_version or "", now)),
         )
 
     def token(self, item: Item) -> int:

@@ -123,7 +123,7 @@ def gate_untold(write: Write) -> None:
 def own_organization(
     original: Any, self: Refresher, variant: Any, own: Item, requirement: Any
 ) -> Any:
-    if variant.kind == "organization" and self._invocation.deadline.is_nested:
+    if variant.kind == "organization" and requirement.of_version_in_use:
         outcome = Outcome(self._invocation, variant, before=own, item=own)
         attempt = ExchangeAttempt(self._invocation, self._gate, outcome, self.token_of)
         made: Any = attempt.run()

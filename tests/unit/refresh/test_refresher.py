@@ -47,6 +47,12 @@ def refresher(broker: MemoryBroker, seconds: float = 29.0) -> Refresher:
     return Refresher(Invocation(broker.deps, "acme", broker.monotonic + seconds))
 
 
+def use_previous(work: Invocation) -> None:
+    previous = work.secret.previous()
+    assert previous
+    work.secret.use(previous)
+
+
 def obtain(
     broker: MemoryBroker, *, rejected: str | None = None, **required: Any
 ) -> tuple[str, int]:
@@ -598,7 +604,7 @@ def test_the_version_before_ends_no_latch_of_another(uses_previous: bool) -> Non
     if uses_previous:
         broker.put_secret()
         broker.aws.manager.created_at = NOW
-        assert work.secret.use_previous(unless=lambda _: False)
+        use_previous(work)
     work.read_gate()
     CredentialGate(work).accept(VARIANT, "v1")
     assert broker.item().latched_version == ("v0" if uses_previous else None)
@@ -717,7 +723,7 @@ def test_a_role_of_the_previous_version_contradicts_no_alias(uses_previous: bool
     if uses_previous:
         broker.put_secret()
         broker.aws.manager.created_at = NOW
-        assert work.secret.use_previous(unless=lambda _: False)
+        use_previous(work)
     alias = Item("editor#acme", "a", target="b", issued_at=NOW, context='{"role": "ADMIN"}')
     found = replace(alias, variant="b", target=None, **DEMOTED)
     resolver = Resolver(work)

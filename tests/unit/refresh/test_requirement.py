@@ -72,11 +72,3 @@ def test_a_new_token_that_does_not_do_is_an_error(
         found.append(error)
     assert [error.code for error in found] == ([code] if code else [])
     assert all(error.retry_after == (1 if error.retryable else None) for error in found)
-
-
-def test_a_forced_requirement_needs_a_newer_generation_than_was_read() -> None:
-    forced = Requirement(force=True)
-    assert forced.after(ITEM) == Requirement(force=True, newer_than=7)
-    older = Requirement(force=True, newer_than=5)
-    assert older.after(ITEM) == older
-    assert Requirement().after(ITEM) == Requirement()

@@ -82,7 +82,7 @@ def look(deps: "Dependencies", partition: str, key: str) -> Look:
     now = deps.clock.now()
     known = deps.cache.recall(partition, key)
     likely = known.item.variant if known else key
-    found = deps.store.read_all(partition, *dict.fromkeys((key, likely, GATE)))
+    found = deps.store.read_all(partition, key, likely, GATE)
     items = {item.variant: item for item in found}
     refuse_held(deps, items[GATE])
     own = items[key]

@@ -9,18 +9,14 @@ from token_broker.cache import CachedToken
 from token_broker.decisions import State, state
 from token_broker.dependencies import Dependencies
 from token_broker.errors import (
+    AWS_FAILURES,
     BrokerError,
     ConnectionHeld,
-    NotConfigured,
-    StoreUnavailable,
     UpstreamUnavailable,
 )
 from token_broker.item import CLAIM_SECONDS, Item
 from token_broker.records import Record, field, replace
 from token_broker.tokens import Token, TokenRequest
-
-AWS_FAILURES = (StoreUnavailable, NotConfigured)
-"""Errors of the table and the key: throttled or not reached; denied, disabled or gone."""
 
 
 class Answer(Record):

@@ -142,7 +142,7 @@ def _why_refused(item: Item, gate: Item, now: int, version: str) -> str | None:
     is_same = failure and (failure.is_outage or version == failure.secret_version)
     if failure and is_same and failure.is_backing_off(now):
         return f"the last exchange failed ({failure.code}): it is backing off"
-    if gate.is_suspect(version) and gate.is_too_early(now):
+    if gate.awaits_second_try(version, now):
         return "this version of the secret was rejected once: it is tried once more in a minute"
     return None
 

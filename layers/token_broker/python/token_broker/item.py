@@ -232,9 +232,10 @@ class Item(Record):
         """Say whether this version, which was accepted before, was rejected once since."""
         return version == self.suspect_version and self.has_accepted(version)
 
-    def is_too_early(self, now: int) -> bool:
-        """Say whether it is too early to retry a version that was accepted and then rejected."""
-        return is_ahead(self.suspect_at + SUSPECT_RETRY_SECONDS, now, SUSPECT_RETRY_SECONDS)
+    def awaits_second_try(self, version: str, now: int) -> bool:
+        """Say whether *version* is suspect, and it is too early for its second try."""
+        tried_at = self.suspect_at + SUSPECT_RETRY_SECONDS
+        return self.is_suspect(version) and is_ahead(tried_at, now, SUSPECT_RETRY_SECONDS)
 
     def is_due(self, now: int) -> bool:
         """Say whether it is time to refresh the token, and no exchange runs."""

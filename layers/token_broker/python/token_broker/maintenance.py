@@ -300,7 +300,7 @@ def _log_out(invocation: Invocation, item: Item, gate: Item) -> None:
 
 def _secret_of(invocation: Invocation, item: Item) -> Secret | None:
     """Return the version of the secret that made the token of *item*; None if it is gone."""
-    secret, version = invocation.secret.read(), item.secret_version or ""
+    secret, version = invocation.secret.in_use(), item.secret_version or ""
     if version == secret.version:
         return secret
     return invocation.deps.secrets.of_version(invocation.connection, version)

@@ -99,7 +99,7 @@ class Store:
         )
 
     def commit(
-        self, lease: Item, token: Mapping[str, object], *, recovers: bool = False
+        self, lease: Item, token: Mapping[str, Any], *, recovers: bool = False
     ) -> Item | None:
         """Keep a new *token* and end the lease, and with *recovers* the latch of the connection.
 
@@ -109,7 +109,7 @@ class Store:
         removed = dict.fromkeys(
             (*codec.TOKEN, "failure", *codec.LEASE, *codec.SUSPICION, *latch, "nudged_until")
         )
-        ends = int(str(token["expires_at"]))
+        ends = token["expires_at"]
         return self._update(
             lease,
             {**removed, **token, "schema": codec.SCHEMA, "generation": lease.generation + 1},
@@ -229,9 +229,9 @@ class Store:
         changes = {**dict.fromkeys(codec.TOKEN), "schema": codec.SCHEMA}
         self.note(item, changes, {"fingerprint": codec.attribute(item.fingerprint or "")})
 
-    def alias_to(self, item: Item, target: Mapping[str, object]) -> Item | None:
+    def alias_to(self, item: Item, target: Mapping[str, Any]) -> Item | None:
         """Keep *target* as the alias in *item*, without a lease: no request was sent for it."""
-        ends = int(str(target["expires_at"]))
+        ends = target["expires_at"]
         return self._update(
             item,
             {

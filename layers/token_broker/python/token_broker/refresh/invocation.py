@@ -25,9 +25,6 @@ class Invocation:
     *noticed_version* is the version of the secret that an event named.
     """
 
-    gate_read_at: int = 0
-    """When `gate` was read, or a moment before. Cached tokens expire by it: docs/protocol.md."""
-
     def __init__(
         self,
         deps: Dependencies,
@@ -45,6 +42,9 @@ class Invocation:
         self.announcements = Announcements(deps, connection)
         self.gate = Item(self.partition, GATE)
         """The connection's gate, as it was read last."""
+        self.gate_read_at = 0
+        """When that read began. A new token's age in the cache counts from here: a hold that was
+        set later must end it within `MEMORY_SECONDS`."""
         self.last_request: Request | None = None
         """The last request that any exchange of this invocation sent to the vendor."""
         self._waited_seconds = 0.0

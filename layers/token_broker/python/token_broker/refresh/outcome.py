@@ -8,6 +8,7 @@ from token_broker.aliases import Look, alias_values
 from token_broker.cache import CachedToken
 from token_broker.decisions import next_failure, refresh_at
 from token_broker.errors import (
+    AWS_FAILURES,
     BrokerError,
     CredentialLatched,
     Internal,
@@ -115,7 +116,7 @@ class Outcome:
 
         try:
             item = self._repeated(write, LAST_COMMIT_SECONDS)
-        except (StoreUnavailable, NotConfigured) as error:
+        except AWS_FAILURES as error:
             item = local_item(self.item, values)
             announcements.send_later("Token Unkept", item, code=error.code)
             self._end_lease(self.failure_for(error))

@@ -162,7 +162,9 @@ class Refresher:
             return made
         seen = self._invocation.look(variant.key, seen)
         target, own = seen.target, seen.own
-        requirement = requirement.after(self._first_seen.setdefault(target.variant, target))
+        first = self._first_seen.setdefault(target.variant, target)
+        if requirement.force and requirement.newer_than is None:
+            requirement = replace(requirement, newer_than=first.generation)
         if kept := self._kept(seen, requirement):
             return kept
         # Before anything that waits: no new token could meet this.
@@ -266,21 +268,22 @@ class Refresher:
         made it out of date. Reports of callers are limited; those of exchanges are not. An exchange
         reports a young token only while that is being replaced: the vendor may have revoked it.
         """
-        item, now, is_nested = seen.target, self._now(), self._invocation.deadline.is_nested
+        item, now = seen.target, self._now()
         if item.fingerprint not in requirement.rejected:
             return requirement, seen
-        if is_nested and now - item.issued_at < YOUNG_SECONDS and item.lease_owner is None:
+        by_exchange = requirement.of_version_in_use  # a caller's report demands no version
+        if by_exchange and now - item.issued_at < YOUNG_SECONDS and item.lease_owner is None:
             return replace(requirement, rejected=frozenset()), seen
         newer = replace(requirement, newer_than=item.generation)
         if item.is_rejected:
             return newer, seen
         times = recent_reports(item, now)
-        if not is_nested and len(times) >= MAX_REPORTS:
+        if not by_exchange and len(times) >= MAX_REPORTS:
             raise TooManyRequests(
                 f"rejected: at most {MAX_REPORTS} times in {REPORT_WINDOW_SECONDS} seconds",
                 retry_after=times[0] + REPORT_WINDOW_SECONDS - now,
             )
-        self._deps.store.report(item, times if is_nested else (*times, now))
+        self._deps.store.report(item, times if by_exchange else (*times, now))
         return newer, None
 
     def _now(self) -> int:

@@ -3,7 +3,7 @@
 from token_broker.decisions import FORCE_INTERVAL_SECONDS, longest_min_ttl, may_force, too_long
 from token_broker.errors import TooManyRequests, UpstreamContractChanged, UpstreamUnavailable
 from token_broker.item import Item
-from token_broker.records import Record, replace
+from token_broker.records import Record
 
 
 class Requirement(Record):
@@ -18,11 +18,6 @@ class Requirement(Record):
     """The token must have a higher generation. Generations count within one variant."""
     of_version_in_use: bool = False
     """The token must be made with the version of the secret that this invocation uses."""
-
-    def after(self, item: Item) -> "Requirement":
-        """Return this requirement; if it forces, it demands a newer token than that of *item*."""
-        is_forced = self.force and self.newer_than is None
-        return replace(self, newer_than=item.generation) if is_forced else self
 
     def is_met(self, item: Item, now: int, version: str | None) -> bool:
         """Say whether the token of *item* meets this.
