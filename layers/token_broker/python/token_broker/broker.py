@@ -75,7 +75,7 @@ class Broker(Record):
         """Decrypt and cache the token that *seen* shows. None if no live token can be opened."""
         now, item = self.deps.clock.now(), seen.shown
         token = self._token_of(seen) if item.is_live(now) else None
-        if item.corrupt or (token is None and item.is_live(now)):
+        if item.corrupt or (token is None and item.is_live(now)):  # a corrupt item is not live
             attributes = list(item.corrupt) or ["token"]
             self.deps.emit("damaged", variant=item.variant, attributes=attributes)
         if token is None:
@@ -98,7 +98,11 @@ class Broker(Record):
     def _start_refresh(
         self, connection: str, request: TokenRequest, kept: CachedToken, now: int
     ) -> None:
-        """Start a background refresh, if this caller wins the claim: one conditional write."""
+        """Claim the background refresh: one conditional write. The winner invokes this function.
+
+        `maintenance.renew` then does the work. The cached item is marked first: this process tries
+        once in `CLAIM_SECONDS`, even if the table fails.
+        """
         until = now + CLAIM_SECONDS
         claimed = replace(kept, item=replace(kept.item, nudged_until=until))
         self.deps.cache.put(kept.item.partition, request.variant.key, claimed)
@@ -161,12 +165,15 @@ class Broker(Record):
         return old if old.item.lives_for(self.deps.clock.now(), request.min_ttl) else None
 
     def _answer(self, kept: CachedToken, source: str) -> Answer:
-        age = state(kept.item, self.deps.clock.now(), 0)
+        age = state(kept.item, self.deps.clock.now(), min_ttl=0)
         return Answer(kept.item, kept.token, source, stale=age is State.STALE)
 
 
 def is_old_enough(error: BrokerError, request: TokenRequest, kept: CachedToken | None) -> bool:
-    """Say whether the old token is good enough after *error*. For `force`, only in an outage."""
+    """Say whether the old token is good enough after *error*. For `force`, only in an outage.
+
+    Not under a hold: the table, which shows the hold, may fail at the next read.
+    """
     if request.force:
         return isinstance(error, UpstreamUnavailable)
     return kept is not None and not isinstance(error, ConnectionHeld)

@@ -11,7 +11,8 @@ from typing import Any
 from token_broker.records import Record, field, replace
 
 GATE = "-"
-"""Key of a connection's gate. A flow with one variant keeps that under the same key."""
+"""Key of a connection's gate. A flow with one variant keeps that under the same key, so that its
+gate and its token are one item, with one lease."""
 
 DEFAULT_MIN_TTL = 30
 """Seconds that a token must still live, if a call does not say how many."""
@@ -238,7 +239,10 @@ class Item(Record):
         return self.is_suspect(version) and is_ahead(tried_at, now, SUSPECT_RETRY_SECONDS)
 
     def is_due(self, now: int) -> bool:
-        """Say whether it is time to refresh the token, and no exchange runs."""
+        """Say whether it is time to refresh the token, and no exchange runs.
+
+        After a failed exchange, its back-off says when.
+        """
         if self.is_leased(now):
             return False
         return not self.failure.is_backing_off(now) if self.failure else now >= self.refresh_at

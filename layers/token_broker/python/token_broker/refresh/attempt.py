@@ -131,7 +131,7 @@ class ExchangeAttempt:
             self._secret.use(previous)
             return self._with_previous_version()
         except (NotConfigured, InvalidRequest):
-            if self._has_sent:
+            if self._has_sent:  # the vendor took the credentials: the account lacks what is asked
                 self._gate.accept(self._outcome.item, version)
             raise
         # Before the commit: other variants may wait for the gate's lease.
@@ -139,6 +139,10 @@ class ExchangeAttempt:
         return result
 
     def _with_previous_version(self) -> Token | ResolvedTo:
+        """Converse with the previous version, which the gate does not count as accepted by that.
+
+        The next invocation meets the current version again, and its latch.
+        """
         try:
             return self._converse()
         except CredentialRejected as error:

@@ -132,7 +132,8 @@ class CredentialGate:
     def release(self) -> None:
         """End the gate's lease, if this invocation holds it; first write an acceptance.
 
-        If that cannot be written, no error is raised: the lease expires.
+        If that cannot be written, no error is raised: the lease expires. Attempts that need each
+        other's tokens share the lease, and the first to end ends it.
         """
         self._write_accepted()
         lease, self._lease = self._lease, None

@@ -48,12 +48,12 @@ class Invocation:
         self.last_request: Request | None = None
         """The last request that any exchange of this invocation sent to the vendor."""
         self._waited_seconds = 0.0
-        """Seconds of waiting for other callers' leases that `finish` has not emitted yet."""
+        """Seconds of waiting for leases of other callers. Pauses grow with it; `finish` emits it."""
 
     def look(self, key: str, seen: Look | None = None) -> Look:
-        """Return *seen*, else read the item of *key*, its target and the gate; keep the gate.
+        """Read the item of *key*, its target and the gate, unless *seen* has just shown them.
 
-        Raises `ConnectionHeld`.
+        Either way, keep the gate. Raises `ConnectionHeld`.
         """
         seen = seen or look(self.deps, self.partition, key)
         self.gate, self.gate_read_at = seen.gate, seen.read_at

@@ -174,7 +174,7 @@ class Refresher:
             return None
         if not seen.is_target_lost:  # if it is lost, the alias is resolved again below
             self._raise_if_backing_off(target, requirement)
-        self._raise_if_backing_off(own, requirement)
+        self._raise_if_backing_off(own, requirement)  # an alias has back-offs, too
         if self._has_secret_changed(target, requirement):
             return None
         self._gate.check(own, self._secret.recent_version())
@@ -218,8 +218,8 @@ class Refresher:
             return
         if requirement.force and not failure.is_login:
             return
-        if failure.code == CREDENTIAL_REJECTED:
-            self._gate.check(item, secret.recent_version())  # may read the secret again
+        if failure.code == CREDENTIAL_REJECTED:  # a latch tells callers more
+            self._gate.check(item, secret.recent_version())
         if failure.is_outage or secret.recent_version() == failure.secret_version:
             raise stored_error(failure, self._now())
 
