@@ -48,7 +48,7 @@ class Invocation:
         self.last_request: Request | None = None
         """The last request that any exchange of this invocation sent to the vendor."""
         self._waited_seconds = 0.0
-        """Seconds of waiting for leases of other callers. Pauses grow with it; `finish` emits it."""
+        """Seconds of waiting for others' leases. Pauses grow with it; `finish` emits it."""
 
     def look(self, key: str, seen: Look | None = None) -> Look:
         """Read the item of *key*, its target and the gate, unless *seen* has just shown them.
