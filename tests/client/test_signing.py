@@ -451,6 +451,27 @@ def test_a_prepared_request_that_is_sent_again_has_its_token_replaced_each_time(
     assert world.tried == [403, 200] * 3
 
 
+@pytest.mark.parametrize("was_dead", [False, True])
+def test_a_prepared_request_stays_signed_after_a_redirect_to_another_host(
+    fake_vntana: FakeVntana, server: Server, *, was_dead: bool
+) -> None:
+    """So it can be sent again, also if that host did not answer."""
+    world = World(fake_vntana, "requests")
+    server.behaviour = sends(end=True)
+    redirect(world, server.url, times=2)
+    with requests.Session() as session:
+        session.auth = world.access.auth()
+        prepared = session.prepare_request(requests.Request("GET", world.url))
+        for _ in range(2):
+            with pytest.raises(requests.ConnectionError):
+                session.send(prepared, timeout=PATIENCE_SECONDS)
+        if was_dead:
+            world.revoke()
+        assert session.send(prepared, timeout=PATIENCE_SECONDS).status_code == 200
+    assert world.tried[2:] == [403] * was_dead + [200]
+    assert b"x-auth-token" not in b"".join(server.requests).lower()
+
+
 def test_a_refused_response_is_in_the_history_of_requests(fake_vntana: FakeVntana) -> None:
     """As with other auth classes of requests; `response.request` is the one that was sent."""
     world = World(fake_vntana, "requests")

@@ -1,5 +1,6 @@
 """Signs requests of `requests` with the live token, and replaces a token that was refused."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 from weakref import ref
@@ -54,12 +55,13 @@ class SignedRequest:
         request = response.request
         if request is self._request():  # not a redirect: a prepared request may be sent again
             self._is_replaced = False
+            vars(request).pop("copy", None)
         if not self._is_replaced and self._is_refusal(response):
             response = self._retried(request, response, sending)
         if leaves(response, self._answer.base_url):
-            # The next hop is a copy of this request, of which only `Authorization` is dropped.
-            for name in self._answer.headers:
-                request.headers.pop(name, None)
+            # The next hop is a copy of this request, of which only `Authorization` is dropped. The
+            # request itself stays signed: it may be sent again.
+            request.copy = partial(unsigned, request, self._answer)  # type: ignore[method-assign]
         return response
 
     def _is_refusal(self, response: Response) -> bool:
@@ -95,6 +97,14 @@ class SignedRequest:
         response: Response = refused.connection.send(request.copy(), **sending)
         response.history.append(refused)
         return response
+
+
+def unsigned(request: PreparedRequest, answer: "Answer") -> PreparedRequest:
+    """Return a copy of *request* without the token of *answer*."""
+    copied = PreparedRequest.copy(request)
+    for name in answer.headers:
+        copied.headers.pop(name, None)
+    return copied
 
 
 def rewound(request: PreparedRequest) -> bool:
