@@ -396,6 +396,20 @@ def test_a_caller_that_loses_the_claim_starts_no_refresh() -> None:
     assert (broker.aws.dynamodb.writes, broker.invoked) == (writes, [])
 
 
+@pytest.mark.parametrize("lost", ["lose_answer", "repeat"])
+def test_a_claim_whose_answer_is_lost_delays_the_refresh_until_it_ends(lost: str) -> None:
+    broker = with_token()
+    broker.now = REFRESH
+    setattr(broker.aws.dynamodb, lost, True)
+    assert call(broker) == ("table", False, 1)
+    setattr(broker.aws.dynamodb, lost, False)
+    for later, started in ((29, 0), (30, 1)):
+        broker.now = REFRESH + later
+        broker.restart()
+        assert call(broker)[1:] == (False, 1)
+        assert len(broker.invoked) == started
+
+
 @pytest.mark.parametrize("flow", FLOWS)
 def test_a_failure_to_start_a_refresh_fails_no_call(flow: str) -> None:
     """A process does not try again at once, whether calls name the token or its alias."""

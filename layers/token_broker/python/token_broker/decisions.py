@@ -78,8 +78,11 @@ def verdict(gate: Item, version: str, variant: str, now: int, *, is_certain: boo
 
 def suspects(gate: Item, version: str, variant: str) -> tuple[str, ...]:
     """Return the variants that were refused with *version*; *variant* is the last."""
-    known = gate.suspect_variants if gate.suspect_version == version else ()
-    return (*(one for one in known if one != variant), variant)
+    return (*(one for one in _refused(gate, version) if one != variant), variant)
+
+
+def _refused(gate: Item, version: str) -> tuple[str, ...]:
+    return gate.suspect_variants if gate.suspect_version == version else ()
 
 
 def state(item: Item, now: int, min_ttl: int | None = None, version: str | None = None) -> State:
@@ -99,11 +102,13 @@ def state(item: Item, now: int, min_ttl: int | None = None, version: str | None 
 def latched_by(gate: Item, own: Item, version: str) -> Item | None:
     """Return the item that forbids another login with *version*; None if there is none.
 
-    A rejection in a variant's *own* item counts until another variant proves the version.
+    A rejection for one variant, in its *own* item or on the gate, counts until another variant
+    proves the version.
     """
     if gate.is_latched(version):
         return gate
-    return own if own.is_latched(version) and not gate.has_accepted(version) else None
+    is_refused = own.is_latched(version) or own.variant in _refused(gate, version)
+    return own if is_refused and not gate.has_accepted(version) else None
 
 
 class Next(Enum):

@@ -266,7 +266,8 @@ class Store:
     def claim_refresh(self, item: Item, until: int) -> bool:
         """Claim the background refresh until *until*; say whether this caller has the claim.
 
-        If the answer of the write is lost, this raises: the caller is waiting for its token.
+        A lost answer is not settled by a read, as the caller is waiting for its token: this raises,
+        or says no if the write was sent twice. Then no caller refreshes until the claim ends.
         """
         was = codec.attribute(item.nudged_until) if item.nudged_until else None
         return bool(self.note(item, {"nudged_until": until}, {"nudged_until": was}))

@@ -77,7 +77,7 @@ class CredentialGate:
             self.check(own, version)
             self._refuse_early(own, version)
         else:
-            self._admit_by_gate(version)
+            self._admit_by_gate(own, version)
         self._admitted = version
 
     def accept(self, own: Item, version: str) -> None:
@@ -184,13 +184,17 @@ class CredentialGate:
         if gate.awaits_second_try(version, now):
             raise suspect_error(gate, now)
 
-    def _admit_by_gate(self, version: str) -> None:
-        """Wait until the gate has accepted *version*, or this caller has acquired its lease."""
+    def _admit_by_gate(self, own: Item, version: str) -> None:
+        """Wait until the gate has accepted *version*, or this caller has acquired its lease.
+
+        A variant without a lease, which callers do not share, may have been refused since *own*
+        was read: the gate has that, too.
+        """
         while True:
             gate = self._invocation.read_gate()
             refuse_held(self._deps, gate)
-            if gate.is_latched(version):
-                raise latched_error(gate)
+            if latching := latched_by(gate, own, version):
+                raise latched_error(latching)
             if gate.has_accepted(version) and not gate.is_suspect(version):
                 return
             self._refuse_early(gate, version)
