@@ -16,7 +16,7 @@ from token_broker.flows.editor import credentials as editor
 from token_broker.flows.vntana import credentials as vntana
 from token_broker.item import CREDENTIAL_REJECTED, Item
 from token_broker.records import replace
-from token_broker.refresh import credential_gate, invocation
+from token_broker.refresh import attempt, credential_gate, invocation
 from token_broker.refresh.attempt import ExchangeAttempt
 from token_broker.refresh.credential_gate import CredentialGate
 from token_broker.refresh.invocation import Invocation
@@ -24,7 +24,7 @@ from token_broker.refresh.outcome import Outcome
 from token_broker.refresh.refresher import Refresher
 from token_broker.refresh.requirement import Requirement
 from token_broker.store import Store
-from token_broker.tokens import TokenRequest
+from token_broker.tokens import Token, TokenRequest
 
 BUGS = Bugs()
 
@@ -233,7 +233,7 @@ BUGS.add(
     "previous-again",
     "AWSPREVIOUS is tried once",
     (CredentialGate, "admit", admit_unless_rejected),
-    (ExchangeAttempt, "_is_rejected", no),
+    (attempt, "latched_by", nothing),
     near=60,
 )
 BUGS.add(
@@ -286,12 +286,12 @@ def hold_dropped(original: Any, self: Store, item: Item, changes: Any, as_read: 
     return original(self, item, changes, as_read)
 
 
-BUGS.add(
-    "hold-outlived",
-    "a cached token is as old as the read of its gate",
-    (Invocation, "gate_read_at", property(lambda self: self.deps.clock.now(), nothing)),
-    near=150,
-)
+@BUGS.around(Outcome, "_values", "a cached token is as old as the read of its gate", near=150)
+def hold_outlived(original: Any, self: Outcome, token: Token) -> Any:
+    self._invocation.gate_read_at = self._deps.clock.now()
+    return original(self, token)
+
+
 BUGS.add(
     "pin-unrotated",
     "a rotation drops tokens that are pinned now",

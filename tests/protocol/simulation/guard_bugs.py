@@ -11,7 +11,6 @@ from token_broker.broker import Broker
 from token_broker.conditional_writes import Rejection
 from token_broker.decisions import Verdict
 from token_broker.item import Failure, Item
-from token_broker.records import replace
 from token_broker.refresh import credential_gate
 from token_broker.refresh.attempt import ExchangeAttempt
 from token_broker.refresh.credential_gate import CredentialGate
@@ -68,15 +67,10 @@ def begin_forgetful(self: Refresher, *arguments: Any) -> None:
     self._first_seen = Forgetful()
 
 
-def after(self: Requirement, item: Item) -> Requirement:
-    return replace(self, newer_than=item.generation) if self.force else self
-
-
 GUARD_BUGS.add(
     "forced-anew",
     "only a token newer than its first read satisfies a forced call",
     (Refresher, "__init__", begin_forgetful),
-    (Requirement, "after", after),
 )
 
 
