@@ -153,15 +153,15 @@ def on_bus(patch: pytest.MonkeyPatch) -> None:
 
 
 def in_status(patch: pytest.MonkeyPatch) -> None:
-    from token_broker import maintenance  # noqa: PLC0415 (loaded when it is used)
+    from token_broker import status  # noqa: PLC0415 (loaded when it is used)
 
-    original = maintenance.entry
+    original = status.entry
     remembering(patch)
 
     def entry(item: Item, gate: Item, now: int, version: str) -> dict[str, Any]:
         return original(item, gate, now, version) | {"was": TOLD[-1][:12]}
 
-    patch.setattr(maintenance, "entry", entry)
+    patch.setattr(status, "entry", entry)
 
 
 def quoting(patch: pytest.MonkeyPatch) -> None:

@@ -26,9 +26,10 @@ from token_broker.errors import (
 )
 from token_broker.exchange import Conversation, Request, Response
 from token_broker.item import Failure, Item
-from token_broker.maintenance import forget, is_due, is_of_another, status
+from token_broker.maintenance import forget, is_due, is_of_another
 from token_broker.records import replace
 from token_broker.refresh.invocation import Invocation
+from token_broker.status import status
 from token_broker.tokens import ONLY, Token
 from token_broker_fakes.vntana import Account, FakeVntana, Organization, Workspace
 
