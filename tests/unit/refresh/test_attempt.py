@@ -364,6 +364,22 @@ def test_the_backoff_of_an_outage_applies_to_a_new_secret_version() -> None:
     assert broker.steps == ["login"]
 
 
+def test_a_process_reads_the_secret_once_in_a_backoff() -> None:
+    """Callers who are told to wait cost nothing."""
+    broker, read = MemoryBroker(), list[str]()
+    broker.fake.fail("status", status=404, times=None)
+
+    def noted(current: Any, connection: str, *noticed: Any) -> Any:
+        read.append(connection)
+        return current(connection, *noticed)
+
+    around(broker.aws.secrets, "current", noted)
+    for _ in range(3):
+        assert outcome(broker)["code"] == "upstream_contract_changed"
+        broker.now += 9
+    assert (broker.steps, read) == (["login"], ["acme"])
+
+
 def test_a_forced_call_ignores_the_backoff_except_that_of_a_login() -> None:
     """A login without a clear result is not repeated within its back-off."""
     broker = with_token(after=100)
