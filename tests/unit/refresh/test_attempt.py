@@ -405,6 +405,26 @@ def test_the_event_of_a_new_version_lifts_a_latch_in_every_process(flow: str) ->
     assert outcome(broker, **body(flow))["source"] == "exchange"
 
 
+@pytest.mark.parametrize("flow", FLOWS)
+def test_a_late_replica_of_the_secret_sends_no_login_that_was_rejected(flow: str) -> None:
+    """I7, I11: the process knows the new version, a replica returns the old one once more.
+
+    The new one is tried then, and not blamed for the old one.
+    """
+    broker = MemoryBroker(flow, secret=wrong_login(flow))
+    outcome(broker, **body(flow))
+    rejected = broker.aws.secrets.current("acme")
+    version = broker.put_secret()
+    broker.call(action="rotate", version=version)
+    broker.deps.versions_seen["acme"] = (broker.now, version)
+    late = [rejected]
+    around(broker.aws.secrets, "current", lambda read, *asked: late.pop() if late else read(*asked))
+    sent = len(broker.steps)
+    assert outcome(broker, **body(flow))["source"] == "exchange"
+    assert broker.steps[sent:].count(broker.steps[0]) == 1
+    assert version not in broker.item().rejected_versions
+
+
 # The version before
 
 
