@@ -278,7 +278,7 @@ BUGS.add(
 )
 
 
-@BUGS.around(Store, "note", "an item with a hold has no ttl", near=54)
+@BUGS.around(Store, "write_if", "an item with a hold has no ttl", near=54)
 def hold_dropped(original: Any, self: Store, item: Item, changes: Any, as_read: Any) -> Any:
     # The condition of acquire compares the hold anyway.
     if changes.get("ttl") and "rejected_versions" not in as_read:
