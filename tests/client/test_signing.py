@@ -8,6 +8,7 @@ import re
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from io import BytesIO, UnsupportedOperation
 from itertools import count
 from typing import Any
@@ -379,6 +380,24 @@ def test_a_redirect_to_another_host_carries_no_token(
     assert b"/collect" in received
     assert b"/onward" in received
     assert not any(ours in received for ours in (b"x-auth-token", b"x-also", b"s3cond", b"s3cret"))
+    other_host.close()
+
+
+@pytest.mark.parametrize("form", ["//{}/x", "////{}/x", "http:////{}/x", "HTTP:{}/x", "/\t/{}/x"])
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_no_form_of_a_location_carries_the_token_to_another_host(
+    library: Library, server: Server, form: str
+) -> None:
+    """Not even one that Python's `urljoin` resolves to the vendor's host, as requests does not."""
+    other_host = Server(sends(answer(b"hello")))
+    location = form.format(other_host.url.removeprefix("http://"))
+    moved = answer(b"", f"Location: {location}", status="302 Found")
+    server.behaviour = in_turn(moved, answer(b"within the vendor"))
+    caller = Caller(library, RecordingChannel(base_url=server.url).access("vntana"))
+    with suppress(requests.RequestException, httpx.HTTPError, httpx.InvalidURL):
+        caller.send("GET", server.url)
+    assert b"x-auth-token" in server.requests[0].lower()
+    assert b"x-auth-token" not in b"".join(other_host.requests).lower()
     other_host.close()
 
 
