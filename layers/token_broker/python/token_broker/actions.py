@@ -125,12 +125,11 @@ def _check(deps: Dependencies, command: Command, deadline: float) -> dict[str, A
 
 def _probe(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
     """Make a new token, and find out how the vendor behaves meanwhile."""
-    from token_broker.probe import Probe  # noqa: PLC0415 (the other actions need no probe)
+    from token_broker.probe import probe  # noqa: PLC0415 (the other actions need no probe)
 
-    probe = Probe(deps, command.connection, deadline)
     variant = deps.flow.requested(command.body)
     command.body.finish()
-    return probe.run(variant)
+    return probe(deps, command.connection, variant, deadline)
 
 
 def _verify(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
