@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 
-from token_broker import handler, telemetry
+from token_broker import handler, telemetry, upstream_message
 from token_broker.aws.fast_client import FastClient
 from token_broker.cache import CachedToken
 from token_broker.errors import BrokerError
 from token_broker.events import origin_of
 from token_broker.exchange import Request, Response
 from token_broker.item import Item
-from token_broker.refresh import upstream_message
 from token_broker.refresh.announcements import Announcements
 from token_broker.refresh.attempt import ExchangeAttempt
 from token_broker.refresh.outcome import Outcome

@@ -26,8 +26,8 @@ from token_broker.item import SUSPECT_RETRY_SECONDS
 from token_broker.refresh.credential_gate import CredentialGate
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.outcome import Alias, Outcome
-from token_broker.refresh.upstream_message import quoted
 from token_broker.tokens import Token
+from token_broker.upstream_message import quoted
 
 LEAST_REQUEST_SECONDS = 0.2
 """A request with less time than this is not sent."""
