@@ -5,6 +5,7 @@ The tests use a raw server and the wall clock.
 
 import asyncio
 import os
+import socket
 import ssl
 import subprocess
 import sys
@@ -228,6 +229,18 @@ def test_a_truncated_answer_is_retryable(reach: Reach, server: Server, whole: by
         last = complete.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
         server.behaviour = sends(last, end=True)
         assert call(channel) == {}
+
+
+def test_an_interim_answer_is_skipped(reach: Reach, server: Server) -> None:
+    """The one after it is the answer to the call, not to the next one."""
+
+    def behave(taken: socket.socket) -> None:
+        taken.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
+        taken.sendall(answer(b'{"forgotten": %d}' % len(server.requests)))
+
+    server.behaviour = behave
+    channel = reach(server.url)
+    assert [call(channel) for _ in range(3)] == [{"forgotten": number} for number in (1, 2, 3)]
 
 
 def test_an_answer_above_the_largest_size_is_refused(reach: Reach, server: Server) -> None:

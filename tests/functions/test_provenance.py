@@ -158,7 +158,7 @@ def test_after_a_lost_commit_the_token_of_the_winner_is_used(
         if token["kind"] != "organization" or winners:
             return commit(store, lease, token, **more)
         winners.append("another")
-        store.fail(lease, None, renewal=None)
+        store.release(lease, None, renewal=None)
         event = {"connection": connection, **STUDIO, "force": True}
         world.cold("vntana")(event, context("vntana"))
         return None

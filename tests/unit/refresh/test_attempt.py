@@ -673,7 +673,7 @@ def test_a_failure_that_cannot_be_stored_does_not_hide_the_error(flow: str, leas
     """Nor does a gate's lease that cannot be released."""
     broker = MemoryBroker(flow)
     broker.fake.fail("status", status=503)
-    around(broker.aws.store, "fail", busy)
+    around(broker.aws.store, "release", busy)
     assert outcome(broker, **body(flow))["code"] == "upstream_unavailable"
     told = [one["code"] for one in broker.telemetry.of("unreleased")]
     assert told == ["store_unavailable"] * leases
@@ -686,7 +686,7 @@ def test_a_failure_to_store_the_end_of_an_outage_fails_no_call() -> None:
     def noted(note: Callable[..., Any], item: Item, changes: Record, as_read: Record) -> Any:
         return (busy if OUTAGE[0] in changes else note)(item, changes, as_read)
 
-    around(broker.aws.store, "note", noted)
+    around(broker.aws.store, "write_if", noted)
     assert outcome(broker)["source"] == "exchange"
     unannounced = {"what": "Upstream", "reason": "the table is busy"}
     assert broker.telemetry.of("unannounced") == [unannounced]
@@ -786,7 +786,7 @@ def test_a_token_of_the_previous_version_is_handed_out_if_the_gate_cannot_be_rel
     def fail(method: Any, lease: Item, *arguments: Any, **named: Any) -> Any:
         return busy() if lease.is_gate else method(lease, *arguments, **named)
 
-    around(broker.aws.store, "fail", fail)
+    around(broker.aws.store, "release", fail)
     assert outcome(broker, **body(flow))["source"] == "exchange"
     unreleased = {"code": "store_unavailable", "variant": "-"}
     assert broker.telemetry.of("unreleased") == [unreleased]

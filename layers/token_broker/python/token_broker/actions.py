@@ -14,6 +14,7 @@ from token_broker.holds import gate_of, hold, is_held, lift
 from token_broker.maintenance import MOST_DROPPED
 from token_broker.measured import Sender, measured
 from token_broker.refresh.invocation import Invocation
+from token_broker.status import status
 from token_broker.tokens import TokenRequest
 
 LONGEST_REASON = 200
@@ -46,7 +47,7 @@ def act(
 
 def _status(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
     command.body.finish()
-    return maintenance.status(Invocation(deps, command.connection, deadline))
+    return status(Invocation(deps, command.connection, deadline))
 
 
 def _forget(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:

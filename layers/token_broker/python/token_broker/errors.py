@@ -171,3 +171,7 @@ class StoreUnavailable(BrokerError):
     status = 503
     title = "The token store is unavailable"
     retryable = True
+
+
+AWS_FAILURES = (StoreUnavailable, NotConfigured)
+"""Errors of the table and the key: throttled or not reached; denied, disabled or gone."""

@@ -90,7 +90,7 @@ class Gateway(NamedTuple):
         kind = reply.headers.get("x-amzn-ErrorType", "").partition(":")[0]
         named = f"{reply.status} {kind}".strip()
         if reply.status == FORBIDDEN:
-            words = document if isinstance(document, dict) else {}
+            words = texts(document)
             message = words.get("Message") or words.get("message")
             signer = identity.signer(self.session, self.region, message)
             return AccessDenied(f"API Gateway refused the call ({named}): {signer}")
@@ -116,6 +116,12 @@ def decoded(content: bytes | str) -> object:
         return json.loads(content)
     except (ValueError, RecursionError):
         return None
+
+
+def texts(document: object) -> dict[str, str]:
+    """Return the members of an object that are texts; nothing if *document* is no object."""
+    members = document.items() if isinstance(document, dict) else ()
+    return {name: value for name, value in members if isinstance(value, str)}
 
 
 def may_pass(status: int) -> bool:

@@ -4,6 +4,7 @@ A timeout of `requests` begins again with every byte, so a slow peer never excee
 operation on a socket gets the time that is left until the deadline.
 """
 
+import http.client
 import os
 import socket
 import ssl
@@ -11,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from contextvars import ContextVar
 from functools import lru_cache, partial
+from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from time import monotonic
 from typing import Any, NamedTuple
@@ -166,7 +168,22 @@ def seconds_left() -> float:
     raise TimeoutError("timed out")
 
 
+class _Answer(http.client.HTTPResponse):
+    """Skips interim answers (1xx): `http.client` skips 100 only, and takes others for the last.
+
+    The last one would then be read as the answer to the next request.
+    """
+
+    def begin(self) -> None:
+        super().begin()
+        while self.status < HTTPStatus.OK:
+            self.headers = None  # type: ignore[assignment]  # as before the first
+            super().begin()
+
+
 class _Connection(HTTPConnection):
+    response_class = _Answer
+
     def _new_conn(self) -> socket.socket:
         made = super()._new_conn()
         return _Socket(made.family, made.type, made.proto, made.detach())
