@@ -142,8 +142,11 @@ class ExchangeAttempt:
             raise
 
     def _is_rejected(self, version: str) -> bool:
+        """Say whether *version* is latched, or was rejected within a minute."""
+        gate, now = self._invocation.gate, self._deps.clock.now()
         # The write of a rejection fails if the gate has another one since this read.
-        return latched_by(self._invocation.gate, self._outcome.item, version) is not None
+        is_latched = latched_by(gate, self._outcome.item, version) is not None
+        return is_latched or (gate.is_suspect(version) and gate.is_too_early(now))
 
     def _keep_rejection(self, error: CredentialRejected) -> bool:
         """Keep what a rejection means; say whether the version in use was accepted before.
