@@ -25,6 +25,8 @@ BUILD := .aws-sam/build
 LOCK := layers/requirements.lock
 COMPILE := -m compileall -q --invalidation-mode unchecked-hash
 export SAM_CLI_TELEMETRY := 0
+# Without bytecode each worker, and each process that a test starts, compiles the tests and the program anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check format operations flow build deploy destroy dist sbom lock audit fuzz mutants sam-local stack bench clean
