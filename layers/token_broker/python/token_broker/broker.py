@@ -1,7 +1,15 @@
 """A call for a token: from the cache, else from the table, else by an exchange.
 
-`Broker.token` is the hit path: a call that is served from cache or table loads no module but those
-imported here, unless it claims a refresh. `refresh` is loaded when an exchange begins.
+`Broker.token` returns the first of these that meets the request:
+
+1. the cached token, if it was read within `MEMORY_SECONDS` and no refresh is due;
+2. the token that one read of the table shows, opened by KMS. If a refresh is due, one of the
+   callers starts it in the background;
+3. the token of an exchange (`refresh`), or the old one if that fails, while it lives: it is stale.
+
+A call that forces, or that reports a token, begins with 3, after the read. While the table or KMS
+cannot be reached, a cached token is returned as long as it lives. A hit loads no module but those
+imported here, unless it claims a refresh.
 """
 
 from token_broker.aliases import Look, look
