@@ -314,6 +314,17 @@ def test_a_report_of_a_token_that_could_not_be_kept_gets_no_older_one(is_first: 
         assert broker.item().fingerprint != unkept["fingerprint"]
 
 
+def test_a_late_report_of_a_cached_token_gets_the_one_that_replaced_it() -> None:
+    """I9: the process that made the old one still has it in its cache."""
+    broker, another = with_token(after=100), MemoryBroker()
+    another.aws, another.now = broker.aws, broker.now
+    another.restart()
+    assert another.call(force=True)["generation"] == 2
+    old = broker.deps.cache.recall("vendorlink#acme", "-")
+    assert old
+    assert call(broker, rejected=old.token.fingerprint) == ("table", False, 2)
+
+
 @pytest.mark.parametrize("kind", kinds_of(BrokerError), ids=lambda kind: kind.code)
 def test_a_failed_forced_call_gets_the_old_token_only_during_an_outage(
     kind: type[BrokerError], monkeypatch: pytest.MonkeyPatch

@@ -364,6 +364,22 @@ def test_the_backoff_of_an_outage_applies_to_a_new_secret_version() -> None:
     assert broker.steps == ["login"]
 
 
+def test_a_process_reads_the_secret_once_in_a_backoff() -> None:
+    """Callers who are told to wait cost nothing."""
+    broker, read = MemoryBroker(), list[str]()
+    broker.fake.fail("status", status=404, times=None)
+
+    def noted(current: Any, connection: str, *noticed: Any) -> Any:
+        read.append(connection)
+        return current(connection, *noticed)
+
+    around(broker.aws.secrets, "current", noted)
+    for _ in range(3):
+        assert outcome(broker)["code"] == "upstream_contract_changed"
+        broker.now += 9
+    assert (broker.steps, read) == (["login"], ["acme"])
+
+
 def test_a_forced_call_ignores_the_backoff_except_that_of_a_login() -> None:
     """A login without a clear result is not repeated within its back-off."""
     broker = with_token(after=100)
@@ -387,6 +403,26 @@ def test_the_event_of_a_new_version_lifts_a_latch_in_every_process(flow: str) ->
     broker.restart()
     broker.deps.versions_seen.update(seen)
     assert outcome(broker, **body(flow))["source"] == "exchange"
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_a_late_replica_of_the_secret_sends_no_login_that_was_rejected(flow: str) -> None:
+    """I7, I11: the process knows the new version, a replica returns the old one once more.
+
+    The new one is tried then, and not blamed for the old one.
+    """
+    broker = MemoryBroker(flow, secret=wrong_login(flow))
+    outcome(broker, **body(flow))
+    rejected = broker.aws.secrets.current("acme")
+    version = broker.put_secret()
+    broker.call(action="rotate", version=version)
+    broker.deps.versions_seen["acme"] = (broker.now, version)
+    late = [rejected]
+    around(broker.aws.secrets, "current", lambda read, *asked: late.pop() if late else read(*asked))
+    sent = len(broker.steps)
+    assert outcome(broker, **body(flow))["source"] == "exchange"
+    assert broker.steps[sent:].count(broker.steps[0]) == 1
+    assert version not in broker.item().rejected_versions
 
 
 # The version before
