@@ -20,6 +20,7 @@ from token_broker.errors import (
     AWS_FAILURES,
     BrokerError,
     ConnectionHeld,
+    UpstreamError,
     UpstreamUnavailable,
 )
 from token_broker.item import CLAIM_SECONDS, Item
@@ -190,7 +191,7 @@ def is_old_enough(
     if request.force:
         return isinstance(error, UpstreamUnavailable)
     if seen.may_be_outdated:
-        return error.retryable
+        return error.retryable or isinstance(error, UpstreamError)
     return kept is not None and not isinstance(error, ConnectionHeld)
 
 
