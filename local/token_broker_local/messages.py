@@ -10,11 +10,16 @@ that of `signatures`.
 https://repost.aws/knowledge-center/api-gateway-iam-sigv4-mismatch
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 BODY_LIMIT = 10_485_760
 """Bytes of a request's body that API Gateway takes."""
+
+LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?", re.IGNORECASE)
+"""Host names by which this machine may be called, with any port. The page of a site whose name was
+made to lead here (DNS rebinding) has another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,12 @@ class HttpRequest:
     def header(self, name: str) -> str | None:
         """Return the first value of the header *name*, or None."""
         return next(self.values(name), None)
+
+    @property
+    def is_local(self) -> bool:
+        """Say whether there is one `Host`, a name of loopback."""
+        hosts = [*self.values("Host")]
+        return len(hosts) == 1 and LOOPBACK.fullmatch(hosts[0]) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +123,11 @@ def too_long() -> GatewayError:
 def bad_request() -> GatewayError:
     """Refuse a malformed HTTP request."""
     return GatewayError(400, "BadRequestException", "Bad Request")
+
+
+def forbidden() -> GatewayError:
+    """Refuse a host name that the API does not have."""
+    return GatewayError(403, "ForbiddenException", "Forbidden")
 
 
 def broken() -> GatewayError:
