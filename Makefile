@@ -14,7 +14,7 @@ GUIDED ?= --guided
 PYTHON313 ?= $(shell for python in python3.13 $(HOME)/.pyenv/versions/3.13.*/bin/python3.13; do \
 	"$$python" -c 'import sys; print(sys.executable)' 2>/dev/null && break; done)
 # Modules every branch of which unit tests have to take: the flows, and the decisions.
-WHOLE := */token_broker/flows/*,*/item.py,*/decisions.py,*/exchange.py,*/errors.py,*/document.py,*/tokens.py
+WHOLE := */token_broker/flows/*,*/item.py,*/decisions.py,*/status.py,*/exchange.py,*/errors.py,*/document.py,*/tokens.py
 # Tests that start processes wait for them: one worker more than there are cores.
 WORKERS = $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 DYNALITE := .tools/dynalite/.ready

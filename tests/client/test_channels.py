@@ -29,7 +29,7 @@ from botocore.exceptions import (
 )
 
 from tests.client.systems import Serve, refused, tries
-from tests.servers import Server, answer, sends
+from tests.servers import Server, answer, in_turn, sends
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_client import (
     AccessDenied,
@@ -537,6 +537,22 @@ def test_each_error_code_of_lambda_has_a_class_and_retryability(
     assert len(server.requests) == 1 + is_temporary
     assert f"token-broker-vntana ({code})" in str(error)
     assert "s3cret" not in "".join(traceback.format_exception(error))
+
+
+@pytest.mark.parametrize(
+    "content", [b"null", b"[]", b'"s3cret"', b'{"__type": 5}', b'{"code": ["x"]}', b"[" * 100_000]
+)
+def test_an_error_of_lambda_that_boto3_cannot_read_is_unreachable(
+    content: bytes, session: boto3.Session, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And its status decides whether it is retryable. boto3 raises Python's own errors for it."""
+    server.behaviour = in_turn(*(answer(content, status=f"{each} X") for each in (500, 404)))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", server.url)
+    channel = Broker.from_function("token-broker", session=session)._channel
+    with pytest.raises(Unreachable) as caught:
+        Broker(channel, tries(2), Cache()).vntana("acme")
+    assert (caught.value.status, caught.value.retryable) == (404, False)
+    assert "s3cret" not in "".join(traceback.format_exception(caught.value))
 
 
 PARTITIONS = {"aws": "eu-west-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}

@@ -8,6 +8,7 @@ import re
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from io import BytesIO, UnsupportedOperation
 from itertools import count
 from typing import Any
@@ -382,6 +383,24 @@ def test_a_redirect_to_another_host_carries_no_token(
     other_host.close()
 
 
+@pytest.mark.parametrize("form", ["//{}/x", "////{}/x", "http:////{}/x", "HTTP:{}/x", "/\t/{}/x"])
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_no_form_of_a_location_carries_the_token_to_another_host(
+    library: Library, server: Server, form: str
+) -> None:
+    """Not even one that Python's `urljoin` resolves to the vendor's host, as requests does not."""
+    other_host = Server(sends(answer(b"hello")))
+    location = form.format(other_host.url.removeprefix("http://"))
+    moved = answer(b"", f"Location: {location}", status="302 Found")
+    server.behaviour = in_turn(moved, answer(b"within the vendor"))
+    caller = Caller(library, RecordingChannel(base_url=server.url).access("vntana"))
+    with suppress(requests.RequestException, httpx.HTTPError, httpx.InvalidURL):
+        caller.send("GET", server.url)
+    assert b"x-auth-token" in server.requests[0].lower()
+    assert b"x-auth-token" not in b"".join(other_host.requests).lower()
+    other_host.close()
+
+
 @pytest.mark.parametrize("was_dead", [False, True])
 def test_a_redirect_within_the_vendor_is_signed(world: World, *, was_dead: bool) -> None:
     """Also with the new token, if the first one was refused before the redirect."""
@@ -449,6 +468,27 @@ def test_a_prepared_request_that_is_sent_again_has_its_token_replaced_each_time(
             world.revoke()
             assert session.send(prepared, timeout=PATIENCE_SECONDS).status_code == 200
     assert world.tried == [403, 200] * 3
+
+
+@pytest.mark.parametrize("was_dead", [False, True])
+def test_a_prepared_request_stays_signed_after_a_redirect_to_another_host(
+    fake_vntana: FakeVntana, server: Server, *, was_dead: bool
+) -> None:
+    """So it can be sent again, also if that host did not answer."""
+    world = World(fake_vntana, "requests")
+    server.behaviour = sends(end=True)
+    redirect(world, server.url, times=2)
+    with requests.Session() as session:
+        session.auth = world.access.auth()
+        prepared = session.prepare_request(requests.Request("GET", world.url))
+        for _ in range(2):
+            with pytest.raises(requests.ConnectionError):
+                session.send(prepared, timeout=PATIENCE_SECONDS)
+        if was_dead:
+            world.revoke()
+        assert session.send(prepared, timeout=PATIENCE_SECONDS).status_code == 200
+    assert world.tried[2:] == [403] * was_dead + [200]
+    assert b"x-auth-token" not in b"".join(server.requests).lower()
 
 
 def test_a_refused_response_is_in_the_history_of_requests(fake_vntana: FakeVntana) -> None:

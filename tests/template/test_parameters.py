@@ -285,7 +285,8 @@ def is_taken(parameter: Template, value: str) -> bool:
             {"DomainName": "a.b", "CertificateArn": "arn:c", "VpcEndpointIds": ENDPOINT},
             "DomainName is for a public API",
         ),
-        ({"SubnetIds": "subnet-1"}, "SubnetIds need"),
+        ({"SubnetIds": "subnet-1"}, "SubnetIds and SecurityGroupIds need each other"),
+        ({"SecurityGroupIds": "sg-1"}, "SubnetIds and SecurityGroupIds need each other"),
         ({"TeamKeys": "required"}, "TeamKeys needs"),
     ],
 )

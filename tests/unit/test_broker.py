@@ -37,8 +37,9 @@ ISSUED, REFRESH, ENDS = NOW, NOW + 3030, NOW + 3600
 
 def call(broker: MemoryBroker, **request: Any) -> tuple[str, bool, int]:
     """Return source, staleness and generation of the answer."""
-    deadline = broker.monotonic + 29
-    answer = broker.service._broker.token("acme", TokenRequest(LOGIN, **request), deadline)
+    deadline, rejected = broker.monotonic + 29, request.pop("rejected", None)
+    wanted = TokenRequest(LOGIN, rejected=frozenset({rejected} if rejected else ()), **request)
+    answer = broker.service._broker.token("acme", wanted, deadline)
     assert answer.item.fingerprint == answer.token.fingerprint
     return answer.source, answer.stale, answer.item.generation
 
@@ -393,6 +394,20 @@ def test_a_caller_that_loses_the_claim_starts_no_refresh() -> None:
     writes = broker.aws.dynamodb.writes
     assert call(broker) == ("memory", False, 1)
     assert (broker.aws.dynamodb.writes, broker.invoked) == (writes, [])
+
+
+@pytest.mark.parametrize("lost", ["lose_answer", "repeat"])
+def test_a_claim_whose_answer_is_lost_delays_the_refresh_until_it_ends(lost: str) -> None:
+    broker = with_token()
+    broker.now = REFRESH
+    setattr(broker.aws.dynamodb, lost, True)
+    assert call(broker) == ("table", False, 1)
+    setattr(broker.aws.dynamodb, lost, False)
+    for later, started in ((29, 0), (30, 1)):
+        broker.now = REFRESH + later
+        broker.restart()
+        assert call(broker)[1:] == (False, 1)
+        assert len(broker.invoked) == started
 
 
 @pytest.mark.parametrize("flow", FLOWS)

@@ -90,7 +90,7 @@ class Gateway(NamedTuple):
         kind = reply.headers.get("x-amzn-ErrorType", "").partition(":")[0]
         named = f"{reply.status} {kind}".strip()
         if reply.status == FORBIDDEN:
-            words = document if isinstance(document, dict) else {}
+            words = texts(document)
             message = words.get("Message") or words.get("message")
             signer = identity.signer(self.session, self.region, message)
             return AccessDenied(f"API Gateway refused the call ({named}): {signer}")
@@ -118,6 +118,12 @@ def decoded(content: bytes | str) -> object:
         return None
 
 
+def texts(document: object) -> dict[str, str]:
+    """Return the members of an object that are texts; nothing if *document* is no object."""
+    members = document.items() if isinstance(document, dict) else ()
+    return {name: value for name, value in members if isinstance(value, str)}
+
+
 def may_pass(status: int) -> bool:
     """Say whether another attempt may succeed after an error with *status*."""
     return status == TOO_MANY or status >= SERVER_ERROR
@@ -133,7 +139,7 @@ def region_of(host: str, given: str | None, session: "boto3.Session | None") -> 
     named = region_in(host)
     if given and named and given != named:
         raise InvalidRequest(f"region: is not {given}, as the URL names {named}: leave it out")
-    region = given or named or identity.region(session)
+    region = given or named or identity.setting(session, "region")
     if not region:
         raise InvalidRequest("the URL names no region, so give it: region=…")
     return region
