@@ -199,6 +199,22 @@ def test_a_renewal_that_cannot_be_stored_leaves_its_renewal_token_spent() -> Non
     assert (broker.steps, broker.item().renewal) == (["login", "extend"], "in_use")
 
 
+def test_after_a_lost_commit_the_token_of_the_winner_is_used() -> None:
+    """I3, I4: its exchange may have revoked the one that was not stored."""
+    broker = MemoryBroker()
+
+    def lose(commit: Callable[..., Any], lease: Item, values: Record, **more: Any) -> Any:
+        del broker.aws.store.commit  # the winner's is as usual
+        broker.aws.store.release(lease, None, renewal=None)
+        broker.restart()
+        assert broker.call()["source"] == "exchange"
+        return commit(lease, values, **more)
+
+    around(broker.aws.store, "commit", lose)
+    assert broker.call()["fingerprint"] == broker.item().fingerprint
+    assert broker.steps == ["login"] * 2
+
+
 def test_an_item_that_could_not_be_stored_has_nothing_of_the_one_before() -> None:
     """I13: that may have been an alias, whose variant has no token."""
     before = Item("vntana#acme", "a", token=b"x", target="b", renewal="in_use", context="{}")
@@ -524,12 +540,6 @@ def test_a_suspect_previous_version_is_not_tried_within_a_minute(
     gate = broker.item()
     assert gate.rejected_versions == ("v2", *["v1"] * tried)
     assert gate.suspect_version == (None if tried else "v1")
-
-
-def only_token(broker: MemoryBroker) -> str:
-    """Return the variant of the only token."""
-    [one] = [item for item in items(broker) if item.refresh_at and item.kind != "listing"]
-    return one.variant
 
 
 def test_an_unsent_request_or_an_unavailable_table_starts_no_outage() -> None:
