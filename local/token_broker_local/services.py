@@ -20,7 +20,7 @@ from werkzeug.serving import make_server
 
 from token_broker_local.addresses import HOST
 from token_broker_local.messages import LOOPBACK
-from token_broker_local.secret_events import Deliver, SecretWatcher
+from token_broker_local.secret_events import Deliver, watched
 from token_broker_local.serving import in_thread
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def serving(port: int, deliver: Deliver) -> Iterator[int]:
 
     *deliver* is called with each event of a changed secret.
     """
-    application = without_pages(Atomic(SecretWatcher(Dispatcher(), deliver)))
+    application = without_pages(Atomic(watched(Dispatcher(), deliver)))
     with (
         make_server(HOST, port, application, threaded=True, request_handler=Quiet) as server,
         in_thread(server) as served,

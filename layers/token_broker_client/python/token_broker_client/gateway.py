@@ -142,7 +142,7 @@ def region_of(host: str, given: str | None, session: "boto3.Session | None") -> 
     named = region_in(host)
     if given and named and given != named:
         raise InvalidRequest(f"region: is not {given}, as the URL names {named}: leave it out")
-    region = given or named or identity.region(session)
+    region = given or named or identity.setting(session, "region")
     if not region:
         raise InvalidRequest("the URL names no region, so give it: region=…")
     return region

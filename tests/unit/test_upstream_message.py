@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from token_broker import upstream_message as module
 from token_broker.errors import UpstreamRefused
 from token_broker.exchange import Request, Response
-from token_broker.refresh import upstream_message as module
-from token_broker.refresh.upstream_message import quoted, upstream_message
+from token_broker.upstream_message import quoted, upstream_message
 
 SECRET = {"username": "ann", "password": "pä ss/w0rd", "host": "app.vendorlink.nl", "pin": 4711}
 SECRET["answer"] = " c4 nary\n"
