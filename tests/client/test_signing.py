@@ -8,6 +8,7 @@ import re
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from io import BytesIO, UnsupportedOperation
 from itertools import count
 from typing import Any
@@ -382,6 +383,24 @@ def test_a_redirect_to_another_host_carries_no_token(
     other_host.close()
 
 
+@pytest.mark.parametrize("form", ["//{}/x", "////{}/x", "http:////{}/x", "HTTP:{}/x", "/\t/{}/x"])
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_no_form_of_a_location_carries_the_token_to_another_host(
+    library: Library, server: Server, form: str
+) -> None:
+    """Not even one that Python's `urljoin` resolves to the vendor's host, as requests does not."""
+    other_host = Server(sends(answer(b"hello")))
+    location = form.format(other_host.url.removeprefix("http://"))
+    moved = answer(b"", f"Location: {location}", status="302 Found")
+    server.behaviour = in_turn(moved, answer(b"within the vendor"))
+    caller = Caller(library, RecordingChannel(base_url=server.url).access("vntana"))
+    with suppress(requests.RequestException, httpx.HTTPError, httpx.InvalidURL):
+        caller.send("GET", server.url)
+    assert b"x-auth-token" in server.requests[0].lower()
+    assert b"x-auth-token" not in b"".join(other_host.requests).lower()
+    other_host.close()
+
+
 @pytest.mark.parametrize("was_dead", [False, True])
 def test_a_redirect_within_the_vendor_is_signed(world: World, *, was_dead: bool) -> None:
     """Also with the new token, if the first one was refused before the redirect."""
@@ -535,7 +554,7 @@ def test_a_request_through_a_forward_proxy_keeps_its_token(
 def test_netrc_does_not_replace_the_authorization_of_vendorlink(
     library: Library, fake_vendorlink: FakeVendorlink, tmp_path: Any, monkeypatch: Any
 ) -> None:
-    """And a 403 of Vendorlink is about rights."""
+    """Nor after a redirect. And a 403 of Vendorlink is about rights."""
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login somebody password else")
     netrc.chmod(0o600)
@@ -544,6 +563,9 @@ def test_netrc_does_not_replace_the_authorization_of_vendorlink(
     access = channel.access()
     caller, url = Caller(library, access), access.url("/Queries/List")
     fake_vendorlink.revoke()
+    assert caller.send("GET", url).status == 200
+    moved = {"Location": url}
+    fake_vendorlink.fail("answer", step="data", status=302, headers=moved, times=1)
     assert caller.send("GET", url).status == 200
     fake_vendorlink.fail("answer", step="data", status=403, body='{"errors": ["FORBIDDEN"]}')
     assert caller.send("GET", url).status == 403

@@ -5,6 +5,7 @@ The tests use a raw server and the wall clock.
 
 import asyncio
 import os
+import socket
 import ssl
 import subprocess
 import sys
@@ -230,6 +231,18 @@ def test_a_truncated_answer_is_retryable(reach: Reach, server: Server, whole: by
         assert call(channel) == {}
 
 
+def test_an_interim_answer_is_skipped(reach: Reach, server: Server) -> None:
+    """The one after it is the answer to the call, not to the next one."""
+
+    def behave(taken: socket.socket) -> None:
+        taken.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
+        taken.sendall(answer(b'{"forgotten": %d}' % len(server.requests)))
+
+    server.behaviour = behave
+    channel = reach(server.url)
+    assert [call(channel) for _ in range(3)] == [{"forgotten": number} for number in (1, 2, 3)]
+
+
 def test_an_answer_above_the_largest_size_is_refused(reach: Reach, server: Server) -> None:
     """The error is not retryable."""
     channel = reach(server.url)
@@ -274,20 +287,37 @@ def test_cookies_are_not_kept(reach: Reach, server: Server) -> None:
     assert b"cookie" not in server.requests[1].lower()
 
 
+@pytest.mark.parametrize("meanwhile", [False, True])
 def test_a_connection_idle_for_three_seconds_is_not_reused(
-    reach: Reach, server: Server, monkeypatch: pytest.MonkeyPatch
+    reach: Reach,
+    server: Server,
+    session: boto3.Session,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    meanwhile: bool,
 ) -> None:
-    """It may be dead, and only the deadline would show that."""
+    """It may be dead, and only the deadline would show that. Calls elsewhere change nothing."""
+    other = Server(sends(answer(b"{}")))
     server.behaviour = sends(answer(b"{}"))
-    channel, now = reach(server.url), [time.monotonic()]
-    monkeypatch.setattr(transport, "monotonic", lambda: now[0])
+    elsewhere = Broker.from_url(other.url, region="eu-west-1", session=session)._channel
+    channel, now = reach(server.url), [time.time()]
+    monkeypatch.setattr(transport, "time", lambda: now[0])
     now[0] += 100
     call(channel)
     before = server.connections
-    for ahead, more in ((2.9, 0), (2.9, 0), (3.1, 1)):
-        now[0] += ahead
+    for ahead, more in ((2.9, 0), (2.9, 0), (3.1, 1), (-0.1, 2)):
+        now[0] += ahead / 2
+        if meanwhile:
+            call(elsewhere)
+        now[0] += ahead / 2
         call(channel)
         assert server.connections == before + more
+    other.close()
+
+
+def test_the_wall_clock_counts_how_long_a_connection_is_idle() -> None:
+    """The monotonic one may stand still in a frozen function."""
+    assert vars(transport)["time"] is time.time
 
 
 def test_connecting_takes_five_seconds_at_most(

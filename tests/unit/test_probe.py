@@ -12,7 +12,7 @@ from tests.unit.memory_broker import MemoryBroker
 from token_broker.document import Document
 from token_broker.errors import InvalidRequest, RefreshInProgress
 from token_broker.exchange import Request, Response
-from token_broker.probe import Probe
+from token_broker.probe import probe
 from token_broker.records import replace
 from token_broker.refresh.deadline import COMMIT_SECONDS
 from token_broker_fakes.editor import FakeEditor
@@ -21,8 +21,8 @@ from token_broker_fakes.vendorlink import FakeVendorlink
 
 def probed(broker: MemoryBroker, seconds: float) -> dict[str, Any]:
     """Return the report of a probe that has so many *seconds* for its requests."""
-    probe = Probe(broker.deps, "acme", broker.monotonic + seconds + COMMIT_SECONDS)
-    return probe.run(broker.deps.flow.requested(Document(body(broker.flow), InvalidRequest)))
+    requested = broker.deps.flow.requested(Document(body(broker.flow), InvalidRequest))
+    return probe(broker.deps, "acme", requested, broker.monotonic + seconds + COMMIT_SECONDS)
 
 
 @pytest.mark.parametrize(("left", "requests"), [(1.0, 1), (1.0 + 2**-10, 2)])

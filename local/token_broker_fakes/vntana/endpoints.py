@@ -103,16 +103,12 @@ def named_organization(vntana: "FakeVntana", call: Call, account: Account) -> Or
     if not uuid:
         raise refused(vntana.modes, 403, "MISSING_ORGANIZATION_UUID")
     organization = account.organization(uuid)
-    if organization is None or is_forbidden(vntana, organization):
+    is_super = organization is not None and organization.role == "SUPER_ADMIN"
+    if organization is None or (is_super and vntana.modes.super_admin == "forbidden"):
         raise refused(vntana.modes, 403, "FORBIDDEN")
     if organization.status in REFUSALS:
         raise refused(vntana.modes, 403, REFUSALS[organization.status])
     return organization
-
-
-def is_forbidden(vntana: "FakeVntana", organization: Organization) -> bool:
-    """Say whether the role gets the undocumented 403."""
-    return organization.role == "SUPER_ADMIN" and vntana.modes.super_admin == "forbidden"
 
 
 def check_headers(vntana: "FakeVntana", call: Call, session: Session) -> None:

@@ -116,24 +116,20 @@ class FakeVntana(Fake[VntanaModes]):
         entered = found(account.organizations, organization or account.organizations[0].slug)
         place = found(entered.workspaces, workspace) if workspace else None
         with self.lock:
-            self.enter(account, entered, place)
-            session = self.sessions.latest
+            session = self._entered(account, entered, place)
         return {"headers": {"X-AUTH-TOKEN": f"Bearer {session.token}"}, "base_url": self.base}
 
     def log_in(self, account: Account) -> Answer:
         """Return a token that can only list and enter."""
-        session = self.sessions.open(account, self.now + self.modes.login_lifetime)
-        self.sessions.make_current(session, revoke=self.modes.logins == "one")
+        expires_at = self.now + self.modes.login_lifetime
+        session = self.sessions.open(account, expires_at, revoke=self.modes.logins == "one")
         return handed_out(self.modes, session, self.now)
 
     def enter(
         self, account: Account, organization: Organization, workspace: Workspace | None = None
     ) -> Answer:
         """Return a token of an organization or workspace, which revokes the previous one."""
-        expires_at = self.now + self.modes.lifetime
-        session = self.sessions.open(account, expires_at, organization, workspace)
-        self.sessions.make_current(session, revoke=self.modes.single_session != "off")
-        return handed_out(self.modes, session, self.now)
+        return handed_out(self.modes, self._entered(account, organization, workspace), self.now)
 
     def session(self, token: str) -> Session | None:
         """Return the session of *token*; None if it was never issued."""
@@ -182,3 +178,9 @@ class FakeVntana(Fake[VntanaModes]):
     def _data(self, call: Call) -> Answer:
         session = endpoints.live(self, call, "organization", "workspace")
         return accepted(self.modes, self.data[call.method, call.path], f"used: {session.named}")
+
+    def _entered(
+        self, account: Account, organization: Organization, workspace: Workspace | None
+    ) -> Session:
+        expires_at, revoke = self.now + self.modes.lifetime, self.modes.single_session != "off"
+        return self.sessions.open(account, expires_at, organization, workspace, revoke=revoke)

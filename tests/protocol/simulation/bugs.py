@@ -177,7 +177,7 @@ BUGS.add(
     "report-ignored",
     "a reported token is not returned",
     (Item, "is_rejected", property(no)),
-    near=39,
+    near=157,
 )
 
 
@@ -202,7 +202,7 @@ def latch_for_ever(self: Item, _version: str) -> bool:
     )
 
 
-@BUGS.instead_of(conditional_writes, "add_version", "each rejected version is stored", near=60)
+@BUGS.instead_of(conditional_writes, "add_version", "each rejected version is stored", near=202)
 def last_rejection_only(_versions: tuple[str, ...], version: str) -> tuple[str, ...]:
     return (version,)
 
@@ -278,7 +278,7 @@ BUGS.add(
 )
 
 
-@BUGS.around(Store, "note", "an item with a hold has no ttl", near=54)
+@BUGS.around(Store, "write_if", "an item with a hold has no ttl", near=54)
 def hold_dropped(original: Any, self: Store, item: Item, changes: Any, as_read: Any) -> Any:
     # The condition of acquire compares the hold anyway.
     if changes.get("ttl") and "rejected_versions" not in as_read:

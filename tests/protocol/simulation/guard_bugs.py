@@ -38,7 +38,7 @@ def unfinished_unkept(original: Any, self: Outcome, *_: object) -> Any:
     return original(self, False)
 
 
-@GUARD_BUGS.around(Store, "fail", "an outage is stored")
+@GUARD_BUGS.around(Store, "release", "an outage is stored")
 def unanswered_unkept(
     original: Any, self: Store, lease: Item, failure: Failure | None, *, renewal: str | None
 ) -> Any:

@@ -199,6 +199,22 @@ def test_a_renewal_that_cannot_be_stored_leaves_its_renewal_token_spent() -> Non
     assert (broker.steps, broker.item().renewal) == (["login", "extend"], "in_use")
 
 
+def test_after_a_lost_commit_the_token_of_the_winner_is_used() -> None:
+    """I3, I4: its exchange may have revoked the one that was not stored."""
+    broker = MemoryBroker()
+
+    def lose(commit: Callable[..., Any], lease: Item, values: Record, **more: Any) -> Any:
+        del broker.aws.store.commit  # the winner's is as usual
+        broker.aws.store.release(lease, None, renewal=None)
+        broker.restart()
+        assert broker.call()["source"] == "exchange"
+        return commit(lease, values, **more)
+
+    around(broker.aws.store, "commit", lose)
+    assert broker.call()["fingerprint"] == broker.item().fingerprint
+    assert broker.steps == ["login"] * 2
+
+
 def test_an_item_that_could_not_be_stored_has_nothing_of_the_one_before() -> None:
     """I13: that may have been an alias, whose variant has no token."""
     before = Item("vntana#acme", "a", token=b"x", target="b", renewal="in_use", context="{}")
@@ -518,10 +534,25 @@ def test_one_rejection_does_not_latch_a_previous_version_that_worked(flow: str) 
     assert announced(broker) == ["Connection Latched", "Connection Recovered"]
 
 
-def only_token(broker: MemoryBroker) -> str:
-    """Return the variant of the only token."""
-    [one] = [item for item in items(broker) if item.refresh_at and item.kind != "listing"]
-    return one.variant
+@pytest.mark.parametrize("flow", ["vendorlink", "vntana"])
+@pytest.mark.parametrize(("later", "tried"), [(59, 0), (60, 1)])
+def test_a_suspect_previous_version_is_not_tried_within_a_minute(
+    flow: str, later: int, tried: int
+) -> None:
+    """I7: the latch of another version leaves it suspect."""
+    broker = with_token(flow, after=20 * 86_400)
+    broker.fake.fail("status", step="login", times=None, status=401)
+    assert outcome(broker)["retry_after"] == 60
+    broker.put_secret()
+    broker.now += later
+    broker.aws.manager.created_at = float(broker.now)
+    logins = broker.steps.count("login")
+    broker.restart()
+    assert outcome(broker)["code"] == "credential_rejected"
+    assert broker.steps.count("login") == logins + 1 + tried
+    gate = broker.item()
+    assert gate.rejected_versions == ("v2", *["v1"] * tried)
+    assert gate.suspect_version == (None if tried else "v1")
 
 
 def test_an_unsent_request_or_an_unavailable_table_starts_no_outage() -> None:
@@ -722,7 +753,7 @@ def test_a_failure_that_cannot_be_stored_does_not_hide_the_error(flow: str, leas
     """Nor does a gate's lease that cannot be released."""
     broker = MemoryBroker(flow)
     broker.fake.fail("status", status=503)
-    around(broker.aws.store, "fail", busy)
+    around(broker.aws.store, "release", busy)
     assert outcome(broker, **body(flow))["code"] == "upstream_unavailable"
     told = [one["code"] for one in broker.telemetry.of("unreleased")]
     assert told == ["store_unavailable"] * leases
@@ -735,7 +766,7 @@ def test_a_failure_to_store_the_end_of_an_outage_fails_no_call() -> None:
     def noted(note: Callable[..., Any], item: Item, changes: Record, as_read: Record) -> Any:
         return (busy if OUTAGE[0] in changes else note)(item, changes, as_read)
 
-    around(broker.aws.store, "note", noted)
+    around(broker.aws.store, "write_if", noted)
     assert outcome(broker)["source"] == "exchange"
     unannounced = {"what": "Upstream", "reason": "the table is busy"}
     assert broker.telemetry.of("unannounced") == [unannounced]
@@ -835,7 +866,7 @@ def test_a_token_of_the_previous_version_is_handed_out_if_the_gate_cannot_be_rel
     def fail(method: Any, lease: Item, *arguments: Any, **named: Any) -> Any:
         return busy() if lease.is_gate else method(lease, *arguments, **named)
 
-    around(broker.aws.store, "fail", fail)
+    around(broker.aws.store, "release", fail)
     assert outcome(broker, **body(flow))["source"] == "exchange"
     unreleased = {"code": "store_unavailable", "variant": "-"}
     assert broker.telemetry.of("unreleased") == [unreleased]

@@ -46,11 +46,6 @@ def unobtained(error: Exception) -> AccessDenied:
     return AccessDenied(f"the AWS credentials cannot be obtained ({type(error).__name__})")
 
 
-def region(session: "boto3.Session | None") -> str | None:
-    """Return the region of *session*, or of boto3's default."""
-    return setting(session, "region")
-
-
 def authorities(session: "boto3.Session | None") -> str | None:
     """Return the file of the certificate authorities for AWS's hosts; None for the usual ones.
 

@@ -26,8 +26,8 @@ from token_broker.item import SUSPECT_RETRY_SECONDS
 from token_broker.refresh.credential_gate import CredentialGate
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.outcome import Alias, Outcome
-from token_broker.refresh.upstream_message import quoted
 from token_broker.tokens import Token
+from token_broker.upstream_message import quoted
 
 LEAST_REQUEST_SECONDS = 0.2
 """A request with less time than this is not sent."""
@@ -124,9 +124,7 @@ class ExchangeAttempt:
                 raise  # by the gate, or by the exchange of another variant, which has kept it
             was_accepted = self._keep_rejection(error)
             previous = None if was_accepted else self._secret.previous()
-            gate, own = self._invocation.gate, self._outcome.item
-            # If the gate has latched it since this read, the write of its rejection fails.
-            if not previous or latched_by(gate, own, previous.version):
+            if not previous or self._is_rejected(previous.version):
                 raise
             self._secret.use(previous)
             return self._with_previous_version()
@@ -149,6 +147,13 @@ class ExchangeAttempt:
             if error.is_certain:
                 self._keep_rejection(error)
             raise
+
+    def _is_rejected(self, version: str) -> bool:
+        """Say whether *version* is latched, or was rejected within a minute."""
+        gate, now = self._invocation.gate, self._deps.clock.now()
+        # The write of a rejection fails if the gate has another one since this read.
+        is_latched = latched_by(gate, self._outcome.item, version) is not None
+        return is_latched or gate.awaits_second_try(version, now)
 
     def _keep_rejection(self, error: CredentialRejected) -> bool:
         """Keep what a rejection means; say whether the version in use was accepted before.

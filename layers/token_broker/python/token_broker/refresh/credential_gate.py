@@ -138,7 +138,7 @@ class CredentialGate:
         self._write_accepted()
         lease, self._lease = self._lease, None
         if lease:
-            write = partial(self._deps.store.fail, lease, None, renewal=None)
+            write = partial(self._deps.store.release, lease, None, renewal=None)
             self._invocation.try_write(lease, write)
 
     def reject(self, own: Item, rejection: Rejection, *, is_certain: bool) -> Judged:

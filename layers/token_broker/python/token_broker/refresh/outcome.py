@@ -196,7 +196,7 @@ class Outcome:
         return replace(self.failure_for(unfinished), retry_at=self._deps.clock.now())
 
     def _end_lease(self, failure: Failure | None, *, renewal: str | None = None) -> None:
-        self._try_write(lambda: self._deps.store.fail(self.item, failure, renewal=renewal))
+        self._try_write(lambda: self._deps.store.release(self.item, failure, renewal=renewal))
 
     def _try_write(self, write: Callable[[], object]) -> None:
         self._invocation.try_write(self.item, write)
