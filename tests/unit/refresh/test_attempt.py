@@ -409,6 +409,16 @@ def test_a_process_without_an_exchange_reads_the_secret_twice_a_minute(
         broker.now += 4
 
 
+def test_an_alias_of_a_refused_variant_costs_no_read_of_the_secret() -> None:
+    """The editor's 403 latches the variant, and neither the gate nor the alias."""
+    broker = MemoryBroker("editor", secret=wrong_login("editor"))
+    outcome(broker, **body("editor"))
+    broker.now += 100
+    assert outcome(broker, **body("editor"))["code"] == "credential_latched"
+    around(broker.aws.secrets, "current", raising(StoreUnavailable("throttled")))
+    assert outcome(broker, **body("editor"))["code"] == "credential_latched"
+
+
 def test_a_forced_call_ignores_the_backoff_except_that_of_a_login() -> None:
     """A login without a clear result is not repeated within its back-off."""
     broker = with_token(after=100)
