@@ -101,19 +101,6 @@ def test_a_dead_token_is_reported_and_replaced(world: World, mode: Any) -> None:
     assert len(world.channel.commands) == 2
 
 
-def test_a_vendor_that_refuses_every_token_costs_one_replacement(world: World) -> None:
-    """FORBIDDEN may also mean missing rights: a new token does not help, and ends the old one.
-
-    The process remembers it, not the signer: a new signer for each request costs no more tokens.
-    """
-    world.fake.refuse("FORBIDDEN", step="data")
-    for _ in range(5):
-        assert world.get() == 403
-        world.caller = Caller(world.caller.library, world.access)
-    assert len(world.reported) == 1
-    assert world.tried == [403] * 6
-
-
 @pytest.mark.parametrize("was_dead", [False, True])
 def test_a_refusal_for_rights_counts_for_all_paths_of_the_token(
     world: World, *, was_dead: bool
@@ -177,21 +164,6 @@ def test_a_refusal_does_not_affect_tokens_of_other_variants_and_brokers(
     for channel, number in ((one, 4), (other, 1)):
         reports = ["rejected" in command.body for command, _ in channel.calls]
         assert reports == [False, True] * number
-
-
-@pytest.mark.parametrize("library", LIBRARIES)
-def test_error_codes_of_vntana_are_ignored_in_responses_of_vendorlink(
-    library: Library, server: Server
-) -> None:
-    """FORBIDDEN is VNTANA's word: Vendorlink's 401 is a dead token's, and its 403 is not."""
-    statuses = (401, 401, 401, 403, 401, 200)
-    words = b'{"errors": ["FORBIDDEN"]}'
-    server.behaviour = in_turn(*(answer(words, status=f"{status} X") for status in statuses))
-    channel = RecordingChannel(base_url=server.url)
-    access = channel.access("vendorlink")
-    seen = [Caller(library, access).send("GET", f"{server.url}/{path}").status for path in "abb"]
-    assert seen == [401, 403, 200]
-    assert len(channel.calls) == 4
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
