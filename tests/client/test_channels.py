@@ -152,6 +152,12 @@ def test_a_slash_or_v1_after_the_stage_of_the_url_is_ignored(ends: str, stage: s
     assert gateway(f"{own}{ends}", region="eu-west-1").url == own
 
 
+def test_a_dot_after_the_host_is_not_signed(session: boto3.Session) -> None:
+    """As urllib3 sends no dot in `Host`: API Gateway refused each call."""
+    url = "https://abc.execute-api.eu-west-1.amazonaws.com.:443/prod"
+    assert Gateway.at(url, None, session) == Gateway.at(url.replace(".:", ":"), None, session)
+
+
 def test_each_action_is_sent_to_its_route(session: boto3.Session, server: Server) -> None:
     """As openapi.yaml names it, with a body only if it is not empty."""
     paths = yaml.safe_load((Path(__file__).parents[2] / "openapi.yaml").read_text())["paths"]

@@ -177,6 +177,15 @@ def test_an_unknown_access_key_is_refused(request_: HttpRequest) -> None:
     assert refusal.message == "The security token included in the request is invalid."
 
 
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8080", "127.0.0.1.evil.example"])
+def test_a_signature_for_another_host_name_is_refused(host: str) -> None:
+    """DNS rebinding: a page of another site can sign, as the key is public, and gets no token."""
+    for name in ("127.0.0.1:8080", "localhost"):
+        verify(signed(host=name), "execute-api", now())
+    refusal = refusal_of(signed(host=host))
+    assert (refusal.status, refusal.message) == (403, "Forbidden")
+
+
 def request_moment(request: HttpRequest) -> datetime:
     return Authorization.of(request).moment
 

@@ -30,7 +30,7 @@ MANY = 600
 
 Record = Callable[[str, object], None]
 
-SEEDS = int(os.environ.get("SIMULATION_SEEDS", "4000"))
+SEEDS = int(os.environ.get("SIMULATION_SEEDS", "6000"))
 """The number of runs of the shipped code: each planted bug shows in the first 1,700."""
 
 

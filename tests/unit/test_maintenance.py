@@ -25,6 +25,7 @@ from token_broker.errors import (
     StoreUnavailable,
 )
 from token_broker.exchange import Conversation, Request, Response
+from token_broker.flows.vntana.credentials import LIFETIME
 from token_broker.item import Failure, Item
 from token_broker.maintenance import forget, is_due, is_of_another
 from token_broker.records import replace
@@ -430,9 +431,10 @@ def test_delete_ends_the_session_of_each_token_that_it_drops(left: float) -> Non
     assert broker.telemetry.of("log out failed") == []
 
 
-def test_delete_ends_the_session_of_a_token_that_replaced_the_one_it_read() -> None:
+@pytest.mark.parametrize("had_ended", [False, True])
+def test_delete_ends_the_session_of_a_token_that_replaced_the_one_it_read(had_ended: bool) -> None:
     """I16: it reads many items at once, and removes one after the other."""
-    broker = with_token("vntana")
+    broker = with_token("vntana", after=LIFETIME * had_ended)
     assert isinstance(broker.fake, FakeVntana)
     [read] = [i for i in broker.aws.store.list("vntana#acme") if i.kind == "organization"]
 

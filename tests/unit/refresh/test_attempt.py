@@ -199,6 +199,22 @@ def test_a_renewal_that_cannot_be_stored_leaves_its_renewal_token_spent() -> Non
     assert (broker.steps, broker.item().renewal) == (["login", "extend"], "in_use")
 
 
+def test_after_a_lost_commit_the_token_of_the_winner_is_used() -> None:
+    """I3, I4: its exchange may have revoked the one that was not stored."""
+    broker = MemoryBroker()
+
+    def lose(commit: Callable[..., Any], lease: Item, values: Record, **more: Any) -> Any:
+        del broker.aws.store.commit  # the winner's is as usual
+        broker.aws.store.release(lease, None, renewal=None)
+        broker.restart()
+        assert broker.call()["source"] == "exchange"
+        return commit(lease, values, **more)
+
+    around(broker.aws.store, "commit", lose)
+    assert broker.call()["fingerprint"] == broker.item().fingerprint
+    assert broker.steps == ["login"] * 2
+
+
 def test_an_item_that_could_not_be_stored_has_nothing_of_the_one_before() -> None:
     """I13: that may have been an alias, whose variant has no token."""
     before = Item("vntana#acme", "a", token=b"x", target="b", renewal="in_use", context="{}")
@@ -364,6 +380,22 @@ def test_the_backoff_of_an_outage_applies_to_a_new_secret_version() -> None:
     assert broker.steps == ["login"]
 
 
+def test_a_process_reads_the_secret_once_in_a_backoff() -> None:
+    """Callers who are told to wait cost nothing."""
+    broker, read = MemoryBroker(), list[str]()
+    broker.fake.fail("status", status=404, times=None)
+
+    def noted(current: Any, connection: str, *noticed: Any) -> Any:
+        read.append(connection)
+        return current(connection, *noticed)
+
+    around(broker.aws.secrets, "current", noted)
+    for _ in range(3):
+        assert outcome(broker)["code"] == "upstream_contract_changed"
+        broker.now += 9
+    assert (broker.steps, read) == (["login"], ["acme"])
+
+
 def test_a_forced_call_ignores_the_backoff_except_that_of_a_login() -> None:
     """A login without a clear result is not repeated within its back-off."""
     broker = with_token(after=100)
@@ -387,6 +419,26 @@ def test_the_event_of_a_new_version_lifts_a_latch_in_every_process(flow: str) ->
     broker.restart()
     broker.deps.versions_seen.update(seen)
     assert outcome(broker, **body(flow))["source"] == "exchange"
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_a_late_replica_of_the_secret_sends_no_login_that_was_rejected(flow: str) -> None:
+    """I7, I11: the process knows the new version, a replica returns the old one once more.
+
+    The new one is tried then, and not blamed for the old one.
+    """
+    broker = MemoryBroker(flow, secret=wrong_login(flow))
+    outcome(broker, **body(flow))
+    rejected = broker.aws.secrets.current("acme")
+    version = broker.put_secret()
+    broker.call(action="rotate", version=version)
+    broker.deps.versions_seen["acme"] = (broker.now, version)
+    late = [rejected]
+    around(broker.aws.secrets, "current", lambda read, *asked: late.pop() if late else read(*asked))
+    sent = len(broker.steps)
+    assert outcome(broker, **body(flow))["source"] == "exchange"
+    assert broker.steps[sent:].count(broker.steps[0]) == 1
+    assert version not in broker.item().rejected_versions
 
 
 # The version before
@@ -488,12 +540,6 @@ def test_a_suspect_previous_version_is_not_tried_within_a_minute(
     gate = broker.item()
     assert gate.rejected_versions == ("v2", *["v1"] * tried)
     assert gate.suspect_version == (None if tried else "v1")
-
-
-def only_token(broker: MemoryBroker) -> str:
-    """Return the variant of the only token."""
-    [one] = [item for item in items(broker) if item.refresh_at and item.kind != "listing"]
-    return one.variant
 
 
 def test_an_unsent_request_or_an_unavailable_table_starts_no_outage() -> None:

@@ -524,6 +524,9 @@ def test_the_errors_of_a_latch_and_of_a_suspect_version_tell_of_the_rejection() 
         assert upstream_of(error) == upstream_of(GATE.failure)
     assert upstream_of(latched_error(GATE)) == upstream_of(GATE.failure)
     assert "rejected at 2030-03-17T17:45:55Z, and is not tried" in latched_error(GATE).detail
+    outage = Failure("upstream_unavailable", "x", NOW - 5, 1, NOW)
+    later = replace(GATE, latched_at=NOW - 45, failure=outage)
+    assert latched_error(later).detail == latched_error(GATE).detail
     gone = replace(GATE, failure=None)
     unknown = [upstream_of(error) for error in (suspect_error(gone, NOW), latched_error(gone))]
     assert unknown == [dict.fromkeys(upstream_of(GATE.failure))] * 2

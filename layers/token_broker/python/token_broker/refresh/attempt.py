@@ -203,8 +203,10 @@ class ExchangeAttempt:
         """Send *request*, if enough time of the invocation and the lease is left for its answer."""
         self._current = None
         if request.proves_credentials:
-            self._is_proven = True
-            self._gate.admit(self._outcome.item, self._secret.version())
+            self._is_proven, version = True, self._secret.version()
+            self._gate.admit(self._outcome.item, version)
+            if self._secret.version() != version:  # the gate has read the secret again
+                raise SecretReplaced
         seconds = self._seconds_for_request()  # `admit` may have waited
         if seconds < LEAST_REQUEST_SECONDS:
             if not self._has_sent:  # others took the time: the vendor is not to blame

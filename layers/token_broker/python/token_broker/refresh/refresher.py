@@ -13,7 +13,12 @@
 
 The steps end: to wait and to acquire raise an error when too little time is left. An exchange may
 need the token of another variant (`NeedToken`). Then `token_of` goes through the same steps for
-that variant, in the same invocation. See docs/protocol.md.
+that variant, in the same invocation.
+
+If two processes race, the write of one lease fails: that caller reads again, and waits in step b.
+If the holder of a lease dies, the lease ends by itself. Then the kept token counts as uncertain,
+and the next caller acquires with a higher fence, so the late commit of the dead one would fail. See
+docs/protocol.md.
 """
 
 from typing import NamedTuple
