@@ -415,24 +415,6 @@ def test_a_caller_after_clear_does_not_join_a_call_from_before() -> None:
     assert world.obtain() == 2
 
 
-def test_different_keys_have_different_tokens() -> None:
-    """Also if both keys are fetched, and then refreshed, at the same time."""
-    world, both = World(), threading.Barrier(2)
-
-    def obtain(key: str, generation: int) -> int:
-        def fetch(*_: object) -> Answer:
-            both.wait(PATIENCE_SECONDS)
-            return answer(generation, expires_at="2026-11-22T12:00:00Z")
-
-        return world.obtain(key=key, fetch=fetch, look=fetch)
-
-    with ThreadPoolExecutor(2) as pool:
-        assert [*pool.map(obtain, "ab", (1, 2))] == [1, 2]
-        assert [world.obtain(key=key) for key in "ab"] == [1, 2]
-        world.now = at("10:55")
-        assert [*pool.map(obtain, "ab", (3, 4))] == [3, 4]
-
-
 def test_requests_with_different_conditions_do_not_share_a_call() -> None:
     """Callers share a call only if their conditions are equal."""
     shorter = (TokenRequest(min_ttl=seconds) for seconds in (0, 60))
