@@ -74,7 +74,8 @@ class World:
     def question(self, request: TokenRequest = PLAIN, key: str = "key", **how: Any) -> Question:
         """Return the question of a caller; *how* differs from the usual."""
         look = partial(self.fetch, PLAIN)
-        return Question(key, request, self.fetch, look, self.max_age)._replace(**how)
+        fetch = partial(self.fetch, request)
+        return Question(key, request, fetch, look, self.max_age)._replace(**how)
 
     def obtain(self, request: TokenRequest = PLAIN, key: str = "key", **how: Any) -> int:
         """Return the generation of what is obtained."""
@@ -421,13 +422,16 @@ def test_requests_with_different_conditions_do_not_share_a_call() -> None:
     each = [PLAIN, *shorter, TokenRequest(rejected="0" * 16), FORCE]
     world, together, requested = World(), threading.Barrier(len(each)), set()
 
-    def fetch(request: TokenRequest, _: Deadline) -> Answer:
-        together.wait(PATIENCE_SECONDS)
-        requested.add(request)
-        return answer(1)
+    def obtain(request: TokenRequest) -> int:
+        def fetch(_: Deadline) -> Answer:
+            together.wait(PATIENCE_SECONDS)
+            requested.add(request)
+            return answer(1)
+
+        return world.obtain(request, fetch=fetch)
 
     with ThreadPoolExecutor(len(each)) as pool:
-        assert [*pool.map(partial(world.obtain, fetch=fetch), each)] == [1] * len(each)
+        assert [*pool.map(obtain, each)] == [1] * len(each)
     assert requested == {*each}
 
 

@@ -487,7 +487,7 @@ def test_a_request_through_a_forward_proxy_keeps_its_token(
 def test_netrc_does_not_replace_the_authorization_of_vendorlink(
     library: Library, fake_vendorlink: FakeVendorlink, tmp_path: Any, monkeypatch: Any
 ) -> None:
-    """And a 403 of Vendorlink is about rights."""
+    """Nor after a redirect. And a 403 of Vendorlink is about rights."""
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login somebody password else")
     netrc.chmod(0o600)
@@ -496,6 +496,9 @@ def test_netrc_does_not_replace_the_authorization_of_vendorlink(
     access = channel.access()
     caller, url = Caller(library, access), access.url("/Queries/List")
     fake_vendorlink.revoke()
+    assert caller.send("GET", url).status == 200
+    moved = {"Location": url}
+    fake_vendorlink.fail("answer", step="data", status=302, headers=moved, times=1)
     assert caller.send("GET", url).status == 200
     fake_vendorlink.fail("answer", step="data", status=403, body='{"errors": ["FORBIDDEN"]}')
     assert caller.send("GET", url).status == 403

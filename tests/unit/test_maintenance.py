@@ -889,8 +889,13 @@ def test_verify_check_and_probe_are_refused_while_the_connection_is_held(action:
             "action: tokens of vntana cannot be verified",
         ),
         *(
-            ("editor", {"action": "verify", "token": odd}, "token: must be printable ASCII")
-            for odd in ("ü", "x\n")
+            (
+                *("editor", {"action": "verify", "token": odd}),
+                "token: must be printable ASCII of at most 4096 characters",
+            )
+            # A vendor's server answers too long a header in its own way: the alarm would ring that
+            # the vendor answers other than documented.
+            for odd in ("ü", "x\n", "x" * 4097)
         ),
         ("editor", {"action": "verify"}, "token: is missing"),
         ("editor", {"action": "verify", "token": "x", "odd": 1}, "odd: is not known"),

@@ -28,7 +28,7 @@ from token_broker.cache import CachedToken
 from token_broker.decisions import MAX_REPORTS, recent_reports, refuse_too_long, stored_error
 from token_broker.errors import Internal, TooManyRequests
 from token_broker.exchange import NeedToken
-from token_broker.item import CREDENTIAL_REJECTED, REPORT_WINDOW_SECONDS, Item
+from token_broker.item import CREDENTIAL_REJECTED, REPORT_WINDOW_SECONDS, Item, is_ahead
 from token_broker.records import replace
 from token_broker.refresh.attempt import ExchangeAttempt, SecretReplaced
 from token_broker.refresh.credential_gate import CredentialGate
@@ -277,7 +277,8 @@ class Refresher:
         if item.fingerprint not in requirement.rejected:
             return requirement, seen
         by_exchange = requirement.of_version_in_use  # a caller's report demands no version
-        if by_exchange and now - item.issued_at < YOUNG_SECONDS and item.lease_owner is None:
+        is_young = is_ahead(item.issued_at + YOUNG_SECONDS, now, YOUNG_SECONDS)
+        if by_exchange and is_young and item.lease_owner is None:
             return replace(requirement, rejected=frozenset()), seen
         newer = replace(requirement, newer_than=item.generation)
         if item.is_rejected:
