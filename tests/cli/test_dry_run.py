@@ -36,14 +36,6 @@ def trial(flow: str, fake: Any, **changes: Any) -> DryRun:
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_a_trial_gets_a_token_with_one_login(flow: str) -> None:
-    """However many variants the exchange needs."""
-    fake = registry.new(flow, clock=clock)
-    assert trial(flow, fake).token().headers
-    assert fake.log.counts[proof(flow).step] == 1
-
-
-@pytest.mark.parametrize("flow", FLOWS)
 def test_a_rejected_login_is_sent_once(flow: str) -> None:
     """Further calls raise the same error without a request to the vendor."""
     fake = registry.new(flow, clock=clock)
