@@ -11,11 +11,12 @@ from token_broker_operations.flows import FLOWS, OPTIONAL
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A method of a resource, and the flow whose function answers it."""
+    """A method of a resource: an action of the flow whose function answers it."""
 
     method: str
     resource: str
     flow: str
+    action: str
 
     def match(self, method: str, path: str) -> Mapping[str, str] | None:
         """Return the path's parameters if this is its route.
@@ -30,7 +31,7 @@ class Route:
 
 
 ROUTES = [
-    Route(method, f"/v1/{flow.name}/{{connection}}/{rest}".rstrip("/"), flow.name)
+    Route(method, f"/v1/{flow.name}/{{connection}}/{rest}".rstrip("/"), flow.name, action)
     for flow in FLOWS
     for (method, rest), action in events.ROUTES.items()
     if action not in OPTIONAL - flow.abilities

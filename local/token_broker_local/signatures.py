@@ -39,6 +39,8 @@ def verify(request: HttpRequest, service: str, now: datetime) -> None:
     sent = claim.signature.encode()
     if True not in [hmac.compare_digest(one, sent) for one in signatures(request, claim)]:
         raise messages.mismatch()
+    if not request.is_local:  # the key is public
+        raise messages.forbidden()
 
 
 def check_date(claim: Authorization, now: datetime) -> None:

@@ -301,6 +301,21 @@ def test_a_stack_that_may_not_be_seen_is_an_error() -> None:
             account.stack("token-broker-new")
 
 
+def test_files_are_said_to_be_deleted_only_if_their_bucket_could_be_looked_up() -> None:
+    """Without SAM's stack there is no bucket, so there are no files."""
+    session = boto3.session.Session("local", "local", region_name="eu-west-1")
+    stacks, s3 = session.client("cloudformation"), session.client("s3")
+    clients = SimpleNamespace(client={"cloudformation": stacks, "s3": s3}.__getitem__)
+    with Stubber(stacks) as cloudformation, Stubber(s3):
+        for code in ("AccessDenied", "Throttling"):
+            cloudformation.add_client_error("describe_stacks", code)
+            with pytest.raises(ClientError, match=code):
+                list(destroy.delete_files(cast("boto3.session.Session", clients), "new"))
+        missing = f"Stack with id {SAMS_STACK} does not exist"
+        cloudformation.add_client_error("describe_stacks", "ValidationError", missing)
+        assert not list(destroy.delete_files(cast("boto3.session.Session", clients), "new"))
+
+
 def test_all_pages_of_resources_principals_and_files_are_read() -> None:
     """AWS lists 100 resources, 100 principals and 1000 files at once.
 
@@ -544,10 +559,17 @@ def region(aws: tuple[Counted, str], monkeypatch: pytest.MonkeyPatch) -> Iterato
     )
     files = {"Resources": {}, "Outputs": {"SourceBucket": {"Value": "teams"}}}
     cloudformation.create_stack(StackName=SAMS_STACK, TemplateBody=json.dumps(files))
-    for key in ("token-broker-old/1.template", "token-broker-older/2.template"):
+    for key in (
+        "token-broker-old/0.template",
+        "token-broker-old/1.template",
+        "token-broker-older/2.template",
+    ):
         for body in (b"{}", b"{ }"):
             s3.put_object(Bucket="teams", Key=key, Body=body)
+    # It leaves a delete marker; moto makes none for a file that never was.
     s3.delete_object(Bucket="teams", Key="token-broker-old/0.template")
+    [marker] = s3.list_object_versions(Bucket="teams")["DeleteMarkers"]
+    assert marker["Key"] == "token-broker-old/0.template"
     yield "eu-west-1"
     cloudformation.delete_stack(StackName=SAMS_STACK)
     boto3.resource("s3").Bucket("teams").object_versions.delete()

@@ -247,6 +247,7 @@ def test_an_item_is_latched_for_its_rejected_versions(
 PROVEN = replace(EMPTY, accepted_version="v1")
 ONCE = replace(PROVEN, suspect_version="v1", suspect_at=NOW - 60, failure=REFUSED)
 SUSPECTS = replace(EMPTY, suspect_version="v1", suspect_variants=("a", "b"))
+AHEAD = {"suspect_at": NOW + 3600}
 OF_V0 = {"suspect_version": "v0"}
 A_AND_C = {"suspect_variants": ("a", "c")}
 
@@ -259,6 +260,7 @@ A_AND_C = {"suspect_variants": ("a", "c")}
         pytest.param(FRESH, {}, True, Verdict.SUSPECT, id="one that made the token"),
         pytest.param(ONCE, {}, True, Verdict.LATCH, id="a second time, a minute later"),
         pytest.param(ONCE, {"suspect_at": NOW - 59}, True, Verdict.SUSPECT, id="twice at once"),
+        pytest.param(ONCE, AHEAD, True, Verdict.SUSPECT, id="once, by a clock that was wrong"),
         pytest.param(ONCE, OF_V0, True, Verdict.SUSPECT, id="another was suspect"),
         pytest.param(ONCE, {"accepted_version": "v0"}, True, Verdict.LATCH, id="other accepted"),
         pytest.param(EMPTY, {}, False, Verdict.REFUSE_VARIANT, id="it may be the variant"),

@@ -209,7 +209,8 @@ def latched(record: Record, *ended: str) -> Record:
     """`v1` is rejected for certain: it is not tried again, and no longer accepted."""
     versions = [v for v in record.get("rejected_versions", []) if v != "v1"]
     proven = ("accepted_version",) if record.get("accepted_version") == "v1" else ()
-    return without(record, "ttl", *SUSPICION, *proven, *ended) | {
+    doubt = SUSPICION if record.get("suspect_version") == "v1" else ()
+    return without(record, "ttl", *doubt, *proven, *ended) | {
         "schema": 1,
         "failure": REFUSED_KEPT,
         "rejected_versions": [*versions, "v1"][-MAX_VERSIONS:],

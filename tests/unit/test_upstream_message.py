@@ -103,7 +103,12 @@ def test_a_short_value_is_masked_as_a_whole_word() -> None:
     assert shown({"message": "user 1 of 100"}, secret={"user": "1"}) == "user *** of 100"
 
 
-@given(st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+bodies = st.recursive(
+    st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=10
+)
+
+
+@given(bodies)
 def test_the_message_is_bounded_and_printable_for_any_body(body: Any) -> None:
     """At most 200 characters, or None."""
     message = shown(body)

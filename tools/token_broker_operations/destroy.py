@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import boto3
-from botocore.exceptions import ClientError, WaiterError
+from botocore.exceptions import WaiterError
 
 from token_broker_operations import settings
 from token_broker_operations.deploy import GUIDED, stack_name
-from token_broker_operations.stacks import Account, default_region
+from token_broker_operations.stacks import Account, default_region, described
 
 SAMS_STACK = "aws-sam-cli-managed-default"
 """The stack with the bucket that `sam deploy --resolve-s3` puts files into."""
@@ -54,9 +54,8 @@ def delete_files(session: boto3.session.Session, prefix: str) -> Iterator[str]:
     """
     stacks: Any = session.client("cloudformation")
     s3: Any = session.client("s3")
-    try:
-        [stack] = stacks.describe_stacks(StackName=SAMS_STACK)["Stacks"]
-    except ClientError:
+    stack = described(stacks, SAMS_STACK)
+    if stack is None:
         return
     outputs = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
     bucket = outputs["SourceBucket"]

@@ -27,6 +27,18 @@ def default_region() -> str:
     return os.environ.get("AWS_REGION") or boto3.session.Session().region_name or "eu-west-1"
 
 
+def described(cloudformation: Any, name: str) -> Mapping[str, Any] | None:
+    """Return the description of the stack called *name*; None if there is none."""
+    try:
+        [stack] = cloudformation.describe_stacks(StackName=name)["Stacks"]
+    except ClientError as error:
+        if "does not exist" in str(error):
+            return None
+        raise
+    found: Mapping[str, Any] = stack
+    return found
+
+
 class Account:
     """The stacks of an AWS account in one region."""
 
@@ -36,12 +48,9 @@ class Account:
 
     def stack(self, name: str) -> Deployed | None:
         """Return the stack called *name*; None if there is none."""
-        try:
-            [stack] = self._stacks.describe_stacks(StackName=name)["Stacks"]
-        except ClientError as error:
-            if "does not exist" in str(error):
-                return None
-            raise
+        stack = described(self._stacks, name)
+        if stack is None:
+            return None
         pairs = stack.get("Parameters", [])
         values = {pair["ParameterKey"]: pair.get("ParameterValue", "") for pair in pairs}
         return Deployed(stack["StackStatus"], values)

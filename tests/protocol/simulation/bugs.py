@@ -177,7 +177,7 @@ BUGS.add(
     "report-ignored",
     "a reported token is not returned",
     (Item, "is_rejected", property(no)),
-    near=39,
+    near=157,
 )
 
 
@@ -202,7 +202,7 @@ def latch_for_ever(self: Item, _version: str) -> bool:
     )
 
 
-@BUGS.instead_of(conditional_writes, "add_version", "each rejected version is stored", near=60)
+@BUGS.instead_of(conditional_writes, "add_version", "each rejected version is stored", near=202)
 def last_rejection_only(_versions: tuple[str, ...], version: str) -> tuple[str, ...]:
     return (version,)
 

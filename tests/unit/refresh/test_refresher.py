@@ -276,7 +276,8 @@ def test_a_reissued_token_is_not_handed_to_its_reporter(reported_is: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("age", "lease", "is_replaced"), [(59, {}, False), (60, {}, True), (59, DEAD, True)]
+    ("age", "lease", "is_replaced"),
+    [(59, {}, False), (60, {}, True), (59, DEAD, True), (-60, {}, False), (-61, {}, True)],
 )
 def test_a_rejection_by_a_step_does_not_replace_a_token_under_a_minute_old(
     age: int, lease: dict[str, Any], is_replaced: bool
@@ -284,7 +285,7 @@ def test_a_rejection_by_a_step_does_not_replace_a_token_under_a_minute_old(
     """The step itself failed. Its report does not count for the limit of callers.
 
     A report is kept before the exchange, which may fail. A young token under a lease is waited for,
-    also one that this invocation made: it may be dead already.
+    also one that this invocation made: it may be dead already. A wrong clock makes no token young.
     """
     broker = with_token()
     broker.now += age
@@ -524,6 +525,9 @@ def test_the_errors_of_a_latch_and_of_a_suspect_version_tell_of_the_rejection() 
         assert upstream_of(error) == upstream_of(GATE.failure)
     assert upstream_of(latched_error(GATE)) == upstream_of(GATE.failure)
     assert "rejected at 2030-03-17T17:45:55Z, and is not tried" in latched_error(GATE).detail
+    outage = Failure("upstream_unavailable", "x", NOW - 5, 1, NOW)
+    later = replace(GATE, latched_at=NOW - 45, failure=outage)
+    assert latched_error(later).detail == latched_error(GATE).detail
     gone = replace(GATE, failure=None)
     unknown = [upstream_of(error) for error in (suspect_error(gone, NOW), latched_error(gone))]
     assert unknown == [dict.fromkeys(upstream_of(GATE.failure))] * 2

@@ -20,6 +20,9 @@ from token_broker.tokens import TokenRequest
 LONGEST_REASON = 200
 """Characters of the reason of a hold."""
 
+LONGEST_TOKEN = 4096
+"""Characters of a token to verify. Servers refuse a header that is much longer."""
+
 MOST_WARM = 215
 """Calls of one `warm`: the most that a parameter of the template holds, if they are as short as can
 be. So none is refused that can be deployed."""
@@ -139,8 +142,9 @@ def _verify(deps: Dependencies, command: Command, deadline: float) -> dict[str, 
         raise InvalidRequest(f"action: tokens of {deps.flow.name} cannot be verified")
     token = command.body.text("token")
     command.body.finish()
-    if not sendable(token):
-        raise command.body.wrong("token", "must be printable ASCII")
+    if not sendable(token) or len(token) > LONGEST_TOKEN:
+        expected = f"must be printable ASCII of at most {LONGEST_TOKEN} characters"
+        raise command.body.wrong("token", expected)
     refuse_held(deps, gate_of(deps, command.connection))
     secret = deps.secrets.current(command.connection)
     conversation = vendor.verify(vendor.parse(secret.content), token)

@@ -51,7 +51,12 @@ class Look(Record):
         if own.target is None:
             return False
         is_other = own.secret_version != target.secret_version and not is_newer(own, target)
-        return is_other or expects_another(own, target) or self.is_target_lost
+        return is_other or self.is_wrong
+
+    @property
+    def is_wrong(self) -> bool:
+        """Say whether the alias is wrong for sure: the role has changed, or `is_target_lost`."""
+        return expects_another(self.own, self.target) or self.is_target_lost
 
     @property
     def is_target_lost(self) -> bool:

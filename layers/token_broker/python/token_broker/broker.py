@@ -1,7 +1,15 @@
 """A call for a token: from the cache, else from the table, else by an exchange.
 
-`Broker.token` is the hit path: a call that is served from cache or table loads no module but those
-imported here, unless it claims a refresh. `refresh` is loaded when an exchange begins.
+`Broker.token` returns the first of these that meets the request:
+
+1. the cached token, if it was read within `MEMORY_SECONDS` and no refresh is due;
+2. the token that one read of the table shows, opened by KMS. If a refresh is due, one of the
+   callers starts it in the background;
+3. the token of an exchange (`refresh`), or the old one if that fails, while it lives: it is stale.
+
+A call that forces, or that reports a token, begins with 3, after the read. While the table or KMS
+cannot be reached, a cached token is returned as long as it lives. A hit loads no module but those
+imported here, unless it claims a refresh.
 """
 
 from token_broker.aliases import Look, look
@@ -12,6 +20,7 @@ from token_broker.errors import (
     AWS_FAILURES,
     BrokerError,
     ConnectionHeld,
+    UpstreamError,
     UpstreamUnavailable,
 )
 from token_broker.item import CLAIM_SECONDS, Item
@@ -137,7 +146,7 @@ class Broker(Record):
             requirement = Requirement(request.min_ttl, request.rejected, request.force)
             obtained, source = Refresher(invocation).obtain(request.variant, requirement, seen)
         except BrokerError as error:
-            is_enough = is_old_enough(error, request, kept)
+            is_enough = is_old_enough(error, request, seen, kept)
             old = self._old_token(invocation.partition, request, kept) if is_enough else None
             if not old:
                 raise
@@ -149,13 +158,15 @@ class Broker(Record):
     ) -> CachedToken | None:
         """Return the token that the failed exchange should have replaced, if it still lives.
 
-        That is *kept* if the table cannot be read.
+        That is *kept* if the table cannot be read. An alias is followed, unless it is wrong.
         """
         try:
             seen = look(self.deps, partition, request.variant.key)
         except AWS_FAILURES:
             old = kept
         else:
+            if seen.may_be_outdated and not seen.is_wrong:
+                seen = replace(seen, own=seen.target)
             try:
                 old = self._opened(seen)
             except AWS_FAILURES:
@@ -169,13 +180,18 @@ class Broker(Record):
         return Answer(kept.item, kept.token, source, stale=age is State.STALE)
 
 
-def is_old_enough(error: BrokerError, request: TokenRequest, kept: CachedToken | None) -> bool:
+def is_old_enough(
+    error: BrokerError, request: TokenRequest, seen: Look, kept: CachedToken | None
+) -> bool:
     """Say whether the old token is good enough after *error*. For `force`, only in an outage.
 
-    Not under a hold: the table, which shows the hold, may fail at the next read.
+    If an alias may be outdated, only while nothing can tell whether it is. Not under a hold: the
+    table, which shows the hold, may fail at the next read.
     """
     if request.force:
         return isinstance(error, UpstreamUnavailable)
+    if seen.may_be_outdated:
+        return error.retryable or isinstance(error, UpstreamError)
     return kept is not None and not isinstance(error, ConnectionHeld)
 
 

@@ -32,7 +32,7 @@ DOMAINS = frozenset({"amazonaws.com", "amazonaws.com.cn", "vpce.amazonaws.com"})
 """The part after the region in API Gateway's host names."""
 
 HOST = re.compile(
-    r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?"
+    r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*"
 )
 PATH = re.compile(r"[!-~]*")
 REGION = re.compile(r"[a-z0-9-]{1,40}")
@@ -56,6 +56,9 @@ class Gateway(NamedTuple):
         address = url.strip()
         try:
             parts = urlsplit(address)
+            name, colon, port = parts.netloc.partition(":")
+            # As in the `Host` that urllib3 sends: another one must not be signed.
+            parts = parts._replace(netloc=name.removesuffix(".") + colon + port)
             host = parts.hostname or ""
             is_plain = parts.port != 0 and not (parts.username or parts.query or parts.fragment)
         except ValueError:
@@ -65,7 +68,7 @@ class Gateway(NamedTuple):
         if not is_host(host) or not is_plain or "@" in parts.netloc or not PATH.fullmatch(address):
             raise InvalidRequest("the URL must have a host, may have a path, and nothing else")
         region = region_of(host, region, session)
-        return cls(without_version(address.rstrip("/"), host), region, session)
+        return cls(without_version(parts.geturl().rstrip("/"), host), region, session)
 
     def call(self, command: Command, deadline: Deadline) -> dict[str, Any]:
         """Return the API's answer to *command*."""
@@ -147,7 +150,7 @@ def region_of(host: str, given: str | None, session: "boto3.Session | None") -> 
 
 def region_in(host: str) -> str | None:
     """Return the region in *host*. A custom domain has none."""
-    region, _, domain = host.removesuffix(".").partition(".execute-api.")[2].partition(".")
+    region, _, domain = host.partition(".execute-api.")[2].partition(".")
     return region if domain in DOMAINS else None
 
 

@@ -55,6 +55,11 @@ class GuardedRequest(PreparedRequest):
         """Return a copy that is guarded, too."""
         return self.of(super().copy(), self.answer)
 
+    def prepare_auth(self, auth: Any, url: str = "") -> None:
+        """Keep the token at home: after a redirect, requests takes what ~/.netrc has instead."""
+        if not origins.is_home(self.url or "", self.answer.base_url):
+            super().prepare_auth(auth, url)
+
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute."""
         super().__setattr__(name, value)

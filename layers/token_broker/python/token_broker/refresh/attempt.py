@@ -124,9 +124,7 @@ class ExchangeAttempt:
                 raise  # by the gate, or by the exchange of another variant, which has kept it
             was_accepted = self._keep_rejection(error)
             previous = None if was_accepted else self._secret.previous()
-            gate, own = self._invocation.gate, self._outcome.item
-            # If the gate has latched it since this read, the write of its rejection fails.
-            if not previous or latched_by(gate, own, previous.version):
+            if not previous or self._is_rejected(previous.version):
                 raise
             self._secret.use(previous)
             return self._with_previous_version()
@@ -149,6 +147,13 @@ class ExchangeAttempt:
             if error.is_certain:
                 self._keep_rejection(error)
             raise
+
+    def _is_rejected(self, version: str) -> bool:
+        """Say whether *version* is latched, or was rejected within a minute."""
+        gate, now = self._invocation.gate, self._deps.clock.now()
+        # The write of a rejection fails if the gate has another one since this read.
+        is_latched = latched_by(gate, self._outcome.item, version) is not None
+        return is_latched or gate.awaits_second_try(version, now)
 
     def _keep_rejection(self, error: CredentialRejected) -> bool:
         """Keep what a rejection means; say whether the version in use was accepted before.
@@ -198,8 +203,10 @@ class ExchangeAttempt:
         """Send *request*, if enough time of the invocation and the lease is left for its answer."""
         self._current = None
         if request.proves_credentials:
-            self._is_proven = True
-            self._gate.admit(self._outcome.item, self._secret.version())
+            self._is_proven, version = True, self._secret.version()
+            self._gate.admit(self._outcome.item, version)
+            if self._secret.version() != version:  # the gate has read the secret again
+                raise SecretReplaced
         seconds = self._seconds_for_request()  # `admit` may have waited
         if seconds < LEAST_REQUEST_SECONDS:
             if not self._has_sent:  # others took the time: the vendor is not to blame

@@ -13,7 +13,12 @@
 
 The steps end: to wait and to acquire raise an error when too little time is left. An exchange may
 need the token of another variant (`NeedToken`). Then `token_of` goes through the same steps for
-that variant, in the same invocation. See docs/protocol.md.
+that variant, in the same invocation.
+
+If two processes race, the write of one lease fails: that caller reads again, and waits in step b.
+If the holder of a lease dies, the lease ends by itself. Then the kept token counts as uncertain,
+and the next caller acquires with a higher fence, so the late commit of the dead one would fail. See
+docs/protocol.md.
 """
 
 from typing import NamedTuple
@@ -23,7 +28,7 @@ from token_broker.cache import CachedToken
 from token_broker.decisions import MAX_REPORTS, recent_reports, refuse_too_long, stored_error
 from token_broker.errors import Internal, TooManyRequests
 from token_broker.exchange import NeedToken
-from token_broker.item import CREDENTIAL_REJECTED, REPORT_WINDOW_SECONDS, Item
+from token_broker.item import CREDENTIAL_REJECTED, REPORT_WINDOW_SECONDS, Item, is_ahead
 from token_broker.records import replace
 from token_broker.refresh.attempt import ExchangeAttempt, SecretReplaced
 from token_broker.refresh.credential_gate import CredentialGate
@@ -177,7 +182,9 @@ class Refresher:
         self._raise_if_backing_off(own, requirement)  # an alias has back-offs, too
         if self._has_secret_changed(target, requirement):
             return None
-        self._gate.check(own, self._secret.recent_version())
+        version = self._secret.recent_version()
+        # An alias of this version leads to its target again, which may be latched for itself.
+        self._gate.check(target if own.secret_version == version else own, version)
         return self._resolver.resolve(variant, seen) or self._exchange(variant, own, requirement)
 
     def _kept(self, seen: Look, requirement: Requirement) -> Obtained | None:
@@ -272,7 +279,8 @@ class Refresher:
         if item.fingerprint not in requirement.rejected:
             return requirement, seen
         by_exchange = requirement.of_version_in_use  # a caller's report demands no version
-        if by_exchange and now - item.issued_at < YOUNG_SECONDS and item.lease_owner is None:
+        is_young = is_ahead(item.issued_at + YOUNG_SECONDS, now, YOUNG_SECONDS)
+        if by_exchange and is_young and item.lease_owner is None:
             return replace(requirement, rejected=frozenset()), seen
         newer = replace(requirement, newer_than=item.generation)
         if item.is_rejected:

@@ -30,7 +30,7 @@ class Resolver:
         own, target, now = seen.own, seen.target, self._deps.clock.now()
         if not seen.may_be_outdated:
             return False
-        if seen.is_target_lost or expects_another(own, target):
+        if seen.is_wrong:
             return True
         if any(item.failure and item.failure.is_backing_off(now) for item in (own, target)):
             return False
