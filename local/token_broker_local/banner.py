@@ -19,10 +19,13 @@ from token_broker_local.dashboard import PATH
 NEW_CONNECTION = "mine"
 """An example name for a new connection."""
 
+ELSEWHERE = {"organization": "studio", "workspace": "chairs"}
+"""Not the demo's organization: a new token there would end the token of the connection `demo`."""
+
 
 def banner(addresses: Addresses, document: Mapping[str, Any]) -> str:
-    """Return the banner; *document* is an example of a VNTANA secret."""
-    name = secret_name("vntana", NEW_CONNECTION)
+    """Return the banner; *document* is the secret of VNTANA's connection `demo`."""
+    name, example = secret_name("vntana", NEW_CONNECTION), json.dumps({**document, **ELSEWHERE})
     paragraphs = [
         ["Token Broker, complete, on this machine"],
         table(addresses),
@@ -30,7 +33,7 @@ def banner(addresses: Addresses, document: Mapping[str, Any]) -> str:
         ["Ask for a token:"],
         [f"  {curl(addresses, flow)}" for flow in FLOWS],
         [f"A connection is a secret, {secret_name('FLOW', 'NAME')}. Add one, with either line:"],
-        connect_lines(addresses, f"'{name}'", f"'{json.dumps(document)}'"),
+        connect_lines(addresses, f"'{name}'", f"'{example}'"),
         ["Each fake shows its modes, faults and log. Make VNTANA fail, and work again:"],
         control_lines(f"{addresses.url('vntana')}/_control"),
     ]

@@ -58,6 +58,9 @@ UNNAMED = {
 }
 """Formats of members that are shown without their name."""
 
+NO_ANSWER = "no answer"
+"""What is shown for the status 0 of a request to the vendor."""
+
 ADJOINING = {"status", "detail"}
 """Members that follow the previous one without a comma."""
 
@@ -135,7 +138,8 @@ def shown(event: str, members: Mapping[str, Any]) -> str:
         if name in omitted or name[:1].isupper() or value is None or value is False:
             continue
         separator = ("" if name in ADJOINING else ",") if text else ":"
-        member = name if value is True else UNNAMED.get(name, f"{name} {{}}").format(value)
+        words = NO_ANSWER if (name, value) == ("status", 0) else value
+        member = name if value is True else UNNAMED.get(name, f"{name} {{}}").format(words)
         text += f"{separator} {member}"
     return text
 

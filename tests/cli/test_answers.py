@@ -11,6 +11,7 @@ from tests.cli.accounts import Visitor
 from tests.cli.command_lines import COMMANDS, SECRET
 from tests.cli.fake_account import ACTIONS, HELD, Account
 from tests.cli.statuses import NOW, at, failure, variant
+from tests.subjects import FLOWS
 from token_broker_cli import connections, status
 from token_broker_cli import tokens as calls
 from token_broker_client.request import CONNECTION
@@ -156,7 +157,7 @@ forgotten: 1 token of <of>
     "hold vendorlink acme --reason leak": """\
 ! holding <of>
 held: <of>
-! nothing is handed out any more, everywhere within MEMORY_SECONDS
+! no more tokens are handed out; those in memory stop within MEMORY_SECONDS
 """,
     "lift vendorlink acme": """\
 ! lifting the hold of <of>
@@ -528,6 +529,10 @@ ERRORS = {
     "token editor acme --parameters {": NO_JSON,
     f"check editor acme --parameters {'[' * 100_000}": NO_JSON,
     "token editor acme --parameters []": "usage: --parameters must be a JSON object\n",
+    "status nowhere acme": (
+        f"usage: Invalid value for 'FLOW': 'nowhere' is not one of {', '.join(map(repr, FLOWS))}.\n"
+        "→ See `token-broker status --help`.\n"
+    ),
     "token vendorlink acme/x": f"usage: NAME must match {CONNECTION.pattern}\n",
     "status editor lost": (
         f"not_configured: {LONG}\n→ Correct the secret with `token-broker connect editor lost`.\n"

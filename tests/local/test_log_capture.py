@@ -41,6 +41,10 @@ REPLACED = {"event": "replaced", "kind": "login", "generation": 2, "fingerprint"
             {"event": "upstream", "step": "login", "status": 200, "milliseconds": 0},
             "upstream: login 200, 0 ms",
         ),
+        (
+            {"event": "upstream", "step": "login", "status": 0, "milliseconds": 9},
+            "upstream: login no answer, 9 ms",
+        ),
         ({"event": "failure", "code": "x", "detail": "why", "action": "token"}, "failure: x (why)"),
         ({"event": "exchange", "kind": "login", "outcome": "internal"}, "exchange: internal"),
         ({"event": "exchange", "kind": "login", "outcome": "success"}, None),

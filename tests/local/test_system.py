@@ -160,7 +160,7 @@ def test_the_curl_lines_of_the_banner_work_when_pasted(running: Running) -> None
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
 def test_the_banner_shows_how_to_add_a_connection_and_to_switch_a_fake(running: Running) -> None:
-    """Those lines work when pasted, too."""
+    """Those lines work when pasted, too. The new connection does not end the demo's token."""
     (export,) = [line for line in running.banner if "AWS_ENDPOINT_URL" in line]
     (create,) = [line for line in running.banner if "boto3" in line]
     show, break_, mend = [line for line in running.banner if "_control" in line]
@@ -170,7 +170,10 @@ def test_the_banner_shows_how_to_add_a_connection_and_to_switch_a_fake(running: 
     assert running.call("POST", "/v1/vntana/mine/token")[0] == 503
     paste(f"{mend.strip()} -s")
     running.call("DELETE", "/v1/vntana/mine/token")
+    _, demo = running.call("POST", "/v1/vntana/demo/token")
     assert running.call("POST", "/v1/vntana/mine/token")[0] == 200
+    assert running.call("POST", "/v1/vntana/demo/check")[0] == 200
+    assert running.call("POST", "/v1/vntana/demo/token")[1]["generation"] == demo["generation"]
 
 
 def paste(text: str) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,23 @@ def test_links_and_names_lead_to_existing_files_and_headings(page: Path) -> None
         assert not anchor or target.suffix != ".md" or anchor in anchors(target), path + anchor
     if page.name != "adding-a-flow.md":  # its example is followed by a test of its own
         folders = "|".join(path.name for path in ROOT.iterdir() if path.is_dir())
-        named = re.findall(rf"`((?:{folders})/[\w./-]+\.\w+)`", text)
-        assert all((ROOT / path).is_file() for path in named)
+        named = re.findall(rf"(?<![\w./-])(?:{folders})/[\w./-]+\.\w+", commands(text))
+        assert [path for path in named if not (ROOT / path).is_file()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_targets_of_make_and_modules_that_are_run_exist(page: Path) -> None:
+    text = commands(page.read_text())
+    rules = set(re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text()))
+    assert set(re.findall(r"\bmake ([a-z-]+)", text)) <= rules
+    for module in re.findall(r"\bpython3? -m ([a-z_.]+)", text):
+        assert find_spec(module), module
+
+
+def commands(text: str) -> str:
+    """Return what a page has in backticks, and its blocks of code."""
+    blocks = re.findall(r"(?ms)^```\w*$.*?^```$", text)
+    return "\n".join([*blocks, *re.findall(r"`([^`\n]+)`", text)])
 
 
 SECRETS = [

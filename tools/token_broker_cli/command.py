@@ -20,6 +20,9 @@ P = ParamSpec("P")
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 """Typer's, which has no public name."""
 
+VALIDATION = "Value error, "
+"""What Typer puts before the reason, where it has pydantic check a value."""
+
 
 SHARED: Mapping[str, inspect.Parameter] = {
     name: parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
@@ -118,5 +121,6 @@ def report_usage_error(screen: Screen, error: Any) -> int:
         error.show()
     else:
         path = error.ctx.command_path if error.ctx else "token-broker"
-        screen.fail(usage(error.format_message(), f"See `{path} --help`."))
+        message = error.format_message().replace(VALIDATION, "", 1)
+        screen.fail(usage(message, f"See `{path} --help`."))
     return USAGE

@@ -16,7 +16,7 @@ ADVICE = {
     "lists what there is.",
     "connection_held": "`token-broker status {about}` says who holds it; "
     "`token-broker lift {about}` ends that.",
-    "too_many_requests": "Wait, then ask again; without --force if the token works.",
+    "too_many_requests": "Wait, then run the command again. A token that works needs no --force.",
     "not_configured": "Correct the secret with `token-broker connect {about}`.",
     "internal": "A defect: the function's log has more, under the request id.",
     "credential_rejected": "Store the right credentials with `token-broker connect {about}`; "

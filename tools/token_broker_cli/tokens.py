@@ -186,7 +186,9 @@ def hold(context: Context, flow: str, name: str, reason: str) -> None:
     change(context, flow, name, "hold", reason=reason)
     if not context.screen.json:
         context.screen.lines(f"held: {flow}/{name} ({context.where})")
-        context.screen.note("nothing is handed out any more, everywhere within MEMORY_SECONDS")
+        context.screen.note(
+            "no more tokens are handed out; those in memory stop within MEMORY_SECONDS"
+        )
 
 
 def lift(context: Context, flow: str, name: str) -> None:

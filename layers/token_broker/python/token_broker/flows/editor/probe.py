@@ -31,7 +31,7 @@ QUESTIONS = (
     Question(
         "reuse",
         "Does a token survive being verified?",
-        "not said; one token for each opening is assumed by none and forbidden by none",
+        "not said: no page says that a token opens the editor once, or more often",
     ),
     Question("expiration_time", "What is the unit of expiration_time?", "seconds, by the sample"),
     Question(
