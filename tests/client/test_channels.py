@@ -28,7 +28,7 @@ from botocore.exceptions import (
     UnknownServiceError,
 )
 
-from tests.client.systems import Serve, refused, tries
+from tests.client.systems import refused, tries
 from tests.servers import Server, answer, in_turn, sends
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_client import (
@@ -290,29 +290,6 @@ def test_a_function_is_invoked_in_the_region_of_its_arn(
     for flow, code in (regions | {"vendorlink": "us-east-1"}).items():
         assert broker.forget(flow, "acme") == 1
         assert f"/{code}/lambda/aws4_request" in server.requests[-1].decode()
-
-
-def test_functions_are_invoked_with_the_default_session_of_boto3(
-    serve: Serve, session: boto3.Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "another")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "identity")
-    events: list[Any] = []
-
-    def handler(event: Any, _: object) -> Any:
-        events.append(event)
-        return {"valid": False}
-
-    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", serve(handler))
-    broker = Broker.from_function("token-broker")
-    assert broker.verify("acme", "token") is None
-    with pytest.raises(Unreachable):
-        broker.access("vntana", "acme", action="forget").answer()
-    assert events == [
-        {"token": "token", "connection": "acme", "action": "verify"},
-        {"connection": "acme", "action": "token"},
-    ]
 
 
 @pytest.mark.parametrize(
@@ -641,17 +618,6 @@ def test_a_refusal_names_the_account_that_signed(
     assert caught.value.detail.endswith(suffix)
     assert "s3cret" not in str(caught.value)
     assert len(server.requests) == 1
-
-
-def test_netrc_does_not_replace_the_signature(
-    serve: Serve, session: boto3.Session, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    netrc = tmp_path / "netrc"
-    netrc.write_text("machine 127.0.0.1 login somebody password else")
-    netrc.chmod(0o600)
-    monkeypatch.setenv("NETRC", str(netrc))
-    url = serve(lambda *_: {"statusCode": 200, "body": '{"forgotten": 2}'})
-    assert Broker.from_url(url, session=session).forget("vntana", "acme") == 2
 
 
 def test_callers_share_a_cached_token_only_if_session_and_parameters_are_equal(

@@ -3,9 +3,7 @@
 Every rule holds for requests, for httpx and for httpx's async client.
 """
 
-import asyncio
 import re
-import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -18,7 +16,6 @@ import httpcore
 import httpx
 import pytest
 import requests
-import trio
 
 from tests.client import channels
 from tests.client.callers import LIBRARIES, NO_TLS, Caller, Library
@@ -101,19 +98,6 @@ def test_a_dead_token_is_reported_and_replaced(world: World, mode: Any) -> None:
     assert len(world.channel.commands) == 2
 
 
-def test_a_vendor_that_refuses_every_token_costs_one_replacement(world: World) -> None:
-    """FORBIDDEN may also mean missing rights: a new token does not help, and ends the old one.
-
-    The process remembers it, not the signer: a new signer for each request costs no more tokens.
-    """
-    world.fake.refuse("FORBIDDEN", step="data")
-    for _ in range(5):
-        assert world.get() == 403
-        world.caller = Caller(world.caller.library, world.access)
-    assert len(world.reported) == 1
-    assert world.tried == [403] * 6
-
-
 @pytest.mark.parametrize("was_dead", [False, True])
 def test_a_refusal_for_rights_counts_for_all_paths_of_the_token(
     world: World, *, was_dead: bool
@@ -177,37 +161,6 @@ def test_a_refusal_does_not_affect_tokens_of_other_variants_and_brokers(
     for channel, number in ((one, 4), (other, 1)):
         reports = ["rejected" in command.body for command, _ in channel.calls]
         assert reports == [False, True] * number
-
-
-@pytest.mark.parametrize("library", LIBRARIES)
-def test_error_codes_of_vntana_are_ignored_in_responses_of_vendorlink(
-    library: Library, server: Server
-) -> None:
-    """FORBIDDEN is VNTANA's word: Vendorlink's 401 is a dead token's, and its 403 is not."""
-    statuses = (401, 401, 401, 403, 401, 200)
-    words = b'{"errors": ["FORBIDDEN"]}'
-    server.behaviour = in_turn(*(answer(words, status=f"{status} X") for status in statuses))
-    channel = RecordingChannel(base_url=server.url)
-    access = channel.access("vendorlink")
-    seen = [Caller(library, access).send("GET", f"{server.url}/{path}").status for path in "abb"]
-    assert seen == [401, 403, 200]
-    assert len(channel.calls) == 4
-
-
-@pytest.mark.parametrize("library", LIBRARIES)
-def test_a_late_refusal_does_not_reject_a_newer_token(library: Library, server: Server) -> None:
-    """Another request may have had the token replaced meanwhile."""
-    channel = RecordingChannel(base_url=server.url)
-    access = channel.access("vntana")
-    first, responses = access.answer(), in_turn(answer(status="401 No"), answer(b""))
-
-    def reply(taken: socket.socket) -> None:
-        access.replacement(first)
-        responses(taken)
-
-    server.behaviour = reply
-    assert Caller(library, access).send("GET", server.url).status == 200
-    assert len(channel.calls) == 2
 
 
 @pytest.mark.parametrize("mode", ["403", "401"])
@@ -401,18 +354,6 @@ def test_no_form_of_a_location_carries_the_token_to_another_host(
     other_host.close()
 
 
-@pytest.mark.parametrize("was_dead", [False, True])
-def test_a_redirect_within_the_vendor_is_signed(world: World, *, was_dead: bool) -> None:
-    """Also with the new token, if the first one was refused before the redirect."""
-    world.fake.data["GET", "/v1/moved"] = {}
-    if was_dead:
-        world.revoke()
-    redirect(world, "/v1/moved")
-    assert world.get() == 200
-    assert was_dead or world.fake.log[-1].path == "/v1/moved"
-    assert len(world.reported) == was_dead
-
-
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_a_token_is_replaced_once_for_a_request_and_its_redirects(
     library: Library, server: Server
@@ -502,14 +443,6 @@ def test_a_refused_response_is_in_the_history_of_requests(fake_vntana: FakeVntan
     assert response.request.headers["X-AUTH-TOKEN"] == token
 
 
-def test_a_refusal_of_another_host_is_not_reported(world: World, server: Server) -> None:
-    """The other host did not get the token."""
-    server.behaviour = sends(answer(status="401 No"))
-    redirect(world, server.url)
-    assert world.get() == 401
-    assert world.reported == []
-
-
 def test_a_refusal_after_a_redirect_back_from_another_host_is_not_reported(
     world: World, server: Server
 ) -> None:
@@ -588,20 +521,6 @@ def test_a_streamed_response_is_not_read(fake_vntana: FakeVntana) -> None:
         client.stream("GET", world.url) as reply,
     ):
         assert not reply.is_stream_consumed
-
-
-def test_one_signer_works_with_sync_and_async_clients_of_httpx(fake_vntana: FakeVntana) -> None:
-    """Async under asyncio and trio."""
-    world = World(fake_vntana, "httpx")
-    how: dict[str, Any] = {"auth": world.access.httpx_auth(), "verify": NO_TLS}
-
-    async def get() -> int:
-        async with httpx.AsyncClient(**how, timeout=PATIENCE_SECONDS) as client:
-            return (await client.get(world.url)).status_code
-
-    assert httpx.get(world.url, **how, timeout=PATIENCE_SECONDS).status_code == 200
-    assert (asyncio.run(get()), trio.run(get)) == (200, 200)
-    assert world.channel.bodies == [{}]
 
 
 @pytest.mark.parametrize("version", ["http11", "http2"])

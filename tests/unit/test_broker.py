@@ -350,6 +350,16 @@ def test_a_report_of_a_token_that_could_not_be_kept_gets_no_older_one(is_first: 
         assert broker.item().fingerprint != unkept["fingerprint"]
 
 
+def test_a_report_of_an_unkept_token_reaches_the_one_that_its_alias_leads_to() -> None:
+    """I14: that one is older."""
+    broker = with_token("vntana", after=100)
+    older = broker.call()["fingerprint"]
+    around(broker.aws.kms, "encrypt", raising(client_error("DisabledException", "Encrypt")))
+    unkept = broker.call(force=True)["fingerprint"]
+    del broker.aws.kms.encrypt  # as it was
+    assert broker.call(rejected=unkept)["fingerprint"] not in {older, unkept}
+
+
 def test_a_late_report_of_a_cached_token_gets_the_one_that_replaced_it() -> None:
     """I9: the process that made the old one still has it in its cache."""
     broker, another = with_token(after=100), MemoryBroker()

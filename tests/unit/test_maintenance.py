@@ -26,6 +26,7 @@ from token_broker.errors import (
 )
 from token_broker.exchange import Conversation, Request, Response
 from token_broker.flows.vntana.credentials import LIFETIME
+from token_broker.flows.vntana.organizations import organization
 from token_broker.item import Failure, Item
 from token_broker.maintenance import forget, is_due, is_of_another
 from token_broker.records import replace
@@ -159,6 +160,15 @@ def test_a_renewal_that_the_vendor_rejects_is_logged() -> None:
     assert broker.call(action="renew", variant="-", version=version) == {"renewed": 0}
     unrenewed = {"variant": "-", "code": "credential_rejected"}
     assert broker.telemetry.of("unrenewed") == [unrenewed | told]
+
+
+def test_a_renewal_under_the_pins_of_its_token_reads_no_other_version() -> None:
+    broker = MemoryBroker("vntana", secret={"organization": "acme", "pinned": ["organization"]})
+    broker.call()
+    [token] = [i for i in broker.aws.store.list("vntana#acme") if i.kind == "organization"]
+    around(broker.aws.secrets, "of_version", raising(StoreUnavailable("throttled")))
+    broker.now = token.refresh_at
+    assert broker.call(action="renew", variant=token.variant) == {"renewed": 1}
 
 
 def test_a_renewal_drops_a_token_that_is_no_longer_shared() -> None:
@@ -431,11 +441,15 @@ def test_delete_ends_the_session_of_each_token_that_it_drops(left: float) -> Non
     assert broker.telemetry.of("log out failed") == []
 
 
-@pytest.mark.parametrize("had_ended", [False, True])
-def test_delete_ends_the_session_of_a_token_that_replaced_the_one_it_read(had_ended: bool) -> None:
+@pytest.mark.parametrize("read_was", ["live", "ended", "without a token"])
+def test_delete_ends_the_session_of_a_token_that_replaced_what_it_read(read_was: str) -> None:
     """I16: it reads many items at once, and removes one after the other."""
-    broker = with_token("vntana", after=LIFETIME * had_ended)
+    broker = with_token("vntana", after=LIFETIME * (read_was == "ended"))
     assert isinstance(broker.fake, FakeVntana)
+    if read_was == "without a token":
+        variant = organization(broker.call()["context"]["organization"]).key
+        broker.aws.store.drop(broker.item(variant))
+        broker.put(variant, kind="organization", report_times=[NOW])
     [read] = [i for i in broker.aws.store.list("vntana#acme") if i.kind == "organization"]
 
     made = list[str]()

@@ -2,6 +2,7 @@
 
 import json
 import math
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from tests.subjects import FLOWS, Talk, proof, wrong_login
 from tests.unit.fakes import vntana_client
 from tests.unit.fakes.entrances import Ask, ByHttp, by_call
+from tests.waiting import SOON_SECONDS
 from token_broker.errors import CredentialRejected, UpstreamError, UpstreamUnavailable
 from token_broker.exchange import Request
 from token_broker_fakes import FakeEditor, registry
@@ -136,14 +138,20 @@ def test_delays_sleep_with_the_given_function(kind: Kind, slept: float) -> None:
 
 
 def test_a_delayed_request_does_not_block_others() -> None:
-    """Both before and after its processing."""
+    """Both before and after its processing. The lock would stop another thread, not its own."""
     answers: list[int] = []
     visitor = vntana_client.client(by_call)
-    visitor.fake.sleep = lambda _: answers.append(visitor.login().status)
-    visitor.fake.fail("delay")
-    visitor.login()
-    visitor.fake.fail("late")
-    visitor.login()
+    with ThreadPoolExecutor() as pool:
+
+        def sleep(_seconds: float) -> None:
+            done, _ = wait([pool.submit(visitor.login)], SOON_SECONDS)
+            answers.extend(one.result().status for one in done)
+
+        visitor.fake.sleep = sleep
+        visitor.fake.fail("delay")
+        visitor.login()
+        visitor.fake.fail("late")
+        visitor.login()
     assert answers == [200, 200]
     assert [entry.faults for entry in visitor.fake.log] == [(), ("delay",), ("late",), ()]
 

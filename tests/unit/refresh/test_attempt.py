@@ -380,20 +380,43 @@ def test_the_backoff_of_an_outage_applies_to_a_new_secret_version() -> None:
     assert broker.steps == ["login"]
 
 
-def test_a_process_reads_the_secret_once_in_a_backoff() -> None:
-    """Callers who are told to wait cost nothing."""
-    broker, read = MemoryBroker(), list[str]()
-    broker.fake.fail("status", status=404, times=None)
+@pytest.mark.parametrize("status", [401, 404, 503])
+@pytest.mark.parametrize("was_accepted", [True, False])
+@pytest.mark.parametrize("flow", FLOWS)
+def test_a_process_without_an_exchange_reads_the_secret_twice_a_minute(
+    flow: str, was_accepted: bool, status: int
+) -> None:
+    """For callers in a loop who are told to wait, or of a latch: it may have another version."""
+    broker, reads = MemoryBroker(flow), list[int]()
 
-    def noted(current: Any, connection: str, *noticed: Any) -> Any:
-        read.append(connection)
-        return current(connection, *noticed)
+    def noted(read: Any, *asked: Any) -> Any:
+        reads.append(broker.now)
+        return read(*asked)
 
-    around(broker.aws.secrets, "current", noted)
-    for _ in range(3):
-        assert outcome(broker)["code"] == "upstream_contract_changed"
-        broker.now += 9
-    assert (broker.steps, read) == (["login"], ["acme"])
+    if was_accepted:
+        outcome(broker, **body(flow))
+        broker.now += 10**7
+    broker.fake.fail("status", times=None, status=status)
+    for name in ("current", "previous", "of_version", "version"):
+        around(broker.aws.secrets, name, noted)
+    read_at = 0
+    for _ in range(30):
+        sent, seen = len(broker.steps), len(reads)
+        assert "code" in outcome(broker, **body(flow))
+        if len(reads) > seen:
+            assert len(broker.steps) > sent or broker.now - read_at >= 30
+            read_at = broker.now
+        broker.now += 4
+
+
+def test_an_alias_of_a_refused_variant_costs_no_read_of_the_secret() -> None:
+    """The editor's 403 latches the variant, and neither the gate nor the alias."""
+    broker = MemoryBroker("editor", secret=wrong_login("editor"))
+    outcome(broker, **body("editor"))
+    broker.now += 100
+    assert outcome(broker, **body("editor"))["code"] == "credential_latched"
+    around(broker.aws.secrets, "current", raising(StoreUnavailable("throttled")))
+    assert outcome(broker, **body("editor"))["code"] == "credential_latched"
 
 
 def test_a_forced_call_ignores_the_backoff_except_that_of_a_login() -> None:

@@ -182,7 +182,9 @@ class Refresher:
         self._raise_if_backing_off(own, requirement)  # an alias has back-offs, too
         if self._has_secret_changed(target, requirement):
             return None
-        self._gate.check(own, self._secret.recent_version())
+        version = self._secret.recent_version()
+        # An alias of this version leads to its target again, which may be latched for itself.
+        self._gate.check(target if own.secret_version == version else own, version)
         return self._resolver.resolve(variant, seen) or self._exchange(variant, own, requirement)
 
     def _kept(self, seen: Look, requirement: Requirement) -> Obtained | None:
