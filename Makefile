@@ -29,7 +29,7 @@ export SAM_CLI_TELEMETRY := 0
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test static units check format operations flow build deploy destroy dist sbom lock audit fuzz mutants sam-local stack bench clean
+.PHONY: help run test seeds check format operations flow build deploy destroy dist sbom lock audit fuzz mutants sam-local stack bench clean
 
 help:  ## Show these lines.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -60,20 +60,17 @@ $(DYNALITE) $(AWS4FETCH):
 run: $(RUNNABLE)  ## Run the whole system on this machine.
 	@exec $(BIN)/python -m token_broker_local
 
-# The type checker waits for its slowest modules, on one core: the unit tests run meanwhile.
 test: $(READY) $(DYNALITE) $(AWS4FETCH)  ## Run every check and test.
-	@$(MAKE) --no-print-directory -j2 static units
-	@$(BIN)/pytest -n $(WORKERS) --dist worksteal --ignore=tests/unit
-
-static: $(READY)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy --num-workers auto
 	@$(BIN)/lint-imports --no-cache --no-logo
-
-units: $(READY)
 	@$(BIN)/pytest -n auto --dist worksteal tests/unit --cov --cov-report=
 	@$(BIN)/coverage report --include='$(WHOLE)' --fail-under=100
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal --ignore=tests/unit
+
+seeds: $(READY)  ## Run the simulation alone: make seeds SIMULATION_SEEDS=100000
+	@$(BIN)/pytest tests/protocol/test_simulation.py -k no_seed
 
 check: test  ## The same: what CI runs.
 
