@@ -14,7 +14,7 @@ GUIDED ?= --guided
 PYTHON313 ?= $(shell for python in python3.13 $(HOME)/.pyenv/versions/3.13.*/bin/python3.13; do \
 	"$$python" -c 'import sys; print(sys.executable)' 2>/dev/null && break; done)
 # Modules every branch of which unit tests have to take: the flows, and the decisions.
-WHOLE := */token_broker/flows/*,*/item.py,*/decisions.py,*/exchange.py,*/errors.py,*/document.py,*/tokens.py
+WHOLE := */token_broker/flows/*,*/item.py,*/decisions.py,*/status.py,*/exchange.py,*/errors.py,*/document.py,*/tokens.py
 # Tests that start processes wait for them: one worker more than there are cores.
 WORKERS = $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 DYNALITE := .tools/dynalite/.ready
@@ -25,9 +25,11 @@ BUILD := .aws-sam/build
 LOCK := layers/requirements.lock
 COMPILE := -m compileall -q --invalidation-mode unchecked-hash
 export SAM_CLI_TELEMETRY := 0
+# Without bytecode each worker, and each process that a test starts, compiles the tests and the program anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format operations flow build deploy destroy dist sbom lock audit fuzz mutants sam-local stack bench clean
+.PHONY: help run test static units check format operations flow build deploy destroy dist sbom lock audit fuzz mutants sam-local stack bench clean
 
 help:  ## Show these lines.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -58,14 +60,20 @@ $(DYNALITE) $(AWS4FETCH):
 run: $(RUNNABLE)  ## Run the whole system on this machine.
 	@exec $(BIN)/python -m token_broker_local
 
+# The type checker waits for its slowest modules, on one core: the unit tests run meanwhile.
 test: $(READY) $(DYNALITE) $(AWS4FETCH)  ## Run every check and test.
+	@$(MAKE) --no-print-directory -j2 static units
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal --ignore=tests/unit
+
+static: $(READY)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy --num-workers auto
 	@$(BIN)/lint-imports --no-cache --no-logo
+
+units: $(READY)
 	@$(BIN)/pytest -n auto --dist worksteal tests/unit --cov --cov-report=
 	@$(BIN)/coverage report --include='$(WHOLE)' --fail-under=100
-	@$(BIN)/pytest -n $(WORKERS) --dist worksteal --ignore=tests/unit
 
 check: test  ## The same: what CI runs.
 

@@ -188,13 +188,6 @@ def tells_time(flow: str) -> bool:
     return any(Talk(flow, ahead=seconds).error for seconds in (-600, 600))
 
 
-def is_aliased_by_the_secret(flow: str) -> bool:
-    """Say whether the secret adds something to a call that names each field."""
-    found = talk(flow)
-    requested = found.flow.requested(Document(body(flow), InvalidRequest))
-    return found.vendor.resolve(found.vendor.parse(found.secret), requested) != requested
-
-
 def is_made_in_steps(flow: str) -> bool:
     """Say whether a token is made from another one, which is kept too."""
     return len(talk(flow).variants) > 1

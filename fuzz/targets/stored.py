@@ -7,8 +7,8 @@ from typing import Any
 
 from fuzz.targets.inputs import document
 from fuzz.targets.properties import expect
-from token_broker import maintenance
-from token_broker.aliases import may_be_outdated
+from token_broker import maintenance, status
+from token_broker.aliases import Look
 from token_broker.decisions import may_force, recent_reports, state
 from token_broker.item_codec import MOST_DIGITS, item_of
 from token_broker.sealing import Sealer
@@ -30,9 +30,9 @@ def items(data: bytes) -> None:
     state(item, NOW)
     may_force(item, NOW)
     recent_reports(item, NOW)
-    may_be_outdated(item, item)
+    Look(item, item, item, NOW).may_be_outdated  # noqa: B018 (a read that must not fail)
     maintenance.is_due(item, NOW)
-    json.dumps(maintenance.entry(item, item, NOW, "v1")).encode()
+    json.dumps(status.entry(item, item, NOW, "v1")).encode()
     for name in item.corrupt:
         expect(name.isidentifier(), "an error names the attribute, not its value")
 

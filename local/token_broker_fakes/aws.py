@@ -5,7 +5,6 @@ is an error.
 """
 
 import json
-import operator
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
@@ -23,138 +22,17 @@ Record: TypeAlias = Mapping[str, Any]
 PAGE = 25
 """Items of one page of a query: few, so that a test finds a caller that reads only one page."""
 
-TOKENS = re.compile(r"[A-Za-z_]+|[#:]\w+|<>|<=|>=|[=<>(),+-]")
-COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
-    "=": operator.eq,
-    "<>": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
+CLAUSE = re.compile(r"attribute_not_exists\((?P<absent>#\w+)\)|(?P<name>#\w+) = (?P<value>:\w+)")
+UPDATE = re.compile(
+    r"(?:SET (?P<set>#\w+ = :\w+(?:, #\w+ = :\w+)*))?"
+    r"(?:(?:^| )REMOVE (?P<removed>#\w+(?:, #\w+)*))?"
+)
+"""The expressions of the broker: a condition is clauses with AND between them."""
 
 
 def client_error(code: str, operation: str) -> ClientError:
     """Return botocore's error of *code*."""
     return ClientError({"Error": {"Code": code, "Message": code}}, operation)
-
-
-class Expression:
-    """A condition or update expression of DynamoDB, parsed from left to right."""
-
-    def __init__(self, text: str, request: Record, record: Record) -> None:
-        self._tokens = TOKENS.findall(text)
-        self._names = request.get("ExpressionAttributeNames", {})
-        self._values = request.get("ExpressionAttributeValues", {})
-        self._record = record
-        if "".join(self._tokens) != re.sub(r"\s", "", text):
-            raise client_error("ValidationException", "Expression")
-
-    def holds(self) -> bool:
-        """Say whether the record meets this condition."""
-        found = self._either()
-        self._end()
-        return found
-
-    def updated(self) -> dict[str, Any]:
-        """Return the record as it is after this update."""
-        after = dict(self._record)
-        while self._tokens:
-            match self._take():
-                case "SET":
-                    for name in self._list():
-                        self._take("=")
-                        after[name] = self._sum()
-                case "REMOVE":
-                    for name in self._list():
-                        after.pop(name, None)
-                case _:
-                    raise client_error("ValidationException", "UpdateItem")
-        return after
-
-    def _take(self, *wanted: str) -> str:
-        if not self._tokens or (wanted and self._tokens[0] not in wanted):
-            raise client_error("ValidationException", "Expression")
-        return str(self._tokens.pop(0))
-
-    def _end(self) -> None:
-        if self._tokens:
-            raise client_error("ValidationException", "Expression")
-
-    def _is_next(self, token: str) -> bool:
-        return bool(self._tokens) and self._tokens[0] == token
-
-    def _list(self) -> Iterator[str]:
-        yield self._name()
-        while self._is_next(","):
-            self._take(",")
-            yield self._name()
-
-    def _name(self) -> str:
-        name = self._take()
-        return str(self._names[name]) if name.startswith("#") else name
-
-    def _operand(self) -> Any:
-        token = self._take()
-        if token == "if_not_exists":
-            self._take("(")
-            found = self._record.get(self._name())
-            self._take(",")
-            other = self._operand()
-            self._take(")")
-            return other if found is None else found
-        if token.startswith(":"):
-            return self._values[token]
-        return self._record.get(self._names[token] if token.startswith("#") else token)
-
-    def _sum(self) -> Any:
-        found = self._operand()
-        while self._is_next("+") or self._is_next("-"):
-            sign = 1 if self._take() == "+" else -1
-            found = {"N": str(Decimal(found["N"]) + sign * Decimal(self._operand()["N"]))}
-        return found
-
-    def _either(self) -> bool:
-        found = self._both()
-        while self._is_next("OR"):
-            self._take()
-            found = self._both() or found
-        return found
-
-    def _both(self) -> bool:
-        found = self._one()
-        while self._is_next("AND"):
-            self._take()
-            found = self._one() and found
-        return found
-
-    def _one(self) -> bool:
-        if self._is_next("NOT"):
-            self._take()
-            return not self._one()
-        if self._is_next("("):
-            self._take()
-            found = self._either()
-            self._take(")")
-            return found
-        if self._is_next("attribute_exists") or self._is_next("attribute_not_exists"):
-            is_wanted = self._take() == "attribute_exists"
-            self._take("(")
-            found = (self._name() in self._record) is is_wanted
-            self._take(")")
-            return found
-        left, comparison, right = self._operand(), self._take(*COMPARISONS), self._operand()
-        return compared(comparison, left, right)
-
-
-def compared(comparison: str, left: Any, right: Any) -> bool:
-    """Compare two typed values. Absent values and different types are only unequal."""
-    if left is None or right is None or left.keys() != right.keys():
-        return comparison == "<>" and left != right
-    ((kind, one),), ((_, other),) = left.items(), right.items()
-    if kind == "N":
-        one, other = Decimal(one), Decimal(other)
-    return COMPARISONS[comparison](one, other)
 
 
 class Table:
@@ -178,57 +56,68 @@ class Table:
 
     def query(self, **request: Any) -> dict[str, Any]:
         """Return a page of the items of a partition."""
+        start = request.get("ExclusiveStartKey")
+        after = place_of(start) if start else ("", "")
         with self._lock:
-            places = sorted(self.records)
-            start = request.get("ExclusiveStartKey")
-            after = [place for place in places if start is None or place > place_of(start)]
-            condition = request["KeyConditionExpression"]
-            found = [
-                place
-                for place in after
-                if Expression(condition, request, self.records[place]).holds()
-            ]
-            page = found[: min(PAGE, request.get("Limit", PAGE))]
-            answer: dict[str, Any] = {"Items": [dict(self.records[place]) for place in page]}
-        if len(page) < len(found):
-            answer["LastEvaluatedKey"] = key_of(page[-1])
+            places = [place for place in sorted(self.records) if place > after]
+            records = [self.records[place] for place in places]
+        found = [one for one in records if meets(one, request["KeyConditionExpression"], request)]
+        answer: dict[str, Any] = {"Items": [dict(record) for record in found[:PAGE]]}
+        if len(found) > PAGE:
+            last = found[PAGE - 1]
+            answer["LastEvaluatedKey"] = {name: last[name] for name in ("connection", "variant")}
         return answer
 
     def update_item(self, **request: Any) -> dict[str, Any]:
         """Change an item, if it meets the condition."""
-        place = place_of(request["Key"])
+        place, condition = place_of(request["Key"]), request.get("ConditionExpression")
         with self._lock:
-            before = self._met(place, request, "UpdateItem")
-            record = Expression(
-                request["UpdateExpression"], request, before or request["Key"]
-            ).updated()
-            self.records[place] = record
+            before = self.records.get(place, {})
+            if condition and not meets(before, condition, request):
+                raise client_error("ConditionalCheckFailedException", "UpdateItem")
+            record = self.records[place] = updated(before or request["Key"], request)
         return {"Attributes": record}
 
-    def delete_item(self, **request: Any) -> dict[str, Any]:
-        """Delete an item, if it meets the condition."""
-        place = place_of(request["Key"])
-        with self._lock:
-            self._met(place, request, "DeleteItem")
-            self.records.pop(place, None)
-        return {}
 
-    def _met(self, place: tuple[str, str], request: Record, operation: str) -> Record:
-        before = self.records.get(place, {})
-        condition = request.get("ConditionExpression")
-        if condition and not Expression(condition, request, before).holds():
-            raise client_error("ConditionalCheckFailedException", operation)
-        return before
+def meets(record: Record, condition: str, request: Record) -> bool:
+    """Say whether *record* meets *condition*, whose names and values *request* has."""
+    clauses = [CLAUSE.fullmatch(text) for text in condition.split(" AND ")]
+    if not all(clauses):
+        raise client_error("ValidationException", "Expression")
+    names = request["ExpressionAttributeNames"]
+    values = request.get("ExpressionAttributeValues", {})
+    return all(
+        names[clause["absent"]] not in record
+        if clause["absent"]
+        else is_equal(record.get(names[clause["name"]]), values[clause["value"]])
+        for clause in clauses
+        if clause
+    )
+
+
+def is_equal(one: Record | None, other: Record) -> bool:
+    """Say whether two typed values are equal. Numbers may be written in several ways."""
+    if one and one.keys() == other.keys() == {"N"}:
+        return Decimal(one["N"]) == Decimal(other["N"])
+    return one == other
+
+
+def updated(record: Record, request: Record) -> dict[str, Any]:
+    """Return *record* as it is after the update in *request*."""
+    update = UPDATE.fullmatch(request["UpdateExpression"])
+    if not update or not update[0]:
+        raise client_error("ValidationException", "UpdateItem")
+    names, after = request["ExpressionAttributeNames"], dict(record)
+    for name, value in re.findall(r"(#\w+) = (:\w+)", update["set"] or ""):
+        after[names[name]] = request["ExpressionAttributeValues"][value]
+    for name in re.findall(r"#\w+", update["removed"] or ""):
+        after.pop(names[name], None)
+    return after
 
 
 def place_of(key: Record) -> tuple[str, str]:
     """Return the partition and sort key of *key*."""
     return key["connection"]["S"], key["variant"]["S"]
-
-
-def key_of(place: tuple[str, str]) -> dict[str, Any]:
-    """Return the key attributes of *place*."""
-    return {"connection": {"S": place[0]}, "variant": {"S": place[1]}}
 
 
 class Key:

@@ -84,8 +84,10 @@ class Fake(Generic[M]):
         rng: Random | None = None,
         sleep: Sleep = time.sleep,
     ) -> None:
-        self._modes = modes
-        self._clock = Clock(clock)
+        self.modes = modes
+        """How this vendor behaves: ``fake.modes.dead_token = "401"``."""
+        self.clock = Clock(clock)
+        """The vendor's clock, for its ``offset``."""
         self.rng = rng or Random()
         self.sleep = sleep
         self.faults = Faults(self.steps)
@@ -142,18 +144,6 @@ class Fake(Generic[M]):
         """Remove all faults."""
         with self.lock:
             self.faults.clear()
-
-    # Read-only, as the parts of a vendor share these objects: set their members instead.
-
-    @property
-    def modes(self) -> M:
-        """How this vendor behaves: ``fake.modes.dead_token = "401"``."""
-        return self._modes
-
-    @property
-    def clock(self) -> Clock:
-        """The vendor's clock, for its ``offset``."""
-        return self._clock
 
     @property
     def now(self) -> float:

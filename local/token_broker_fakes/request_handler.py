@@ -3,14 +3,16 @@
 import re
 import socket
 import struct
+from email.message import Message
 from http.server import BaseHTTPRequestHandler
+from io import BufferedIOBase
 from typing import TYPE_CHECKING, Any
 
 from token_broker_fakes.control import CONTROL, control
 from token_broker_fakes.wire import Answer, Call, Delivery
 
 if TYPE_CHECKING:
-    from token_broker_fakes.serving import HttpServer
+    from token_broker_fakes.serving import Server
 
 LARGEST_BODY = 10 << 20
 """Bytes of a request's body; no request to a vendor is as large."""
@@ -20,8 +22,13 @@ LONGEST_LINE = 8192
 CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(;[^\r\n]*)?\r\n")
 """A line with the length of a chunk. The part after the semicolon is ignored."""
 
-LENGTH_DIGITS = len(str(LARGEST_BODY))
-"""The most digits of a length: `int` refuses very long numbers."""
+
+class Unreadable(Exception):
+    """A request's body cannot be read: *status* is that of the response."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
 
 
 class RequestHandler(BaseHTTPRequestHandler):
@@ -29,15 +36,17 @@ class RequestHandler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    server: "HttpServer"
+    server: "Server"
 
     def answer(self) -> None:
         """Answer one request of any method."""
-        content = self._content()
-        if isinstance(content, Answer):
-            self._write(content)
+        try:
+            content = body_of(self.headers, self.rfile, LARGEST_BODY)
+        except Unreadable as error:
+            self._write(Answer(error.status, {}, b"", str(error)))
             self.close_connection = True
-        elif self.path.startswith(CONTROL):
+            return
+        if self.path.startswith(CONTROL):
             self._write(control(self.server.fake, self.command, self.path, content))
         else:
             self._deliver(self.server.fake.deliver(self._call(content), self._sleep))
@@ -47,40 +56,6 @@ class RequestHandler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base class's name)
         """Print nothing: the fake has a log."""
-
-    def _content(self) -> bytes | Answer:
-        """Return the body, or the response to a body of invalid length."""
-        if "transfer-encoding" in self.headers:
-            return self._chunked()
-        length = self.headers.get("content-length", "0")
-        if not (length.isascii() and length.isdigit()):
-            return Answer(411, {}, b"", "no length")
-        if len(length) > LENGTH_DIGITS or int(length) > LARGEST_BODY:
-            return Answer(413, {}, b"", "too long")
-        return self.rfile.read(int(length))
-
-    def _chunked(self) -> bytes | Answer:
-        """Return a chunked body, or the response to an invalid one."""
-        if self.headers["transfer-encoding"].lower() != "chunked":
-            return Answer(501, {}, b"", "a transfer encoding other than chunked")
-        if "content-length" in self.headers:
-            return Answer(400, {}, b"", "a length and chunks")
-        body = b""
-        while True:
-            size = CHUNK_SIZE.match(self.rfile.readline(LONGEST_LINE))
-            if not size:
-                return Answer(400, {}, b"", "no chunk size")
-            length = int(size[1], 16)
-            if len(body) + length > LARGEST_BODY:
-                return Answer(413, {}, b"", "too long")
-            body += self.rfile.read(length)
-            if not length:
-                break
-            if self.rfile.readline(3) != b"\r\n":
-                return Answer(400, {}, b"", "a chunk longer than its size")
-        while self.rfile.readline(LONGEST_LINE) not in (b"\r\n", b""):
-            pass  # trailers are ignored
-        return body
 
     def _call(self, content: bytes) -> Call:
         path, _, query = self.path.partition("?")
@@ -123,3 +98,40 @@ class RequestHandler(BaseHTTPRequestHandler):
         lines += [f"{name}: {value}" for name, value in answer.headers.items()]
         lines += [f"Content-Length: {len(answer.content)}", "", ""]
         return "\r\n".join(lines).encode("latin-1") + answer.body(self.command)
+
+
+def body_of(headers: Message, stream: BufferedIOBase, largest: int) -> bytes:
+    """Return the body that follows *headers* in *stream*. Raises `Unreadable`."""
+    if "transfer-encoding" in headers:
+        if headers["transfer-encoding"].lower() != "chunked":
+            raise Unreadable(501, "a transfer encoding other than chunked")
+        if "content-length" in headers:
+            raise Unreadable(400, "a length and chunks")
+        return chunks(stream, largest)
+    length = headers.get("content-length", "0")
+    if not (length.isascii() and length.isdigit()):
+        raise Unreadable(411, "no length")
+    # `int` refuses very long numbers.
+    if len(length) > len(str(largest)) or int(length) > largest:
+        raise Unreadable(413, "too long")
+    return stream.read(int(length))
+
+
+def chunks(stream: BufferedIOBase, largest: int) -> bytes:
+    """Return a chunked body."""
+    body = b""
+    while True:
+        size = CHUNK_SIZE.match(stream.readline(LONGEST_LINE))
+        if not size:
+            raise Unreadable(400, "no chunk size")
+        length = int(size[1], 16)
+        if len(body) + length > largest:
+            raise Unreadable(413, "too long")
+        body += stream.read(length)
+        if not length:
+            break
+        if stream.readline(3) != b"\r\n":
+            raise Unreadable(400, "a chunk longer than its size")
+    while stream.readline(LONGEST_LINE) not in (b"\r\n", b""):
+        pass  # trailers are ignored
+    return body

@@ -6,8 +6,7 @@ import sys
 import threading
 import time
 from http.server import ThreadingHTTPServer
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from token_broker_fakes.request_handler import RequestHandler
 
@@ -48,17 +47,38 @@ class LingeringServer(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-class HttpServer(LingeringServer):
-    """Serves a fake, and keeps its connections, so that it can close them at once."""
+class Server(LingeringServer):
+    """A fake that is served over HTTP until `close`, which ends its connections at once."""
 
     daemon_threads = False
     block_on_close = True
 
-    def __init__(self, address: tuple[str, int], fake: "Fake[Any]") -> None:
+    def __init__(self, fake: "Fake[Any]", host: str, port: int) -> None:
+        try:
+            super().__init__((host, port), RequestHandler)
+        except OSError as error:
+            raise PortTaken(f"port {port} on {host}: {error.strerror}") from error
         self.fake = fake
+        self.address = f"{host}:{self.server_port}"
+        self.url = f"http://{self.address}"
         self.is_closing = threading.Event()
         self.connections: set[socket.socket] = set()
-        super().__init__(address, RequestHandler)
+        self._thread = threading.Thread(target=self._accept_connections, daemon=True)
+        self._thread.start()
+        fake.servers.append(self)
+
+    def __exit__(self, *args: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop serving at once."""
+        self.fake.servers.remove(self)
+        self.is_closing.set()
+        shut_down(self.socket)
+        self._thread.join()
+        for connection in tuple(self.connections):
+            shut_down(connection)
+        self.server_close()
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Keep the connection, and handle it in a separate thread."""
@@ -70,7 +90,7 @@ class HttpServer(LingeringServer):
         super().shutdown_request(request)
         self.connections.discard(request)
 
-    def accept_connections(self) -> None:
+    def _accept_connections(self) -> None:
         """Accept connections until `is_closing`, without the polling of `serve_forever`."""
         self.socket.settimeout(PATIENCE)
         while not self.is_closing.is_set():
@@ -79,47 +99,6 @@ class HttpServer(LingeringServer):
             except OSError:
                 continue
             self.process_request(request, address)
-
-    def close_connections(self) -> None:
-        """Close the connections and the socket, after the server has stopped accepting."""
-        for connection in tuple(self.connections):
-            shut_down(connection)
-        self.server_close()
-
-
-class Server:
-    """A fake that is served over HTTP until `close`."""
-
-    def __init__(self, fake: "Fake[Any]", host: str, port: int) -> None:
-        try:
-            self._http = HttpServer((host, port), fake)
-        except OSError as error:
-            raise PortTaken(f"port {port} on {host}: {error.strerror}") from error
-        self.address = f"{host}:{self._http.server_port}"
-        self.url = f"http://{self.address}"
-        self._thread = threading.Thread(target=self._http.accept_connections, daemon=True)
-        self._thread.start()
-        self._fake = fake
-        fake.servers.append(self)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Stop serving at once."""
-        self._fake.servers.remove(self)
-        self._http.is_closing.set()
-        shut_down(self._http.socket)
-        self._thread.join()
-        self._http.close_connections()
 
 
 def shut_down(connection: socket.socket) -> None:

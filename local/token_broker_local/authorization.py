@@ -54,7 +54,11 @@ class Authorization:
             raise messages.missing_token()
         algorithm, parts = parse(authorization)
         date = request.header("x-amz-date") or request.header("date")
-        check_parts(authorization, parts, date)
+        if faults := " ".join(missing(parts, date)):
+            raise messages.incomplete(
+                f"{faults} (Hashed with SHA-256 and encoded with Base64) "
+                f"Authorization={hashed(authorization)}"
+            )
         if algorithm != ALGORITHM:
             raise messages.incomplete(
                 f"Unsupported AWS 'algorithm': '{algorithm}' (only {ALGORITHM} for now). "
@@ -71,15 +75,6 @@ def parse(authorization: str) -> tuple[str, Mapping[str, str]]:
     if not all(separator for _, separator, _ in pairs):
         raise messages.unreadable(hashed(authorization))
     return algorithm, {name: value for name, _, value in pairs}
-
-
-def check_parts(authorization: str, parts: Mapping[str, str], date: str | None) -> None:
-    """Refuse a header without all its parts, with a sentence for each."""
-    if faults := [*missing(parts, date)]:
-        raise messages.incomplete(
-            f"{' '.join(faults)} (Hashed with SHA-256 and encoded with Base64) "
-            f"Authorization={hashed(authorization)}"
-        )
 
 
 def missing(parts: Mapping[str, str], date: str | None) -> Iterator[str]:

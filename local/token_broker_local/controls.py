@@ -20,7 +20,7 @@ from token_broker_fakes.control import CONTROL
 from token_broker_fakes.faults import KINDS
 from token_broker_local.addresses import FLOWS, REGION
 from token_broker_local.messages import GatewayError
-from token_broker_local.routes import ROUTES
+from token_broker_local.routes import ROUTES, Route
 from token_broker_local.signatures import CREDENTIALS
 
 JSON = "application/json"
@@ -80,13 +80,12 @@ class Controls:
         found = route(flow, action)
         if found is None or not events.CONNECTION.fullmatch(str(connection)):
             raise invalid("A call needs a flow, a connection, and an action of the flow")
-        method, resource = found
-        url = self.api + resource.replace("{connection}", str(connection))
+        url = self.api + found.resource.replace("{connection}", str(connection))
         reason = selected(command, ("reason",)) if action == "hold" else {}
         body = json.dumps({**body_of(str(flow), str(action)), **reason}).encode()
-        request = AWSRequest(method, url, {"Content-Type": JSON}, body)
+        request = AWSRequest(found.method, url, {"Content-Type": JSON}, body)
         SigV4Auth(CREDENTIALS, "execute-api", REGION).add_auth(request)
-        status, document = send(method, url, dict(request.headers.items()), body)
+        status, document = send(found.method, url, dict(request.headers.items()), body)
         return selected(document, RESPONSE_MEMBERS) | {"status": status}
 
     def switch(self, command: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -101,14 +100,12 @@ class Controls:
         return selected(document, (*STATE_MEMBERS, "error")) | {"status": status}
 
 
-def route(flow: object, name: object) -> tuple[str, str] | None:
-    """Return method and resource of the action *name*; None if *flow* does not have it."""
+def route(flow: object, name: object) -> Route | None:
+    """Return the route of the action *name*; None if *flow* does not have it."""
     if not isinstance(name, str) or name not in ACTIONS:
         return None
-    action = "token" if name == "force" else name
-    rests = [(method, rest) for (method, rest), each in events.ROUTES.items() if each == action]
-    wanted = [(method, f"/v1/{flow}/{{connection}}/{rest}") for method, rest in rests]
-    return next((found for one in ROUTES if (found := (one.method, one.resource)) in wanted), None)
+    wanted = (flow, "token" if name == "force" else name)
+    return next((one for one in ROUTES if (one.flow, one.action) == wanted), None)
 
 
 def body_of(flow: str, name: str) -> Mapping[str, Any]:

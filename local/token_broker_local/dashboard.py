@@ -8,7 +8,6 @@ https://cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Request_Forgery_Preven
 """
 
 import json
-import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -37,9 +36,6 @@ CALL, SWITCH = f"{PATH}/call", f"{PATH}/switch"
 
 MAX_COMMAND_BYTES = 65_536
 """Limit of what the page may post."""
-
-LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?", re.IGNORECASE)
-"""Host names by which a browser on this machine may call the page, with any port."""
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -82,7 +78,7 @@ class Dashboard:
 
     def answer(self, request: HttpRequest) -> HttpResponse:
         """Answer *request*, or refuse it."""
-        if not is_local(request):
+        if not request.is_local:
             raise GatewayError(403, "ForbiddenException", "The dashboard is for this machine only")
         if self.controls and request.path in (CALL, SWITCH):
             return self.perform(request, self.controls)
@@ -147,14 +143,8 @@ def is_page_path(path: str) -> bool:
     return path == PATH or path.startswith(f"{PATH}/")
 
 
-def is_local(request: HttpRequest) -> bool:
-    """Say whether *request* has one `Host`, a name of loopback."""
-    hosts = [*request.values("Host")]
-    return len(hosts) == 1 and LOOPBACK.fullmatch(hosts[0]) is not None
-
-
 def is_same_origin(request: HttpRequest) -> bool:
-    """Say whether a script of the page itself sent *request*, which `is_local`.
+    """Say whether a script of the page itself sent *request*, which is local.
 
     No other site's page can set this content type without our consent, nor another `Origin`.
     """

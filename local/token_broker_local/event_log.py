@@ -4,13 +4,14 @@ Each event of the bus is also a line of the functions' log (docs/events.md). Onl
 `SENTENCES` are shown; none of them is a token.
 """
 
-import json
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from token_broker_local.log_capture import members_of
 
 MAX_EVENTS = 200
 """Events that are kept at most."""
@@ -56,19 +57,14 @@ class EventLog:
 
 def events(output: str) -> Iterator[Mapping[str, Any]]:
     """Yield the events in a function's output, in order. Other lines are skipped."""
-    for line in output.splitlines():
-        try:
-            members = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if not isinstance(members, dict) or members.get("event") not in SENTENCES:
-            continue
-        yield {
-            "flow": str(members.get("flow", "")),
-            "connection": str(members.get("connection", "")),
-            "event": members["event"],
-            "text": sentence(members),
-        }
+    for members in members_of(output):
+        if members.get("event") in SENTENCES:
+            yield {
+                "flow": str(members.get("flow", "")),
+                "connection": str(members.get("connection", "")),
+                "event": members["event"],
+                "text": sentence(members),
+            }
 
 
 def sentence(members: Mapping[str, Any]) -> str:

@@ -20,17 +20,12 @@ INTEGRATION_TIMEOUT = 29.0
 """Seconds that API Gateway waits for a function, even if the function may take longer."""
 
 
-def utc_now() -> datetime:
-    """Return the time."""
-    return datetime.now(UTC)
-
-
 @dataclass(frozen=True, slots=True)
 class Gateway:
     """Responds to each request, with the *functions* by flow."""
 
     functions: Mapping[str, Function]
-    clock: Callable[[], datetime] = utc_now
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     patience: float = INTEGRATION_TIMEOUT
     report: Report = ignore
     """Called with one line for each request that the gateway itself refuses."""

@@ -96,6 +96,15 @@ def capturing() -> Iterator[io.StringIO]:
         _threads.captured = None
 
 
+def members_of(output: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the JSON objects in a function's output, a line each. Other lines are skipped."""
+    for line in output.splitlines():
+        with suppress(ValueError, RecursionError):
+            members = json.loads(line)
+            if isinstance(members, dict):
+                yield members
+
+
 def phrases(written: str) -> Iterator[str]:
     """Yield a function's output as phrases of one line."""
     return (f"| {text}" for line in written.splitlines() if (text := phrase(line)))

@@ -10,11 +10,17 @@ that of `signatures`.
 https://repost.aws/knowledge-center/api-gateway-iam-sigv4-mismatch
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 BODY_LIMIT = 10_485_760
 """Bytes of a request's body that API Gateway takes."""
+
+LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?", re.IGNORECASE)
+"""Host names by which this machine may be called, with any port. The page of a site whose name was
+made to lead here (DNS rebinding) has another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,12 @@ class HttpRequest:
         """Return the first value of the header *name*, or None."""
         return next(self.values(name), None)
 
+    @property
+    def is_local(self) -> bool:
+        """Say whether there is one `Host`, a name of loopback."""
+        hosts = [*self.values("Host")]
+        return len(hosts) == 1 and LOOPBACK.fullmatch(hosts[0]) is not None
+
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
@@ -56,37 +68,55 @@ class GatewayError(Exception):
         self.message = message
 
 
-def missing_token() -> GatewayError:
-    """Refuse a request without a signature, or for an unknown route."""
-    return GatewayError(403, "MissingAuthenticationTokenException", "Missing Authentication Token")
+missing_token = partial(
+    GatewayError, 403, "MissingAuthenticationTokenException", "Missing Authentication Token"
+)
+"""Refuses a request without a signature, or for an unknown route."""
 
+unknown_key = partial(
+    GatewayError,
+    403,
+    "UnrecognizedClientException",
+    "The security token included in the request is invalid.",
+)
+"""Refuses an unknown access key, or a session token that belongs to no key."""
 
-def unknown_key() -> GatewayError:
-    """Refuse an unknown access key, or a session token that belongs to no key."""
-    return GatewayError(
-        403,
-        "UnrecognizedClientException",
-        "The security token included in the request is invalid.",
-    )
+invalid = partial(GatewayError, 403, "InvalidSignatureException")
+"""Refuses, with a message, a complete signature that is not valid here and now."""
 
+incomplete = partial(GatewayError, 403, "IncompleteSignatureException")
+"""Refuses, with a message, a signature that lacks a part."""
 
-def invalid(message: str) -> GatewayError:
-    """Refuse a complete signature that is not valid here and now."""
-    return GatewayError(403, "InvalidSignatureException", message)
+mismatch = partial(
+    invalid,
+    "The request signature we calculated does not match the signature you provided. "
+    "Check your AWS Secret Access Key and signing method. "
+    "Consult the service documentation for details.",
+)
+"""Refuses a signature that is not the one of this request."""
 
+too_large = partial(
+    GatewayError,
+    413,
+    "RequestTooLargeException",
+    f"HTTP content length exceeded {BODY_LIMIT} bytes.",
+)
+"""Refuses a body that is larger than API Gateway takes."""
 
-def incomplete(message: str) -> GatewayError:
-    """Refuse a signature that lacks a part."""
-    return GatewayError(403, "IncompleteSignatureException", message)
+too_long = partial(GatewayError, 413, "RequestEntityTooLargeException", "Request Too Long")
+"""Refuses an event that is larger than Lambda takes."""
 
+bad_request = partial(GatewayError, 400, "BadRequestException", "Bad Request")
+"""Refuses a malformed HTTP request."""
 
-def mismatch() -> GatewayError:
-    """Refuse a signature that is not the one of this request."""
-    return invalid(
-        "The request signature we calculated does not match the signature you provided. "
-        "Check your AWS Secret Access Key and signing method. "
-        "Consult the service documentation for details."
-    )
+forbidden = partial(GatewayError, 403, "ForbiddenException", "Forbidden")
+"""Refuses a host name that the API does not have."""
+
+broken = partial(GatewayError, 502, "InternalServerErrorException", "Internal server error")
+"""Reports that the function failed, or returned a malformed response."""
+
+timed_out = partial(GatewayError, 504, "InternalServerErrorException", "Endpoint request timed out")
+"""Reports that the function exceeded the integration timeout."""
 
 
 def unreadable(digest: str) -> GatewayError:
@@ -95,30 +125,3 @@ def unreadable(digest: str) -> GatewayError:
         "Invalid key=value pair (missing equal-sign) in Authorization header "
         f"(hashed with SHA-256 and encoded with Base64): '{digest}'."
     )
-
-
-def too_large() -> GatewayError:
-    """Refuse a body that is larger than API Gateway takes."""
-    return GatewayError(
-        413, "RequestTooLargeException", f"HTTP content length exceeded {BODY_LIMIT} bytes."
-    )
-
-
-def too_long() -> GatewayError:
-    """Refuse an event that is larger than Lambda takes."""
-    return GatewayError(413, "RequestEntityTooLargeException", "Request Too Long")
-
-
-def bad_request() -> GatewayError:
-    """Refuse a malformed HTTP request."""
-    return GatewayError(400, "BadRequestException", "Bad Request")
-
-
-def broken() -> GatewayError:
-    """Report that the function failed, or returned a malformed response."""
-    return GatewayError(502, "InternalServerErrorException", "Internal server error")
-
-
-def timed_out() -> GatewayError:
-    """Report that the function exceeded the integration timeout."""
-    return GatewayError(504, "InternalServerErrorException", "Endpoint request timed out")

@@ -4,15 +4,16 @@ A metric's values are stored as histograms, as in CloudWatch: counts of values t
 a few percent, for every ten seconds. So percentiles over several series can be computed.
 """
 
-import json
 import math
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from token_broker_local.log_capture import members_of
 from token_broker_operations.dashboard import Chart
 
 SECONDS = 10
@@ -99,13 +100,10 @@ class Metrics:
 
 def samples(output: str) -> Iterator[tuple[Key, float]]:
     """Yield the keys and values in a function's output. Lines without metrics are skipped."""
-    for line in output.splitlines():
-        try:
-            members = json.loads(line)
+    for members in members_of(output):
+        with suppress(ValueError, TypeError, LookupError, AttributeError):
             directives = members["_aws"]["CloudWatchMetrics"]
             yield from (sample for each in directives for sample in measured(each, members))
-        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
-            continue
 
 
 def measured(

@@ -1,21 +1,22 @@
 """The routes of the API, as the template has them."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from token_broker import events
 from token_broker_local import messages
-from token_broker_operations.flows import FLOWS, OPTIONAL, Flow
+from token_broker_operations.flows import FLOWS, OPTIONAL
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A method of a resource, and the flow whose function answers it."""
+    """A method of a resource: an action of the flow whose function answers it."""
 
     method: str
     resource: str
     flow: str
+    action: str
 
     def match(self, method: str, path: str) -> Mapping[str, str] | None:
         """Return the path's parameters if this is its route.
@@ -29,16 +30,12 @@ class Route:
         return found.groupdict() if found else None
 
 
-def routes_of(flow: Flow) -> Iterator[Route]:
-    """Yield the routes of one flow."""
-    missing = OPTIONAL - flow.abilities
-    for (method, rest), action in events.ROUTES.items():
-        if action not in missing:
-            resource = f"/v1/{flow.name}/{{connection}}/{rest}".rstrip("/")
-            yield Route(method, resource, flow.name)
-
-
-ROUTES = [route for flow in FLOWS for route in routes_of(flow)]
+ROUTES = [
+    Route(method, f"/v1/{flow.name}/{{connection}}/{rest}".rstrip("/"), flow.name, action)
+    for flow in FLOWS
+    for (method, rest), action in events.ROUTES.items()
+    if action not in OPTIONAL - flow.abilities
+]
 
 
 def find(method: str, path: str) -> tuple[Route, Mapping[str, str]]:

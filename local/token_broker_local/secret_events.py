@@ -31,20 +31,13 @@ Event: TypeAlias = Mapping[str, Any]
 Deliver: TypeAlias = Callable[[Event], object]
 
 
-class SecretWatcher:
-    """A WSGI application in front of the services that detects changes of secrets."""
+def watched(application: "WSGIApplication", deliver: Deliver) -> "WSGIApplication":
+    """Return *application*, the services, with an event to *deliver* for each changed secret."""
 
-    def __init__(self, application: "WSGIApplication", deliver: Deliver) -> None:
-        self.application = application
-        self.deliver = deliver
-
-    def __call__(
-        self, environ: "WSGIEnvironment", start_response: "StartResponse"
-    ) -> Iterable[bytes]:
-        """Answer one request, and report it if it changed a secret."""
+    def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         service, _, operation = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")
         if service != "secretsmanager" or operation not in CHANGES:
-            return self.application(environ, start_response)
+            return application(environ, start_response)
         statuses: list[str] = []
 
         def record_status(status: str, *rest: Any) -> Any:
@@ -52,13 +45,15 @@ class SecretWatcher:
             return start_response(status, *rest)
 
         body = environ["wsgi.input"].getvalue()
-        content = b"".join(self.application(environ, record_status))
+        content = b"".join(application(environ, record_status))
         if statuses[0].startswith("200"):
             request, response = json.loads(body), json.loads(content)
             if label := label_event(request, response):
-                self.deliver(label)
-            self.deliver(event_of(operation, request, response))
+                deliver(label)
+            deliver(event_of(operation, request, response))
         return [content]
+
+    return answer
 
 
 def label_event(request: Mapping[str, Any], response: Mapping[str, Any]) -> Event | None:

@@ -19,7 +19,8 @@ from moto.moto_server.werkzeug_app import (
 from werkzeug.serving import make_server
 
 from token_broker_local.addresses import HOST
-from token_broker_local.secret_events import Deliver, SecretWatcher
+from token_broker_local.messages import LOOPBACK
+from token_broker_local.secret_events import Deliver, watched
 from token_broker_local.serving import in_thread
 
 if TYPE_CHECKING:
@@ -63,6 +64,21 @@ class Atomic:
             return list(self.application(environ, start_response))
 
 
+def without_pages(application: "WSGIApplication") -> "WSGIApplication":
+    """Return *application*, refusing what a page of a browser sends.
+
+    moto asks for no signature, and lets the pages of every site read its answers.
+    """
+
+    def guarded(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if "HTTP_ORIGIN" in environ or not LOOPBACK.fullmatch(environ.get("HTTP_HOST", "")):
+            start_response("403 Forbidden", [("Content-Length", "0")])
+            return []
+        return application(environ, start_response)
+
+    return guarded
+
+
 class Quiet(MotoRequestHandler):
     """A request handler that logs nothing, and sends an answer in one piece."""
 
@@ -79,7 +95,7 @@ def serving(port: int, deliver: Deliver) -> Iterator[int]:
 
     *deliver* is called with each event of a changed secret.
     """
-    application = Atomic(SecretWatcher(Dispatcher(), deliver))
+    application = without_pages(Atomic(watched(Dispatcher(), deliver)))
     with (
         make_server(HOST, port, application, threaded=True, request_handler=Quiet) as server,
         in_thread(server) as served,

@@ -1,12 +1,12 @@
 """HTTP/1.1 for the gateway: connections are kept alive, and each has a thread."""
 
-import string
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+from token_broker_fakes.request_handler import Unreadable, body_of
 from token_broker_fakes.serving import LingeringServer
 from token_broker_local import messages
 from token_broker_local.addresses import HOST
@@ -20,11 +20,6 @@ TICK = 0.05
 
 IDLE = 60.0
 """Seconds after which an idle connection is closed."""
-
-LENGTH_DIGITS = len(str(BODY_LIMIT))
-"""The most digits of a length: `int` refuses very long numbers."""
-
-HEX_DIGITS = string.hexdigits.encode()
 
 BODILESS = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
 
@@ -77,47 +72,17 @@ class Exchange(BaseHTTPRequestHandler):
     def answer(self) -> None:
         """Answer one request."""
         try:
-            answer = self.server.gateway.answer(self.incoming())
-        except GatewayError as refusal:
+            body = body_of(self.headers, self.rfile, BODY_LIMIT)
+        except Unreadable as error:
             self.close_connection = True
-            answer = refused(refusal, Ids())
-        self.send(answer)
-
-    def incoming(self) -> HttpRequest:
-        """Return the request, its body read."""
+            is_large = error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+            refusal = messages.too_large() if is_large else messages.bad_request()
+            self.send(refused(refusal, Ids()))
+            return
         path, _, query = self.path.partition("?")
-        headers = [*self.headers.items()]
-        return HttpRequest(self.command, path, query, headers, self.body(), self.client_address[0])
-
-    def body(self) -> bytes:
-        """Read the body, if it is not too large."""
-        if self.headers.get("Transfer-Encoding"):
-            return self.chunks()
-        length = self.headers.get("Content-Length", "0")
-        if not (length.isascii() and length.isdigit()):
-            raise messages.bad_request()
-        if len(length) > LENGTH_DIGITS or int(length) > BODY_LIMIT:
-            raise messages.too_large()
-        return self.rfile.read(int(length))
-
-    def chunks(self) -> bytes:
-        """Read a chunked body."""
-        body = b""
-        while size := self.chunk_size():
-            if len(body) + size > BODY_LIMIT:
-                raise messages.too_large()
-            body += self.rfile.read(size)
-            self.rfile.readline()
-        while self.rfile.readline().strip():
-            pass
-        return body
-
-    def chunk_size(self) -> int:
-        """Read how long the next part of the body is."""
-        size = self.rfile.readline(100).partition(b";")[0].strip()
-        if not size or size.strip(HEX_DIGITS):
-            raise messages.bad_request()
-        return int(size, 16)
+        headers, client = [*self.headers.items()], self.client_address[0]
+        request = HttpRequest(self.command, path, query, headers, body, client)
+        self.send(self.server.gateway.answer(request))
 
     def send(self, answer: HttpResponse) -> None:
         """Write *answer*."""

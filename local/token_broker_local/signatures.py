@@ -30,12 +30,17 @@ def verify(request: HttpRequest, service: str, now: datetime) -> None:
     """Raise the `GatewayError` that AWS would give, unless *request* is signed for *service*."""
     claim = Authorization.of(request)
     check_date(claim, now)
-    check_scope(claim, service)
+    if "host" not in claim.signed_headers:
+        raise messages.invalid("'Host' must be a 'SignedHeader' in the AWS Authorization.")
+    if faults := " ".join(scope_faults(claim, service)):
+        raise messages.invalid(faults)
     if claim.scope.access_key != ACCESS_KEY or request.header("x-amz-security-token") is not None:
         raise messages.unknown_key()
     sent = claim.signature.encode()
     if True not in [hmac.compare_digest(one, sent) for one in signatures(request, claim)]:
         raise messages.mismatch()
+    if not request.is_local:  # the key is public
+        raise messages.forbidden()
 
 
 def check_date(claim: Authorization, now: datetime) -> None:
@@ -51,14 +56,6 @@ def check_date(claim: Authorization, now: datetime) -> None:
             f"Signature not yet current: {signed:{TIMESTAMP}} is still later than "
             f"{now + WINDOW:{TIMESTAMP}} ({now:{TIMESTAMP}} + {minutes} min.)"
         )
-
-
-def check_scope(claim: Authorization, service: str) -> None:
-    """Refuse a signature without the host header, or for another scope."""
-    if "host" not in claim.signed_headers:
-        raise messages.invalid("'Host' must be a 'SignedHeader' in the AWS Authorization.")
-    if faults := " ".join(scope_faults(claim, service)):
-        raise messages.invalid(faults)
 
 
 def scope_faults(claim: Authorization, service: str) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from token_broker_local.addresses import FLOWS, STAGE
@@ -20,23 +20,22 @@ TIMEOUT_SECONDS = 5.0
 """Limit of a status call."""
 
 
-@dataclass(frozen=True, slots=True)
-class States:
-    """Reads the state of each connection that has a secret from the *functions*."""
+def states(
+    functions: Mapping[str, Function], secrets: "SecretsManagerClient"
+) -> Iterator[Mapping[str, Any]]:
+    """Yield each connection's answer to `status`, or an error's name in its place.
 
-    functions: Mapping[str, Function]
-    secrets: "SecretsManagerClient"
+    The connections are those that have a secret.
+    """
+    for flow, connection in connections(names(secrets))[:MAX_CONNECTIONS]:
+        yield state(functions[flow], flow, connection)
 
-    def __call__(self) -> Iterator[Mapping[str, Any]]:
-        """Yield each connection's answer to `status`, or an error's name in its place."""
-        for flow, connection in connections(self.names())[:MAX_CONNECTIONS]:
-            yield state(self.functions[flow], flow, connection)
 
-    def names(self) -> Iterator[str]:
-        """Yield the names of all secrets of this stage."""
-        filters: Any = [{"Key": "name", "Values": [PREFIX]}]
-        for page in self.secrets.get_paginator("list_secrets").paginate(Filters=filters):
-            yield from (secret["Name"] for secret in page["SecretList"])
+def names(secrets: "SecretsManagerClient") -> Iterator[str]:
+    """Yield the names of all secrets of this stage."""
+    filters: Any = [{"Key": "name", "Values": [PREFIX]}]
+    for page in secrets.get_paginator("list_secrets").paginate(Filters=filters):
+        yield from (secret["Name"] for secret in page["SecretList"])
 
 
 def connections(names: Iterator[str]) -> list[tuple[str, str]]:

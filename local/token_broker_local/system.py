@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import boto3
 
@@ -12,7 +13,7 @@ from token_broker_local.controls import Controls
 from token_broker_local.dashboard import Dashboard
 from token_broker_local.gateway import Gateway
 from token_broker_local.metrics import Metrics
-from token_broker_local.states import States
+from token_broker_local.states import states
 
 
 @contextmanager
@@ -29,10 +30,10 @@ def running(addresses: Addresses, report: functions.Report = functions.ignore) -
         for flow, fake in registry.fakes().items():
             stack.enter_context(fake.serve(addresses.ports[flow]))
         provide(addresses)
-        states = States(loaded, boto3.client("secretsmanager"))
         vendors = {flow: addresses.url(flow) for flow in FLOWS}
         controls = Controls(addresses.url("gateway"), vendors)
-        page = Dashboard(Metrics(), states, controls=controls)
+        read = partial(states, loaded, boto3.client("secretsmanager"))
+        page = Dashboard(Metrics(), read, controls=controls)
         loaded.update(functions.load_all(report=report, on_output=page.record))
         gateway = Gateway(loaded, report=report, dashboard=page)
         stack.enter_context(serving.serving(gateway, addresses.ports["gateway"]))

@@ -143,7 +143,7 @@ export VENDORLINK_EXPIRES_AT=2026-11-22T09:34:00Z
     "token vendorlink acme --format json": f"{json.dumps(ACTIONS['POST', 'token'])}\n",
     "check vendorlink acme": "vendorlink/acme: it works, in 2 ms; user x\n",
     "probe vendorlink acme --yes": """\
-! probing vendorlink/acme: at most 19 requests, 4 of them with the credentials; its token is \
+! probing vendorlink/acme: at most 23 requests, 8 of them with the credentials; its token is \
 replaced (<where>)
 ! sent: 4 requests, 1 of them with the credentials
 ! written: nothing (<where>)

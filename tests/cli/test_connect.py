@@ -98,41 +98,6 @@ def test_a_login_that_is_latched_is_not_sent_again(operator: Operator) -> None:
     assert operator.told("token", "vendorlink", name)["generation"] == 1
 
 
-def test_a_vendor_that_is_down_is_not_reported_as_a_rejection(operator: Operator) -> None:
-    """The advice is `--no-check`; JSON has all members of the broker's error."""
-    body = '{"success": false, "errors": ["API_RATE_LIMIT_EXCEEDED"]}'
-    fault = {"kind": "answer", "status": 503, "headers": {"Retry-After": "7"}, "body": body}
-    operator.switches("vntana", "PATCH", {"faults": [fault]})
-    words = ("connect", "vntana", next(NAMES), "--file", "-", "--json")
-    result = operator.says(*words, stdin=secret(operator, "vntana"))
-    operator.switches("vntana", "PUT", {})
-    error = json.loads(result.stderr)
-    assert "--no-check" in error.pop("advice")
-    assert error.pop("detail")
-    assert (result.exit_code, error) == (
-        1,
-        {
-            "code": "upstream_unavailable",
-            "retryable": True,
-            "retry_after": 7,
-            "upstream_status": 503,
-            "upstream_code": "API_RATE_LIMIT_EXCEEDED",
-        },
-    )
-
-
-def test_interactive_connect_shows_no_secret(operator: Operator) -> None:
-    """Locally the fakes' addresses are proposed."""
-    name = next(NAMES)
-    code, seen = operator.watches("connect", "vendorlink", name, answers=["demo", SECRET, ""])
-    assert (code, "credential_rejected" in seen) == (1, True)
-    right = demo_secrets(operator.places)["vendorlink"]["password"]
-    code, seen = operator.watches("connect", "vendorlink", name, answers=["demo", right, ""])
-    assert (code, f"created: vendorlink/{name}" in seen) == (0, True), seen
-    assert SECRET not in seen
-    assert right not in seen
-
-
 def test_a_secret_without_a_value_gets_one(operator: Operator) -> None:
     """Terraform and other tools create one so: it holds no other operator's change."""
     name, client = next(NAMES), secrets_manager(operator)

@@ -95,7 +95,7 @@ QUESTIONS = {
         "Callers get new ones on their next call [y/N]: "
     ),
     "probe": (
-        "Probe vendorlink/acme: at most 19 requests, 4 of them with the credentials; "
+        "Probe vendorlink/acme: at most 23 requests, 8 of them with the credentials; "
         "its token is replaced ({where})? [y/N]: "
     ),
 }

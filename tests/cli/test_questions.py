@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.subjects import FLOWS
-from token_broker_cli.questions import ask_for_secret, is_here, is_same_login
+from token_broker_cli.questions import ask_for_secret, is_same_login
 from token_broker_cli.settings import LocalSystem
 from token_broker_descriptors import asked, every
 
@@ -168,13 +168,6 @@ def test_secret_questions_are_hidden(flow: str) -> None:
             assert question.is_secret, question.key
         if re.search("(name|url|host)$", question.key) or question.default or question.local:
             assert not question.is_secret, question.key
-
-
-@pytest.mark.parametrize(
-    "host", ["127.0.0.1:8083", "localhost", "localhost:1", "app.vendorlink.nl"]
-)
-def test_a_host_of_this_machine_is_known(host: str) -> None:
-    assert is_here(host) == (host != "app.vendorlink.nl")
 
 
 @pytest.mark.parametrize(

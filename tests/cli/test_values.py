@@ -93,19 +93,6 @@ def test_each_state_has_a_colour() -> None:
         assert VariantView(variant(state), NOW).style == colour
 
 
-@pytest.mark.parametrize(
-    ("context", "name"),
-    [
-        (None, "the connection"),
-        ({"organization": "abcdef0123", "workspace": None}, "organization abcdef01"),
-        ({"organization": "abcdef0123", "workspace": "99999999-1"}, "workspace 99999999"),
-        ({"display_name": "An\x1b[31mna"}, "An·[31mna"),
-    ],
-)
-def test_a_token_is_named_by_its_context(context: Any, name: str) -> None:
-    assert VariantView(variant(context=context), NOW).name == name
-
-
 REFUSALS = (
     "AccessDenied",
     "AccessDeniedException",

@@ -14,7 +14,7 @@ import yaml
 
 from tests.client.channels import NOW, Answering, RecordingChannel, answer, document
 from tests.client.systems import refused
-from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS, wait_until
+from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS
 from token_broker_client import Broker, InvalidRequest, Unreachable
 from token_broker_client.cache import Cache
 from token_broker_client.deadline import Deadline, Patience
@@ -124,15 +124,6 @@ def test_max_age_limits_how_long_a_token_is_cached(options: Any, seconds: int) -
     assert generations == [1, 1, 2]
 
 
-def test_an_early_refresh_takes_no_longer_than_patience() -> None:
-    channel, now = RecordingChannel(refresh_after="2026-11-22T10:00:05Z"), [NOW.timestamp()]
-    access = Broker(channel, Patience(2), Cache(clock=lambda: now[0])).access("vntana", "acme")
-    access.answer()
-    now[0] += 11
-    access.answer()
-    assert [seconds for _, seconds in channel.calls] == [2, 2]
-
-
 ASKS: dict[str, Callable[[Broker], Any]] = {
     "answer": lambda broker: broker.vntana("acme"),
     "answer_async": lambda broker: asyncio.run(broker.access("vntana", "acme").answer_async()),
@@ -140,25 +131,6 @@ ASKS: dict[str, Callable[[Broker], Any]] = {
     "forget": lambda broker: broker.forget("vntana", "acme"),
     "verify": lambda broker: broker.verify("acme", "token"),
 }
-
-
-@pytest.mark.parametrize("ask", ASKS.values(), ids=ASKS.keys())
-def test_each_attempt_gets_the_remaining_time(ask: Callable[[Broker], Any]) -> None:
-    now, left = [0.0], []
-
-    def fail(_: Command, deadline: Deadline) -> None:
-        left.append(deadline.left)
-        now[0] += 1
-        raise Unreachable("gone", retry_after=2)
-
-    def sleep(seconds: float) -> None:
-        now[0] += seconds
-
-    patience = Patience(10, lambda: now[0], sleep, lambda: 0.0)
-    with pytest.raises(Unreachable):
-        ask(Broker(Answering(fail), patience, Cache()))
-    wait_until(lambda: now[0] == 10)
-    assert left == [10, 7, 4, 1]
 
 
 def test_repeated_forget_calls_end_with_patience() -> None:
@@ -212,19 +184,6 @@ def test_an_invalid_answer_to_forget_or_verify_is_unreachable(response: dict[str
     with refused(Unreachable, "what answered is not the broker, or has another version") as caught:
         broker.verify("acme", "token") if "valid" in response else broker.forget("vntana", "acme")
     assert caught.value.retryable is False
-
-
-def test_replacement_reports_the_token_and_returns_only_another_one() -> None:
-    access = broker(RecordingChannel(fingerprint="f" * 16)).access("vntana", "acme")
-    assert access.replacement(access.answer()) is None
-    assert asyncio.run(access.replacement_async(access.answer())) is None
-    channel = RecordingChannel()
-    access = broker(channel).access("vntana", "acme")
-    first = access.answer()
-    found = access.replacement(first)
-    assert channel.calls[-1][0].body == {"rejected": first.fingerprint}
-    assert found is not None
-    assert found.generation == 2
 
 
 @pytest.mark.parametrize("valid", [True, False, "true", 1, None])

@@ -4,16 +4,13 @@ The tests count its requests in the log of the vendor's fake.
 """
 
 import importlib.util
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.client.systems import System
-from tests.waiting import PATIENCE_SECONDS
 from token_broker_client import cache
 from token_broker_client.cache import Cache
 from token_broker_fakes import FakeVntana
@@ -76,14 +73,6 @@ def test_the_example_reads_three_times_with_one_exchange(
     assert exchanges(fake_vntana) == 1
 
 
-def test_the_example_starts_while_the_vendor_is_down(start: Start, fake_vntana: FakeVntana) -> None:
-    """No request is sent before the first invocation."""
-    fake_vntana.fail("status", times=None)
-    handler = start()
-    fake_vntana.heal()
-    assert handler({}, None) == READ
-
-
 def test_the_example_reads_through_an_outage(start: Start, fake_vntana: FakeVntana) -> None:
     """The vendor goes down, forgets the token, and comes back: first for data, then for logins."""
     handler = start()
@@ -95,31 +84,3 @@ def test_the_example_reads_through_an_outage(start: Start, fake_vntana: FakeVnta
     assert handler({}, None) == READ
     assert [entry.status for entry in fake_vntana.log.of("login")] == [200, 503, 200]
     assert [entry.status for entry in fake_vntana.log.of("current")[1:]] == [0, 503, 403, 200]
-
-
-def test_fifty_concurrent_refusals_cause_one_exchange(
-    start: Start, fake_vntana: FakeVntana
-) -> None:
-    """Each Lambda has its own cache, so that only the broker can share the exchange."""
-    fake_vntana.modes.dead_token = "401"
-    handlers = [start() for _ in range(50)]
-    with ThreadPoolExecutor(50) as pool:
-        assert list(pool.map(called, handlers)) == [READ] * 50
-        assert exchanges(fake_vntana) == 1
-        fake_vntana.revoke()
-        fake_vntana.log.clear()
-        barrier = threading.Barrier(50)
-
-        def at_once(handler: Handler) -> dict[str, Any]:
-            barrier.wait(PATIENCE_SECONDS)
-            return called(handler)
-
-        assert list(pool.map(at_once, handlers)) == [READ] * 50
-    statuses = [entry.status for entry in fake_vntana.log.of("current")]
-    assert sorted(statuses) == [200] * 50 + [401] * 50
-    assert exchanges(fake_vntana) == 1
-    assert fake_vntana.log.counts["login"] == 1
-
-
-def called(handler: Handler) -> dict[str, Any]:
-    return handler({}, None)

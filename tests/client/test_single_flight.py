@@ -5,7 +5,6 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import Any, TypeAlias
 
@@ -62,17 +61,6 @@ def result_of(shared_call: SharedCall[int]) -> SharedCall[int]:
     return shared_call
 
 
-def test_concurrent_callers_share_one_call(calls: Calls) -> None:
-    call = Call(7)
-    with ThreadPoolExecutor(8) as pool:
-        joined = list(pool.map(lambda _: calls.join("key", call, long()), range(8)))
-    assert sum(is_mine for _, is_mine in joined) == 1
-    assert len({id(shared_call) for shared_call, _ in joined}) == 1
-    call.go.set()
-    assert result_of(joined[0][0]).outcome() == 7
-    assert call.times == 1
-
-
 @pytest.mark.parametrize(
     ("raised", "result"),
     [
@@ -96,18 +84,6 @@ def test_all_callers_of_a_shared_call_get_its_error(
         assert str(caught.value) == result
         stacks.append(traceback.format_exception(caught.value))
     assert len(stacks[0]) == len(stacks[1])
-
-
-def test_an_outcome_is_not_cached(calls: Calls) -> None:
-    """Neither an error nor a result: that is the task of the cache."""
-    for outcome in (InvalidRequest("no"), 1):
-        call = Call(outcome)
-        call.go.set()
-        shared_call, is_mine = calls.join("key", call, long())
-        assert is_mine
-        result_of(shared_call)
-    assert call.times == 1
-    wait_until(lambda: not calls._pending)
 
 
 def test_a_caller_waits_until_its_own_deadline(calls: Calls) -> None:
@@ -192,26 +168,6 @@ def test_a_hundred_tasks_share_one_call_and_one_thread(calls: Calls, loop: str) 
     RUNS[loop](main)
     assert outcomes == [7] * 100
     assert call.times == 1
-
-
-@pytest.mark.parametrize("loop", RUNS)
-def test_a_task_waits_until_its_deadline_and_is_cancelled_at_once(calls: Calls, loop: str) -> None:
-    """With the exception of the framework; the call continues for other callers."""
-    call = Call(7)
-
-    async def main() -> None:
-        shared_call, _ = calls.join("key", call, long())
-        await shared_call.wait_async(Deadline.after(0.01))
-        assert not shared_call.is_done
-        began = time.monotonic()
-        with pytest.raises(TimeoutError), anyio.fail_after(0.01):
-            await shared_call.wait_async(long())
-        assert time.monotonic() - began < SOON_SECONDS
-        call.go.set()
-        await shared_call.wait_async(long())
-        assert shared_call.outcome() == 7
-
-    RUNS[loop](main)
 
 
 def test_a_call_continues_after_the_event_loop_of_a_caller_has_ended(

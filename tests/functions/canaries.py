@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -26,8 +27,14 @@ def traces(secrets: Iterable[str], output: bytes) -> list[str]:
     return [secret[:4] for secret in secrets if any(form in output for form in forms(secret))]
 
 
-def forms(secret: str) -> Iterator[bytes]:
-    """Yield the encodings of the beginning of *secret*: plain, encoded and reversed."""
+@cache
+def forms(secret: str) -> tuple[bytes, ...]:
+    """Return the encodings of the beginning of *secret*: plain, encoded and reversed."""
+    return tuple(encodings(secret))
+
+
+def encodings(secret: str) -> Iterator[bytes]:
+    """Yield them, some of them twice."""
     start = secret[:LEAST]
     yield start.encode()
     yield start[::-1].encode()

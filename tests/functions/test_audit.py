@@ -194,20 +194,3 @@ def test_no_log_level_hides_an_audit_line(
     service({"connection": connection, "action": "forget"}, Invocation("token-broker-vendorlink"))
     events = [line.get("event") for line in stamped(capsys.readouterr().out)]
     assert {"hand-out", "replaced", "action"} <= set(events)
-
-
-@pytest.mark.parametrize(
-    "query",
-    [
-        "fields nobody_writes",
-        'filter event = "hand-out" and',
-        'filter event == "hand-out"',
-        "sort @timestamp",
-        "dedup caller",
-        "stats median(@timestamp) by event",
-    ],
-)
-def test_a_query_that_the_interpreter_does_not_support_is_an_error(query: str) -> None:
-    """An unsupported command is not ignored."""
-    with pytest.raises((ValueError, KeyError)):
-        insights.run(query, [{"@timestamp": 1, "event": "hand-out", "caller": "x"}])

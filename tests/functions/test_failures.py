@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from tests.functions.test_tokens import assert_problem
-from tests.functions.world import World, client, logged
+from tests.functions.world import World, client
 from tests.subjects import FLOWS, wrong_login
 from tests.template.documents import template
-from token_broker.records import replace
 from token_broker_local.addresses import TABLE
 
 WRONG_LOGIN = {flow: wrong_login(flow) for flow in FLOWS}
@@ -53,13 +52,6 @@ def test_a_rotation_to_a_wrong_password_falls_back_to_the_previous_version_once(
 def test_an_invalid_connection_name_is_refused(world: World, name: str) -> None:
     """A connection's name becomes part of a secret's name."""
     assert_problem(world.http("vntana", name), "invalid_request", 400)
-
-
-def test_a_connection_without_a_secret_is_not_found(world: World) -> None:
-    """Nothing is written to the table for it."""
-    assert_problem(world.http("vntana", "nobody"), "unknown_connection", 404)
-    assert world.item("vntana", "nobody") == {}
-    assert_problem(world.http("vntana", "nobody", method="GET", rest=""), "unknown_connection", 404)
 
 
 @pytest.mark.parametrize(
@@ -144,45 +136,6 @@ def test_an_unexpected_exception_is_logged_without_its_message(
     output = capsys.readouterr().out
     assert "KeyError" in output
     assert "canary" not in output + json.dumps(response)
-
-
-def test_slow_and_stale_hits_are_counted(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    """`Slow` counts slow hand-outs of a stored token, never slow exchanges."""
-    connection = world.connect("vendorlink")
-    service = world.service("vendorlink")
-    world.http("vendorlink", connection)
-    moments = (n * 0.1 for n in range(1000))
-    clock = service.deps.clock
-    world.use("vendorlink", clock=replace(clock, monotonic=lambda: next(moments)))
-    service.deps.cache.clear()
-    world.http("vendorlink", connection)
-    world.http("vendorlink", connection)
-    world.use("vendorlink", clock=replace(clock, monotonic=lambda: 0.0))
-    world.http("vendorlink", connection)
-    world.vendorlink.fail("status", times=None, status=503)
-    assert world.http("vendorlink", connection, {"force": True})["body"]["stale"] is True
-    lines = logged(capsys, "hand-out")
-    assert [(line["source"], *line["Slow"], *line["Stale"]) for line in lines] == [
-        ("exchange", 0.0, 0.0),
-        ("table", 1.0, 0.0),
-        ("memory", 1.0, 0.0),
-        ("memory", 0.0, 0.0),
-        ("table", 0.0, 1.0),
-    ]
-
-
-def test_problem_and_log_quote_the_vendors_message(
-    world: World, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Values of the secret are masked; a call during the back-off gets the message again."""
-    connection = world.connect("vendorlink", username="demo.user")
-    body = json.dumps({"message": "API use is switched off for demo.user", "trace": "0815"})
-    world.vendorlink.fail("answer", times=None, status=403, body=body)
-    problems = [world.http("vendorlink", connection)["body"] for _ in range(2)]
-    assert [one["code"] for one in problems] == ["credential_rejected", "credential_latched"]
-    for entries in (problems, logged(capsys, "failure")):
-        shown = [one["upstream_message"] for one in entries]
-        assert shown == ["API use is switched off for ***"] * 2
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.functions.world import CALLER, World
-from tests.subjects import CHECKED, FLOWS
+from tests.subjects import FLOWS
 from tests.waiting import CALL_SECONDS
 from token_broker_local.functions import LambdaContext
 
@@ -14,10 +14,6 @@ REASON = "laptop stolen"
 
 def hold(world: World, flow: str, connection: str, reason: object = REASON) -> dict[str, Any]:
     return world.http(flow, connection, {"reason": reason}, method="PUT", rest="/hold")
-
-
-def lift(world: World, flow: str, connection: str) -> dict[str, Any]:
-    return world.http(flow, connection, method="DELETE", rest="/hold")
 
 
 def event(connection: str, **body: Any) -> dict[str, Any]:
@@ -61,36 +57,3 @@ def test_a_held_connection_hands_out_no_token_and_calls_no_vendor(world: World, 
     assert world.call(flow, connection, action="forget")["forgotten"] >= 1
     assert world.steps(flow) == steps
     assert world.http(flow, connection)["statusCode"] == 409
-
-
-@pytest.mark.parametrize("flow", CHECKED)
-def test_a_hold_applies_in_other_processes_after_their_next_table_read(
-    world: World, flow: str
-) -> None:
-    """A token obtained before the hold is cached as of the read of the gate.
-
-    A check calls the vendor, so it reads the table first, regardless of the cache. The cached
-    token counts from this read on.
-    """
-    connection = world.connect(flow)
-    services = [world.cold(flow) for _ in range(2)]
-    world.stands_at = world.now
-    for service in services:
-        service(event(connection), LambdaContext("f", CALL_SECONDS))
-    hold(world, flow, connection)
-    world.advance(59)
-    for service in services:
-        assert service(event(connection), LambdaContext("f", CALL_SECONDS))["source"] == "memory"
-    sent = world.steps(flow)
-    with pytest.raises(Exception, match="connection_held"):
-        services[0](event(connection, action="check"), LambdaContext("f", CALL_SECONDS))
-    assert world.steps(flow) == sent
-    with pytest.raises(Exception, match=REASON):
-        services[0](event(connection), LambdaContext("f", CALL_SECONDS))
-    assert services[1](event(connection), LambdaContext("f", CALL_SECONDS))["source"] == "memory"
-    world.advance(1)
-    for service in services:
-        with pytest.raises(Exception, match=REASON):
-            service(event(connection), LambdaContext("f", CALL_SECONDS))
-    with pytest.raises(Exception, match=REASON):
-        world.cold(flow)(event(connection), LambdaContext("f", CALL_SECONDS))

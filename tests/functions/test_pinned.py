@@ -6,7 +6,6 @@ import pytest
 
 from tests.functions.test_tokens import assert_problem
 from tests.functions.world import World
-from token_broker.secrets_manager import Secrets
 
 PINS: dict[str, dict[str, Any]] = {
     "vntana": {"organization": "acme", "pinned": ["organization"]},
@@ -83,19 +82,6 @@ def test_a_rotation_to_a_pinning_secret_drops_tokens_of_other_values(
     assert_refused(world, flow, chosen)
 
 
-def test_without_the_rotation_event_a_renewal_drops_tokens_of_other_values(
-    world: World, flow: str, chosen: str
-) -> None:
-    """Such a token is handed out until its renewal is due, and not after that."""
-    life = {"vntana": 86_400, "editor": 3600}[flow]
-    world.advance(life - 60)
-    assert world.call(flow, chosen, **OTHERS[flow])["source"] == "table"
-    assert [payload["action"] for payload in world.invoked] == ["renew"]
-    assert world.carry_out(flow) == [{"renewed": 0}]
-    world.service(flow).deps.cache.clear()
-    assert_refused(world, flow, chosen)
-
-
 @pytest.mark.parametrize("how", ["forced", "uncertain"])
 def test_without_the_rotation_event_an_exchange_drops_tokens_of_other_values(
     world: World, flow: str, chosen: str, how: str
@@ -109,24 +95,6 @@ def test_without_the_rotation_event_an_exchange_drops_tokens_of_other_values(
             deps.cache.clear()
     assert_refused(world, flow, chosen, force=how == "forced")
     assert_refused(world, flow, chosen)
-
-
-@pytest.mark.parametrize("is_known", [True, False], ids=["", "gone"])
-def test_a_rotation_with_the_same_pins_renews_the_tokens(
-    world: World, flow: str, monkeypatch: pytest.MonkeyPatch, is_known: bool
-) -> None:
-    """A new password changes no token's right, so no caller has to wait for a new one.
-
-    If the version before no longer exists, after two rotations, it may have pinned nothing.
-    """
-    connection = world.connect_and_call(flow, **PINS[flow])
-    pin(world, flow, connection, pinned=[*PINS[flow]["pinned"]] * 2)
-    if not is_known:
-        monkeypatch.setattr(Secrets, "of_version", lambda *_: None)
-    world.call(flow, connection, action="rotate")
-    assert world.carry_out(flow) == [{"renewed": int(is_known)}]
-    world.advance(61)
-    assert world.call(flow, connection)["source"] == ("table" if is_known else "exchange")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ from tests.functions.world import World
 from token_broker_local.addresses import secret_name
 
 ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:"
-WHEN = ("the event", "a renewal")
 STUDIO = {"organization": "studio", "workspace": "chairs"}
 
 
@@ -70,32 +69,3 @@ def test_an_event_renews_each_token_of_the_connection(world: World, kind: str) -
     assert world.invoked == []
     assert versions_kept(world, connection) == {version}
     assert world.vntana.log.steps.count("login") == 2
-
-
-@pytest.mark.parametrize(
-    ("when", "operation"),
-    [
-        *((when, one) for when in WHEN for one in ("GetSecretValue", "UpdateItem", "GetItem")),
-        ("the event", "Query"),
-    ],
-)
-def test_a_rotation_interrupted_by_aws_fails_so_that_lambda_retries_it(
-    world: World, when: str, operation: str
-) -> None:
-    """Otherwise callers keep tokens of the old version until they expire."""
-    connection = world.connect_and_call("vntana", **STUDIO)
-    world.put_secret("vntana", connection, world.secret("vntana") | STUDIO)
-    event = label_updated(connection, version_of(world, connection))
-    if when == "a renewal":
-        handle(world, event)
-    events = [event] if when == "the event" else world.invoked[:]
-    world.invoked.clear()
-    world.aws.broken[operation] = ("400 Bad", "ThrottlingException")
-    for one in events:
-        with pytest.raises(Exception, match="store_unavailable"):
-            handle(world, one)
-    world.aws.broken.clear()
-    for one in events:
-        handle(world, one)
-    world.carry_out("vntana")
-    assert versions_kept(world, connection) == {version_of(world, connection)}

@@ -35,15 +35,6 @@ def test_a_clock_that_is_minutes_off_causes_no_failure_and_no_extra_exchange(
     assert len(world.steps(flow)) == steps
 
 
-def test_a_clock_that_is_a_day_off_is_an_error_after_one_request(world: World) -> None:
-    """The new token looks expired: it is not handed out, and the vendor is not called again."""
-    connection = world.connect("editor")
-    world.ahead = 86_400
-    for _ in range(3):
-        assert_problem(world.http("editor", connection), "upstream_contract_changed", 502)
-    assert len(world.steps("editor")) == 1
-
-
 def exhausted(*_: object, **__: object) -> NoReturn:
     """Find no memory."""
     raise MemoryError

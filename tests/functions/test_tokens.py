@@ -2,46 +2,7 @@
 
 from typing import Any
 
-import pytest
-
 from tests.functions.world import World
-from tests.subjects import FLOWS
-
-
-@pytest.mark.parametrize("flow", FLOWS)
-def test_the_first_call_makes_an_exchange_and_the_second_hits_the_cache(
-    world: World, flow: str
-) -> None:
-    """The same token comes from the exchange, from memory, and from the table."""
-    connection = world.connect(flow)
-    first = world.call(flow, connection)
-    again = world.call(flow, connection)
-    world.service(flow).deps.cache.clear()
-    other = world.call(flow, connection)
-    assert [a["source"] for a in (first, again, other)] == ["exchange", "memory", "table"]
-    assert first | {"source": ""} == again | {"source": ""} == other | {"source": ""}
-
-
-LOGIN, ENTER = "/v1/auth/login/token", "/v1/auth/refresh-token"
-
-
-@pytest.mark.parametrize(
-    ("flow", "first", "renewal"),
-    [
-        ("vntana", [LOGIN, "/v1/organizations", ENTER], [LOGIN, ENTER]),
-        ("vendorlink", ["/API/auth/login"], ["/API/auth/extendtoken"]),
-        ("editor", ["/generate"], ["/generate"]),
-    ],
-)
-def test_an_exchange_sends_only_the_requests_it_needs(
-    world: World, flow: str, first: list[str], renewal: list[str]
-) -> None:
-    """A resolved alias is stored. Calls to AWS: tests/benchmarks/test_exchange_calls.py."""
-    connection = world.connect_and_call(flow)
-    assert world.steps(flow) == first
-    world.advance(10)
-    world.call(flow, connection, force=True)
-    assert world.steps(flow) == first + renewal
 
 
 def test_reports_of_rejected_tokens_are_limited_per_minute(world: World) -> None:

@@ -20,10 +20,11 @@ def signed(
     credentials: Credentials = LOCAL,
     service: str = "execute-api",
     region: str = REGION,
+    host: str = HOST,
 ) -> HttpRequest:
     """Return a request that was signed now."""
-    request = AWSRequest(method, f"http://{HOST}{target}", headers or {}, body)
-    request.headers["Host"] = HOST
+    request = AWSRequest(method, f"http://{host}{target}", headers or {}, body)
+    request.headers["Host"] = host
     SigV4Auth(credentials, service, region).add_auth(request)
     path, _, query = target.partition("?")
     return HttpRequest(method, path, query, [*request.headers.items()], body)

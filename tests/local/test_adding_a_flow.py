@@ -27,7 +27,8 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/adding-a-flow.md").read_text()
 NAME = "ledger"
 BLOCK = re.compile(r"```python\n# (?P<path>\S+\.py)\n(?P<code>.*?)```", re.DOTALL)
-NOT_COPIED = (".*", "__pycache__", "node_modules", "dist", "build", "found")
+NOT_COPIED = (".*", "node_modules", "dist", "build", "found")
+"""Bytecode is copied: what the copy runs need not be compiled again."""
 TESTS = (
     *("tests/unit/flows/test_flows.py", f"tests/unit/flows/{NAME}"),
     *("tests/unit/flows/test_every_flow.py", "tests/unit/flows/test_marked_answers.py"),
@@ -54,7 +55,7 @@ FOLDERS = ("layers/token_broker/python", "layers/token_broker_client/python", "l
 def environment(copy: Path) -> dict[str, str]:
     """Return the variables with which Python finds the packages of *copy* before the installed."""
     path = os.pathsep.join(str(copy / folder) for folder in FOLDERS)
-    return dict(os.environ) | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+    return dict(os.environ) | {"PYTHONPATH": path}
 
 
 def ran(copy: Path, *arguments: str) -> str:
@@ -115,9 +116,13 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
 
 
 def files(root: Path) -> dict[str, bytes]:
-    """Return the contents of the files under *root*, by their paths."""
+    """Return the contents of the files under *root*, but for bytecode, by their paths."""
     found = (Path(folder) / name for folder, _, names in os.walk(root) for name in names)
-    return {str(path.relative_to(root)): path.read_bytes() for path in found}
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in found
+        if path.parent.name != "__pycache__"
+    }
 
 
 def test_shared_files_change_only_in_their_generated_parts(copy: Path) -> None:

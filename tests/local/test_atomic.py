@@ -4,8 +4,10 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
@@ -75,6 +77,26 @@ def won(dynamodb: "DynamoDBClient", number: int, barrier: threading.Barrier) -> 
     except ClientError as error:
         return error.response["Error"]["Code"] != "ConditionalCheckFailedException"
     return True
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "https://evil.example"}, {"Host": "evil.example"}, {"Host": ""}]
+)
+def test_a_page_of_a_browser_reads_nothing(
+    dynamodb: "DynamoDBClient", headers: dict[str, str]
+) -> None:
+    """Moto itself asks for no signature, and lets the pages of every site read its answers.
+
+    A page sends its `Origin`; one whose name was made to lead to this machine, that name.
+    """
+    url = urlsplit(dynamodb.meta.endpoint_url)
+    for name, status in ((None, 200), ("page", 403)):
+        connection = HTTPConnection(url.netloc, timeout=PATIENCE_SECONDS)
+        connection.request("GET", "/moto-api/data.json", headers=headers if name else {})
+        answer = connection.getresponse()
+        assert (answer.status, bool(answer.read())) == (status, not name)
+        assert name is None or answer.headers["Access-Control-Allow-Origin"] is None
+        connection.close()
 
 
 def test_a_client_that_sends_its_body_slowly_delays_no_other() -> None:

@@ -33,7 +33,7 @@ from token_broker_local.functions import Function, Outcome
 from token_broker_local.gateway import Gateway
 from token_broker_local.messages import GatewayError, HttpRequest, HttpResponse
 from token_broker_local.metrics import MAX_SERIES, OTHERS, POINTS, SECONDS, Metrics, percentile
-from token_broker_local.states import States, connections, state
+from token_broker_local.states import connections, names, state
 from token_broker_operations.dashboard import CHARTS, LISTED_EVENTS, Chart
 
 CHROMIUM = shutil.which("chromium")
@@ -318,7 +318,7 @@ def test_all_pages_of_the_secrets_are_listed() -> None:
         account.add_response(
             "list_secrets", {"SecretList": [{"Name": "two"}]}, asked | {"NextToken": "more"}
         )
-        assert [*States({}, secrets).names()] == ["one", "two"]
+        assert [*names(secrets)] == ["one", "two"]
 
 
 def test_a_failed_status_call_is_shown_by_the_name_of_its_error() -> None:
@@ -359,7 +359,7 @@ def test_a_slow_status_call_is_shown_by_the_name_of_its_error(
     names = [secret_name("vntana", name) for name in "abc"]
     paginator = SimpleNamespace(paginate=lambda **_: [{"SecretList": [{"Name": n} for n in names]}])
     secrets: Any = SimpleNamespace(get_paginator=lambda _: paginator)
-    found = [*States({"vntana": Function(function_name("vntana"), handler)}, secrets)()]
+    found = [*states.states({"vntana": Function(function_name("vntana"), handler)}, secrets)]
     is_over.set()
     assert [one.get("error") for one in found] == ["TimeoutError", None]
 

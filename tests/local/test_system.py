@@ -179,22 +179,6 @@ def paste(text: str) -> str:
     return run.stdout
 
 
-def test_a_connection_can_be_added_while_the_system_runs(
-    running: Running, secrets: "SecretsManagerClient"
-) -> None:
-    """Its vendor may be any server on loopback."""
-    fake = FakeVntana()
-    with fake.serve() as server:
-        document = FakeVntana.demo_secret(server.url)
-        name = secret_name("vntana", "elsewhere")
-        assert running.call("POST", "/v1/vntana/elsewhere/token")[0] == 404
-        secrets.create_secret(Name=name, SecretString=json.dumps(document))
-        status, answer = running.call("POST", "/v1/vntana/elsewhere/token")
-    assert status == 200
-    assert answer["base_url"] == server.url
-    assert fake.log.counts["login"] == 1
-
-
 def test_a_changed_secret_renews_the_tokens(
     running: Running, secrets: "SecretsManagerClient"
 ) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 from tests.mutants.plan import CONFIG, ROOT, Mutant, Plan, Trying, changed_lines, read_plan
-from tests.mutants.reach import Reach, measure, measure_seeds, read_reach
+from tests.mutants.reach import bad_seeds, measured
 from tests.mutants.results import (
     EQUIVALENT,
     FOUND,
@@ -32,9 +32,6 @@ SEED_SECONDS = 0.02
 
 SEED = 12
 """The seed of the sample, so that each run has the same one."""
-
-NARROW_FILES = 2
-"""Test files that run before all others."""
 
 AIM = 0.95
 """The share of mutants that must be killed, without the equivalent ones."""
@@ -121,7 +118,7 @@ def tried(
     passed: dict[str, Verdict] = {}
     ends = time.monotonic() + 60 * options.minutes
     for number, one in enumerate(plan.stages[: options.stages], 1):
-        trials = list(trials_of(plan, waiting, one)) if waiting else []
+        trials = list(trials_of(plan, waiting, one, results.digest)) if waiting else []
         for verdict in verdicts(plan, trials, options.workers, ends):
             if verdict.state in FOUND:
                 states[verdict.mutant.key] = results.add(verdict)
@@ -139,7 +136,7 @@ def tried(
 
 
 def verdicts(
-    plan: Plan, trials: Sequence[tuple[Mutant, list[Stage]]], workers: int, ends: float
+    plan: Plan, trials: Sequence[tuple[Mutant, Stage]], workers: int, ends: float
 ) -> Iterator[Verdict]:
     """Yield the verdicts of one stage, and print the progress."""
     if not trials:
@@ -156,31 +153,32 @@ def verdicts(
 
 
 def trials_of(
-    plan: Plan, mutants: Sequence[Mutant], one: Trying
-) -> Iterator[tuple[Mutant, list[Stage]]]:
+    plan: Plan, mutants: Sequence[Mutant], one: Trying, digest: str
+) -> Iterator[tuple[Mutant, Stage]]:
     """Yield each mutant that a stage may kill, with the tests or seeds to run."""
     if one.seeds:
-        bad = measure_seeds(one.seeds)
+        bad = bad_seeds(one.seeds)
         seeds = tuple(seed for seed in range(one.seeds) if seed not in bad)
         if bad:
             print("these seeds are bad without a mutant:", *sorted(bad))
         for mutant in mutants:
             if plan.is_simulated(mutant.path):
-                yield mutant, [Stage(seeds=seeds, seconds=len(seeds) * SEED_SECONDS)]
+                yield mutant, Stage(seeds=seeds, seconds=len(seeds) * SEED_SECONDS)
         return
     if one.own:
         yield from own_trials(plan, mutants)
         return
-    measure(plan, one.tests)
-    reach = read_reach(plan.modules(), one.tests)
+    reach = measured(plan, one.tests, digest)
     if reach.failed:
-        print("these fail without a mutant, and are left out:", *reach.failed, sep="\n  ")
+        print("these fail without a mutant, and are left out:", *sorted(reach.failed), sep="\n  ")
     for mutant in mutants:
         if tests := reach.of(mutant):
-            yield mutant, list(batches(tests, one, reach))
+            ends = list(accumulate(reach.seconds.get(test, 0) for test in tests))
+            fit = max(1, sum(end <= one.seconds for end in ends))
+            yield mutant, Stage(tuple(tests[:fit]), (), ends[fit - 1], one.confirm)
 
 
-def own_trials(plan: Plan, mutants: Sequence[Mutant]) -> Iterator[tuple[Mutant, list[Stage]]]:
+def own_trials(plan: Plan, mutants: Sequence[Mutant]) -> Iterator[tuple[Mutant, Stage]]:
     """Yield each mutant with the tests of its module, if there are any."""
     warm_up()
     seconds: dict[tuple[str, ...], float] = {}
@@ -192,31 +190,7 @@ def own_trials(plan: Plan, mutants: Sequence[Mutant]) -> Iterator[tuple[Mutant, 
                 raise SystemExit(f"this fails without a mutant: {failed}")
             seconds[tests] = time.monotonic() - begun
         if tests:
-            yield mutant, [Stage(tests, seconds=seconds[tests])]
-
-
-def batches(tests: Sequence[str], one: Trying, reach: Reach) -> Iterator[Stage]:
-    """Yield *tests* in two parts: those of the files with the least coverage, then all others.
-
-    A file with little coverage most likely tests the mutated line, and few imports are faster.
-    """
-    files = sorted({_file(test) for test in tests}, key=lambda file: reach.width.get(file, 0))
-    for part in (files[:NARROW_FILES], files[NARROW_FILES:]):
-        chosen = [test for test in tests if _file(test) in part]
-        if chosen:
-            fit, seconds = fastest(chosen, one, reach)
-            yield Stage(fit, seconds=seconds, is_confirmed=one.confirm)
-
-
-def _file(test: str) -> str:
-    return test.partition("::")[0]
-
-
-def fastest(tests: Sequence[str], one: Trying, reach: Reach) -> tuple[tuple[str, ...], float]:
-    """Return the first of *tests* that fit into the time of a stage, and how long they take."""
-    ends = list(accumulate(reach.seconds.get(test, 0) for test in tests))
-    fit = max(1, sum(end <= one.seconds for end in ends))
-    return tuple(tests[:fit]), ends[fit - 1] if ends else 0
+            yield mutant, Stage(tests, seconds=seconds[tests])
 
 
 if __name__ == "__main__":

@@ -1,13 +1,10 @@
 """The results of the mutants: stored between runs, shown as a table."""
 
-import ast
-import hashlib
 import json
 import re
 import tomllib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
-from functools import cache
 from pathlib import Path
 
 from tests.mutants.plan import FOLDER, ROOT, Mutant
@@ -33,19 +30,14 @@ STATES = (*FOUND, *UNSEEN, EQUIVALENT, LEFT)
 
 
 class Results:
-    """A file of verdicts, appended one by one, so that a run can be resumed.
-
-    A killed mutant stays killed while mutant and test are unchanged. A survivor is tried again when
-    any code has changed: *digest* is the digest of all code.
-    """
+    """A file of verdicts on the code of a *digest*, one a line, so that a run can be resumed."""
 
     def __init__(self, digest: str) -> None:
-        self._digest = digest
+        self.digest = digest
         self._states: dict[str, str] = {}
         for line in RESULTS.read_text().splitlines() if RESULTS.is_file() else ():
             kept = json.loads(line)
-            is_same_test = kept["test"] and kept["test"] == _test_digest(kept["by"])
-            if kept["digest"] == digest or is_same_test:
+            if kept["digest"] == digest:
                 self._states[kept["key"]] = kept["state"]
 
     def of(self, mutant: Mutant) -> str | None:
@@ -55,39 +47,11 @@ class Results:
     def add(self, verdict: Verdict) -> str:
         """Store a verdict, and return the state."""
         self._states[verdict.mutant.key] = verdict.state
-        kept = {
-            "key": verdict.mutant.key,
-            "digest": self._digest,
-            "test": _test_digest(verdict.by),
-            "state": verdict.state,
-            "by": verdict.by,
-        }
+        kept = {"key": verdict.mutant.key, "digest": self.digest, "state": verdict.state}
         RESULTS.parent.mkdir(exist_ok=True)
         with RESULTS.open("a") as file:
             file.write(json.dumps(kept) + "\n")
         return verdict.state
-
-
-def _test_digest(test: str) -> str:
-    """Return a digest of *test* and its file's helpers, without the other tests; or ""."""
-    file, _, rest = test.partition("::")
-    path = ROOT / file
-    if not path.is_file():
-        return ""
-    return digest_without_others(path.read_text(), rest.partition("[")[0])
-
-
-@cache
-def digest_without_others(source: str, name: str) -> str:
-    """Return a digest of a test file without the tests of another *name*."""
-    tree = ast.parse(source)
-    tree.body = [
-        node
-        for node in tree.body
-        if not (isinstance(node, ast.FunctionDef) and node.name.startswith("test_"))
-        or node.name == name
-    ]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
 
 
 class Equivalents:

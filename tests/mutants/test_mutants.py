@@ -1,7 +1,6 @@
 """The choice of tests for a mutant, and the evaluation of their results."""
 
 import argparse
-import ast
 import os
 import re
 import shlex
@@ -17,19 +16,12 @@ import pytest
 from tests.mutants import results, trial
 from tests.mutants.__main__ import parsed
 from tests.mutants.plan import ROOT, Mutant, read_plan
-from tests.mutants.reach import Reach, _imported, _names
-from tests.mutants.results import EVERY, Equivalents, digest_without_others, is_below, table
+from tests.mutants.reach import Reach
+from tests.mutants.results import EVERY, Equivalents, is_below, table
 from tests.mutants.trial import Pool, Stage, Verdict, _next
 from tests.waiting import PATIENCE_SECONDS
 
 PATH = read_plan().modules("item")[0]
-
-
-def test_a_constant_is_reached_by_tests_of_lines_that_use_it() -> None:
-    """Its line runs at import, outside of any test."""
-    tree = ast.parse("LIMIT = 3\n\ndef use(x=1):\n    return x < LIMIT\n")
-    assert _imported(tree, 1, 1) == ({"LIMIT"}, range(0))
-    assert ("LIMIT", 4) in set(_names(tree))
 
 
 def test_a_module_is_found_by_any_part_of_its_path() -> None:
@@ -58,17 +50,15 @@ def test_the_tests_of_a_module_have_its_name_or_are_configured() -> None:
     assert configured <= {plan.imported_as(path) for path in plan.modules()}
 
 
-def test_a_default_is_reached_by_tests_of_the_function() -> None:
-    tree = ast.parse("@cache\ndef use(x=1):\n    return x\n")
-    assert _imported(tree, 2, 2) == ({"use"}, range(1, 4))
-    assert _imported(tree, 3, 3) == (set(), range(0))
-
-
-def test_tests_run_fastest_first_without_those_that_fail_unmutated() -> None:
-    source = "\n".join(["x"] * 3)
-    lines = {PATH: {3: frozenset({"slow", "fast", "broken"})}}
-    reach = Reach(lines, {"slow": 2.0, "fast": 0.1}, {}, ("broken",))
-    assert reach.of(Mutant(PATH, "", "", 3, 3, "", "", source)) == ["fast", "slow"]
+@pytest.mark.parametrize(
+    ("line", "tests"), [(3, ["fast", "slow"]), (1, ["fast", "slow", "other"])], ids=["in", "import"]
+)
+def test_tests_that_reach_a_line_run_fastest_first(line: int, tests: list[str]) -> None:
+    """Those of its module, if it runs at import; none that fails without a mutant."""
+    lines = {3: frozenset({"slow", "fast", "broken"}), 4: frozenset({"other"})}
+    seconds = {"slow": 2.0, "fast": 0.1, "other": 3.0}
+    reach = Reach({PATH: lines}, seconds, frozenset({"broken"}))
+    assert reach.of(Mutant(PATH, "", "", line, line, "", "", "")) == tests
 
 
 def test_a_failure_after_other_tests_is_confirmed_alone() -> None:
@@ -103,15 +93,6 @@ def test_another_text_of_an_internal_error_is_equivalent(
     mutant = Mutant(path, "", "", 3, 3, was, becomes, "")
     assert bool(Equivalents().reason(mutant)) is is_equivalent
     assert not Equivalents().reason(replace(mutant, path=PATH))
-
-
-def test_a_found_mutant_stays_found_while_its_test_is_unchanged() -> None:
-    """If the test or a name that it uses changes, the mutant is tried again."""
-    file = "X = 1\ndef test_a():\n    assert X\ndef test_b():\n    assert {}\n"
-    found = digest_without_others(file.format("X"), "test_a")
-    assert found == digest_without_others(file.format("not X"), "test_a")
-    assert found != digest_without_others(file.format("X"), "test_b")
-    assert found != digest_without_others(file.replace("X = 1", "X = 2"), "test_a")
 
 
 def test_equivalent_and_untried_mutants_are_not_counted() -> None:
@@ -156,8 +137,8 @@ def test_a_mutants_state_follows_from_its_process(
     monkeypatch.setattr(trial, "run_tests", run)
     monkeypatch.setattr(trial, "GRACE_SECONDS", grace)
     mutant = Mutant(PATH, "", "", 3, 3, "", "", "x")
-    stages = [Stage(("tests/unit/test_item.py",))]
-    ((verdict),) = Pool(1, lambda _: "no_module").verdicts([(mutant, stages)])
+    stage = Stage(("tests/unit/test_item.py",))
+    ((verdict),) = Pool(1, lambda _: "no_module").verdicts([(mutant, stage)])
     assert verdict.state == state
 
 

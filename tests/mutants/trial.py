@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.mutants.plan import ROOT, Mutant
-from tests.mutants.reach import IMPORTS
 
 if TYPE_CHECKING:
     from multiprocessing.context import ForkProcess
@@ -44,7 +43,7 @@ OFTEN = (
     *("hypothesis.strategies", "botocore.client", "pytest_socket", "pytest_timeout"),
     *("boto3.session", "moto.server", "requests", "httpx", "trio"),
 )
-"""Common imports of tests, until they are measured."""
+"""What tests import most, and what takes longest."""
 
 BASELINE_SECONDS = 60
 """The timeout in seconds of one module's tests."""
@@ -229,13 +228,14 @@ class Pool:
     module_name: Callable[[str], str]
     _running: list[_Running] = field(default_factory=list)
 
-    def verdicts(self, trials: Iterable[tuple[Mutant, list[Stage]]]) -> Iterator[Verdict]:
+    def verdicts(self, trials: Iterable[tuple[Mutant, Stage]]) -> Iterator[Verdict]:
         """Yield the verdict of each mutant as it ends."""
         waiting = iter(trials)
         try:
             while True:
                 while len(self._running) < self.workers and (trial := next(waiting, None)):
-                    self._start(*trial)
+                    mutant, stage = trial
+                    self._start(mutant, [stage])
                 if not self._running:
                     return
                 yield from self._step()
@@ -309,12 +309,8 @@ def _end(process: "ForkProcess") -> None:
 
 def warm_up() -> None:
     """Import the third-party modules of the tests."""
-    measured = IMPORTS.read_text().splitlines() if IMPORTS.is_file() else ()
-    for name in dict.fromkeys((*OFTEN, *measured)):
-        try:
-            importlib.import_module(name)
-        except Exception:  # noqa: BLE001, S112 (it is imported in the fork then)
-            continue
+    for name in OFTEN:
+        importlib.import_module(name)
     early = [name for name in sys.modules if name.startswith("token_broker")]
     if early:
         raise RuntimeError(f"imported before a mutant is planted: {early}")

@@ -405,7 +405,7 @@ DEFECTS = (
         (
             f"{FAILURES}::test_a_rotation_to_a_wrong_password_falls_back_to_the_previous_version_once",
         ),
-        put(SecretInUse, "use_previous", nothing),
+        put(SecretInUse, "previous", nothing),
     ),
     Defect(
         "the list of allowed hosts is ignored",

@@ -25,13 +25,13 @@ CALLS, LIFETIMES = 3400, 40
 """For each of the three flows: ten thousand calls in all."""
 
 LIFETIME = 3600
-MANY = 600
-"""Variants of one connection: more than a thousand items with their aliases."""
+MANY = 250
+"""Variants of one connection: with their aliases, more items than five queries read."""
 
 Record = Callable[[str, object], None]
 
 SEEDS = int(os.environ.get("SIMULATION_SEEDS", "6000"))
-"""The number of runs of the shipped code: two cores take a minute or two."""
+"""The number of runs of the shipped code: each planted bug shows in the first 1,700."""
 
 
 @pytest.mark.slow
@@ -104,7 +104,7 @@ def test_delete_removes_more_variants_than_one_query_reads() -> None:
 
 @pytest.mark.slow
 def test_a_rotation_renews_more_variants_than_one_invocation_can() -> None:
-    """I11 holds for more variants than a chain of sixteen invocations renews."""
+    """I11 holds for more variants than a rotation renews: it drops the others."""
     plan = many(MANY)
     change = Change(MANY + 10.0, "other host", (Notice(1.0),))
 

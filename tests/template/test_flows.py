@@ -10,15 +10,13 @@ from openapi_spec_validator import validate
 from tests.template import access_rules, api_rules, resource_rules, subjects, team_rules
 from tests.template.documents import ROOT, Template, parsed
 from tests.template.rules import deployed, rules_of
-from token_broker_descriptors import TYPES, Descriptor, Field
+from token_broker_descriptors import TYPES, Field
 from token_broker_operations.__main__ import CLIENT, nested, written
 from token_broker_operations.flows import FLOWS, Flow
 
 SALES = Flow(
-    Descriptor(
-        *("sales", 99, "Sales", "Sales", "Live tokens of a vendor that does not exist", ()),
-        fields=tuple(Field(f"a_{kind}", "a field", {"type": kind}) for kind in TYPES),
-    )
+    *("sales", 99, "Sales", "Sales", "Live tokens of a vendor that does not exist", ()),
+    fields=tuple(Field(f"a_{kind}", "a field", {"type": kind}) for kind in TYPES),
 )
 MORE = (*FLOWS, SALES)
 RULES: tuple[ModuleType, ...] = (access_rules, api_rules, resource_rules, team_rules)

@@ -14,11 +14,12 @@ from tests.template.api_rules import expected_routes, operations
 from tests.template.documents import load
 from tests.template.rules import sound
 from token_broker import events
-from token_broker.decisions import Next, State
+from token_broker.decisions import State
 from token_broker.document import Document
 from token_broker.errors import BrokerError, InvalidRequest
 from token_broker.flows import every
-from token_broker.refresh.upstream_message import LONGEST
+from token_broker.status import Next
+from token_broker.upstream_message import LONGEST
 from token_broker_client import Broker
 from token_broker_client.deadline import Deadline
 from token_broker_client.request import Action, Command
@@ -135,6 +136,8 @@ VALUES: tuple[Any, ...] = (
     "a\nb",
     "a" * 200,
     "a" * 201,
+    "a" * 4096,
+    "a" * 4097,
 )
 VALUES += ("0" * 15, "0" * 16, "f" * 16, "F" * 16, "0" * 17)
 

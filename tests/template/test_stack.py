@@ -14,22 +14,18 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.functions.world import Counted, World, proxy_event
-from tests.template.api_rules import expected_routes
+from tests.functions.world import Counted, World
 from tests.template.documents import Template, template
-from tests.template.iam import Ask, allows
-from tests.template.stacks import ACCOUNT, Stack, resolved
+from tests.template.stacks import Stack, resolved
 from tests.template.subjects import FLOWS
-from token_broker.flows import every
 from token_broker_local.functions import LambdaContext
 from token_broker_local.provisions import provide_table
-from token_broker_operations.flows import abilities
 
 STAGE = "stack"
 NAME = f"token-broker-{STAGE}"
 NOT_MADE = {
     "AWS::ApiGateway::Account",
-    "AWS::ApiGateway::Deployment",  # moto takes no OpenAPI body from CloudFormation: `import_api`
+    "AWS::ApiGateway::Deployment",  # moto gives the API no routes
     "AWS::ApiGateway::Stage",
     "AWS::CloudFormation::Stack",  # alarms and a dashboard are in it
     "AWS::CloudWatch::Alarm",
@@ -96,7 +92,6 @@ def session(aws: tuple[Counted, str]) -> Iterator[Callable[[str], Any]]:
         Parameters=[{"ParameterKey": "Stage", "ParameterValue": STAGE}],
         Capabilities=["CAPABILITY_IAM"],
     )
-    import_api(client)
     yield client
     # moto delivers to no function: what other tests put on the bus must not meet these rules.
     events = client("events")
@@ -104,27 +99,6 @@ def session(aws: tuple[Counted, str]) -> Iterator[Callable[[str], Any]]:
         targets = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
         events.remove_targets(Rule=rule["Name"], Ids=[target["Id"] for target in targets])
         events.delete_rule(Name=rule["Name"])
-
-
-def import_api(client: Callable[[str], Any]) -> None:
-    """Give the stack's API its routes, by the document that CloudFormation would give it.
-
-    Moto takes routes and integrations from it, and not who may call: rules hold that.
-    """
-    gateway, functions = client("apigateway"), client("lambda")
-    body = json.dumps(resolved(template(), Stage=STAGE)["TokenBrokerApi"]["Properties"]["Body"])
-    for flow in FLOWS:
-        function = functions.get_function_configuration(FunctionName=f"{NAME}-{flow}")
-        body = body.replace(f"<{flow.capitalize()}FunctionAliaslive>", function["FunctionArn"])
-    api = api_id(client)
-    gateway.put_rest_api(restApiId=api, mode="overwrite", body=body.encode())
-    gateway.create_deployment(restApiId=api, stageName=STAGE)
-
-
-def api_id(client: Callable[[str], Any]) -> str:
-    """Return the id of the stack's API."""
-    found = client("apigateway").get_rest_apis()["items"]
-    return next(str(api["id"]) for api in found if api["name"] == NAME)
 
 
 def key_id(session: Callable[[str], Any]) -> str:
@@ -210,46 +184,3 @@ def test_created_policies_equal_those_that_the_rules_read(
     # A log group's ARN ends with ":*" in AWS, and without it in moto.
     here, there = (json.dumps(each).replace(':*"', '"') for each in (read["PolicyDocument"], found))
     assert json.loads(there.replace(key, "TokenKey")) == json.loads(here)
-
-
-def led_to(session: Callable[[str], Any], method: str, path: str) -> str:
-    """Return the function that the API invokes for a route, which must let it do so."""
-    api = api_id(session)
-    resources = session("apigateway").get_resources(restApiId=api, embed=["methods"])["items"]
-    [methods] = [each["resourceMethods"] for each in resources if each["path"] == path]
-    integration = methods[method]["methodIntegration"]
-    assert (integration["type"], integration["httpMethod"]) == ("aws_proxy", "POST")
-    found = re.fullmatch(
-        r"arn:aws:apigateway:.*/functions/(arn:.*)/invocations", integration["uri"]
-    )
-    assert found
-    policy = json.loads(session("lambda").get_policy(FunctionName=found[1])["Policy"])
-    called = f"arn:aws:execute-api:eu-west-1:{ACCOUNT}:{api}/{STAGE}/{method}{path}"
-    ask = Ask("lambda:InvokeFunction", found[1], {"aws:SourceArn": called.format(connection="x")})
-    by_api = {"Service": "apigateway.amazonaws.com"}
-    assert allows([each for each in policy["Statement"] if each["Principal"] == by_api], ask)
-    return found[1].rpartition(":")[2]
-
-
-@pytest.mark.parametrize("flow", FLOWS)
-def test_each_route_of_the_api_leads_to_its_function(
-    session: Callable[[str], Any], world: World, flow: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The function is called by the test, as moto runs none."""
-    enter(session, world, flow, "globex", monkeypatch)
-    service, answers = world.cold(flow), []
-    routes = sorted(route for route in expected_routes() if f"/{flow}/" in route[1])
-    # In this order the hold that is put is lifted before a token is asked for.
-    for method, path in sorted(routes, key=lambda route: (route[0] != "put", route)):
-        name = led_to(session, method.upper(), path)
-        assert name == f"{NAME}-{flow}"
-        rest = path.partition("{connection}")[2]
-        body = {"/verify": {"token": "unknown"}, "/hold": {"reason": "drill"}}.get(rest)
-        body = None if method == "delete" else body
-        event = proxy_event(flow, "globex", body, method=method.upper(), rest=rest)
-        response = service(event, LambdaContext(name))
-        assert response["statusCode"] == 200, response
-        answers.append(sorted(json.loads(response["body"])))
-    assert len(answers) == 5 + len(abilities(every()[flow].vendor))
-    assert ["complete", "forgotten"] in answers
-    assert any("headers" in answer for answer in answers)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from token_broker.aliases import Look, alias_values, expects_another, may_be_outdated
+from token_broker.aliases import Look, alias_values, expects_another
 from token_broker.item import Failure, Item
 from token_broker.records import replace
 from token_broker.tokens import Variant
@@ -35,8 +35,9 @@ def test_an_alias_is_outdated_by_changes_of_its_target(
 ) -> None:
     """Two processes wrote the two items, and their clocks may differ by a minute."""
     alias, item = replace(POINTER, issued_at=NOW + ahead), replace(ITEM, **changes)
-    assert may_be_outdated(alias, item) is is_so
-    assert Look(alias, item, item, NOW).item == (alias if is_so else item)
+    seen = Look(alias, item, item, NOW)
+    assert seen.may_be_outdated is is_so
+    assert seen.shown == (alias if is_so else item)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +58,7 @@ def test_an_alias_is_outdated_if_a_version_that_works_cannot_make_its_target(
     target = replace(ITEM, failure=Failure(code, "x", NOW, 1, NOW + 60, failed))
     gate = Item("vntana#acme", "-", accepted_version=accepted)
     seen = Look(replace(POINTER, secret_version=of_alias), target, gate, NOW)
-    assert (seen.is_target_lost, seen.item is seen.own) == (is_lost, is_lost)
+    assert (seen.is_target_lost, seen.shown is seen.own) == (is_lost, is_lost)
     assert not Look(target, target, gate, NOW).is_target_lost, "the token itself is no alias"
     assert not replace(seen, target=ITEM).is_target_lost, "it was renewed"
 

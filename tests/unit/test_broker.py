@@ -1,5 +1,6 @@
 """The hit path: the source of a token, the start of a refresh, and stale tokens."""
 
+import json
 from functools import partial
 from typing import Any, NoReturn
 
@@ -7,6 +8,7 @@ import pytest
 
 from tests.protocol.simulation.table import client_error
 from tests.subjects import FLOWS
+from tests.unit.memory_aws import timeout
 from tests.unit.memory_broker import (
     MEMORY_SECONDS,
     NOW,
@@ -29,6 +31,7 @@ from token_broker.errors import (
 )
 from token_broker.item import Item
 from token_broker.tokens import TokenRequest, Variant
+from token_broker_fakes.vntana import FakeVntana, Workspace
 
 LOGIN = Variant("login")
 ISSUED, REFRESH, ENDS = NOW, NOW + 3030, NOW + 3600
@@ -37,8 +40,9 @@ ISSUED, REFRESH, ENDS = NOW, NOW + 3030, NOW + 3600
 
 def call(broker: MemoryBroker, **request: Any) -> tuple[str, bool, int]:
     """Return source, staleness and generation of the answer."""
-    deadline = broker.monotonic + 29
-    answer = broker.service._broker.token("acme", TokenRequest(LOGIN, **request), deadline)
+    deadline, rejected = broker.monotonic + 29, request.pop("rejected", None)
+    wanted = TokenRequest(LOGIN, rejected=frozenset({rejected} if rejected else ()), **request)
+    answer = broker.service._broker.token("acme", wanted, deadline)
     assert answer.item.fingerprint == answer.token.fingerprint
     return answer.source, answer.stale, answer.item.generation
 
@@ -264,6 +268,39 @@ def test_an_old_token_is_stale_also_if_the_failure_is_that_of_its_alias() -> Non
     assert (answer["source"], answer["stale"], answer["generation"]) == ("table", True, 1)
 
 
+@pytest.mark.parametrize("down", [503, 403, "Secrets Manager"])
+@pytest.mark.parametrize(
+    ("context", "is_served"), [({}, True), ({"role": "OTHER"}, False)], ids=["", "of another role"]
+)
+@pytest.mark.parametrize("options", [{}, {"force": True}, {"min_ttl": 60}], ids=str)
+def test_a_renewed_token_is_handed_out_by_an_older_alias_during_an_outage(
+    down: object, context: dict[str, str], is_served: bool, options: dict[str, Any]
+) -> None:
+    """A rotation renews the tokens, and callers resolve the aliases of the version before."""
+    broker = MemoryBroker("vntana")
+    assert isinstance(broker.fake, FakeVntana)
+    organization = broker.fake.accounts[0].organizations[0]
+    organization.role, organization.workspaces = "CLIENT_ORGANIZATION_ADMIN", [Workspace("desks")]
+    broker.call()
+    broker.now += 1000
+    broker.call(action="rotate", version=broker.put_secret())
+    for payload in broker.invoked:
+        broker.call(**payload)
+    [alias] = [i for i in broker.aws.store.list("vntana#acme") if i.target]
+    broker.put(alias.variant, context=json.dumps(context) if context else None)
+    broker.restart()
+    if isinstance(down, int):
+        fail_vendor(broker, status=down)
+    else:
+        around(broker.aws.manager, "get_secret_value", raising(timeout()))
+    if is_served and not (options.get("force") and down != 503):
+        answer = broker.call(**options)
+        assert (answer["source"], answer["stale"], answer["generation"]) == ("table", True, 2)
+        return
+    with pytest.raises(Exception, match=r"unavailable|refused"):
+        broker.call(**options)
+
+
 def test_a_token_reported_as_rejected_is_never_handed_out_again() -> None:
     """I14: not even during an outage."""
     broker = with_token()
@@ -311,6 +348,27 @@ def test_a_report_of_a_token_that_could_not_be_kept_gets_no_older_one(is_first: 
         assert call(broker, rejected=unkept["fingerprint"]) == ("exchange", False, 2)
         assert broker.item().report_times == (broker.now,)
         assert broker.item().fingerprint != unkept["fingerprint"]
+
+
+def test_a_report_of_an_unkept_token_reaches_the_one_that_its_alias_leads_to() -> None:
+    """I14: that one is older."""
+    broker = with_token("vntana", after=100)
+    older = broker.call()["fingerprint"]
+    around(broker.aws.kms, "encrypt", raising(client_error("DisabledException", "Encrypt")))
+    unkept = broker.call(force=True)["fingerprint"]
+    del broker.aws.kms.encrypt  # as it was
+    assert broker.call(rejected=unkept)["fingerprint"] not in {older, unkept}
+
+
+def test_a_late_report_of_a_cached_token_gets_the_one_that_replaced_it() -> None:
+    """I9: the process that made the old one still has it in its cache."""
+    broker, another = with_token(after=100), MemoryBroker()
+    another.aws, another.now = broker.aws, broker.now
+    another.restart()
+    assert another.call(force=True)["generation"] == 2
+    old = broker.deps.cache.recall("vendorlink#acme", "-")
+    assert old
+    assert call(broker, rejected=old.token.fingerprint) == ("table", False, 2)
 
 
 @pytest.mark.parametrize("kind", kinds_of(BrokerError), ids=lambda kind: kind.code)
@@ -393,6 +451,20 @@ def test_a_caller_that_loses_the_claim_starts_no_refresh() -> None:
     writes = broker.aws.dynamodb.writes
     assert call(broker) == ("memory", False, 1)
     assert (broker.aws.dynamodb.writes, broker.invoked) == (writes, [])
+
+
+@pytest.mark.parametrize("lost", ["lose_answer", "repeat"])
+def test_a_claim_whose_answer_is_lost_delays_the_refresh_until_it_ends(lost: str) -> None:
+    broker = with_token()
+    broker.now = REFRESH
+    setattr(broker.aws.dynamodb, lost, True)
+    assert call(broker) == ("table", False, 1)
+    setattr(broker.aws.dynamodb, lost, False)
+    for later, started in ((29, 0), (30, 1)):
+        broker.now = REFRESH + later
+        broker.restart()
+        assert call(broker)[1:] == (False, 1)
+        assert len(broker.invoked) == started
 
 
 @pytest.mark.parametrize("flow", FLOWS)

@@ -155,6 +155,7 @@ def test_the_limits_of_nesting_and_of_integers_are_exact() -> None:
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.just("m"), inner),
+    max_leaves=10,
 )
 
 

@@ -8,10 +8,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conversations import NOW
+from tests.unit.items import (
+    AGAIN,
+    AGING,
+    DIED,
+    DOWN,
+    EMPTY,
+    FRESH,
+    HOLD,
+    REFUSED,
+    REPORTED,
+    RUNNING,
+    kept,
+)
 from token_broker.decisions import (
     KEPT_AFTER_END,
     MAX_REPORTS,
-    Next,
     State,
     Verdict,
     backoff_seconds,
@@ -19,7 +31,6 @@ from token_broker.decisions import (
     longest_min_ttl,
     may_force,
     next_failure,
-    next_step,
     recent_reports,
     refresh_at,
     refuse_too_long,
@@ -40,38 +51,11 @@ from token_broker.item import (
     CREDENTIAL_REJECTED,
     DEFAULT_MIN_TTL,
     Failure,
-    Hold,
     Item,
     default_min_ttl,
     rfc3339,
 )
 from token_broker.records import replace
-
-EMPTY = Item("vntana#acme", "-")
-FRESH = replace(
-    EMPTY,
-    generation=7,
-    token=b"sealed",
-    fingerprint="0123456789abcdef",
-    issued_at=NOW - 1000,
-    refresh_at=NOW + 1000,
-    expires_at=NOW + 2000,
-    secret_version="v1",
-)
-AGING = replace(FRESH, refresh_at=NOW)
-DOWN = Failure("upstream_unavailable", "login: down", NOW - 10, 1, NOW + 5, "v1")
-AGAIN = replace(DOWN, retry_at=NOW)
-REFUSED = replace(DOWN, code=CREDENTIAL_REJECTED)
-RUNNING: dict[str, Any] = {"lease_owner": "a", "lease_until": NOW + 9}
-DIED: dict[str, Any] = {"lease_owner": "a", "lease_until": NOW}
-
-
-def kept(**changes: Any) -> Item:
-    return replace(FRESH, **changes)
-
-
-HOLD = Hold(NOW, "arn:caller", "laptop stolen")
-REPORTED = kept(rejected=FRESH.fingerprint)
 
 
 @pytest.mark.parametrize(
@@ -263,9 +247,9 @@ def test_an_item_is_latched_for_its_rejected_versions(
 PROVEN = replace(EMPTY, accepted_version="v1")
 ONCE = replace(PROVEN, suspect_version="v1", suspect_at=NOW - 60, failure=REFUSED)
 SUSPECTS = replace(EMPTY, suspect_version="v1", suspect_variants=("a", "b"))
+AHEAD = {"suspect_at": NOW + 3600}
 OF_V0 = {"suspect_version": "v0"}
 A_AND_C = {"suspect_variants": ("a", "c")}
-V1_REJECTED = {"rejected_versions": ("v1",)}
 
 
 @pytest.mark.parametrize(
@@ -276,6 +260,7 @@ V1_REJECTED = {"rejected_versions": ("v1",)}
         pytest.param(FRESH, {}, True, Verdict.SUSPECT, id="one that made the token"),
         pytest.param(ONCE, {}, True, Verdict.LATCH, id="a second time, a minute later"),
         pytest.param(ONCE, {"suspect_at": NOW - 59}, True, Verdict.SUSPECT, id="twice at once"),
+        pytest.param(ONCE, AHEAD, True, Verdict.SUSPECT, id="once, by a clock that was wrong"),
         pytest.param(ONCE, OF_V0, True, Verdict.SUSPECT, id="another was suspect"),
         pytest.param(ONCE, {"accepted_version": "v0"}, True, Verdict.LATCH, id="other accepted"),
         pytest.param(EMPTY, {}, False, Verdict.REFUSE_VARIANT, id="it may be the variant"),
@@ -402,7 +387,7 @@ def test_the_defaults_of_an_absent_item() -> None:
     assert not kept(expires_at=NOW).is_live(NOW)
     assert kept(expires_at=NOW + 1).is_live(NOW)
     assert (EMPTY.lifetime, FRESH.lifetime) == (0, 3000)
-    assert (EMPTY.min_ttl(None), FRESH.min_ttl(None)) == (0, DEFAULT_MIN_TTL)
+    assert [default_min_ttl(item.lifetime) for item in (EMPTY, FRESH)] == [0, DEFAULT_MIN_TTL]
 
 
 def test_rfc3339_formats_a_second_in_utc() -> None:
@@ -439,7 +424,11 @@ def test_an_item_without_its_token_keeps_fence_and_generation() -> None:
         pytest.param(
             60, lambda at: recent_reports(kept(report_times=(at - 60,)), NOW), id="report"
         ),
-        pytest.param(60, lambda at: kept(suspect_at=at - 60).is_too_early(NOW), id="suspicion"),
+        pytest.param(
+            60,
+            lambda at: replace(ONCE, suspect_at=at - 60).awaits_second_try("v1", NOW),
+            id="suspicion",
+        ),
         pytest.param(
             940, lambda at: kept(lease_owner="a", lease_until=at).is_leased(NOW), id="lease"
         ),
@@ -454,96 +443,14 @@ def test_a_wait_counts_by_a_clock_that_is_up_to_a_minute_behind(
     assert waits == [False, True, True, True, False, False]
 
 
-# What a call would do next
-
-FRESH_NEXT = (Next.HAND_OUT, "the token is fresh")
-OTHER = (Next.HAND_OUT, "the token lives; it was made with another version of the secret")
-STILL_LIVES = (Next.HAND_OUT, "the last refresh failed; the token still lives")
-DUE = (Next.REFRESH, "the token is handed out, and its refresh starts in the background")
-STARTED = (Next.HAND_OUT, "the token lives, and its refresh has been started")
-REPLACED = (Next.HAND_OUT, "the token lives; another one is being made")
-NO_TOKEN = (Next.EXCHANGE, "no token is kept")
-ENDED = (Next.EXCHANGE, "the token has ended, or has too little time left")
-UNFINISHED = "an exchange was begun and not finished, so the token may be dead"
-WAITS = (Next.WAIT, "another caller is exchanging; this one waits for its token")
-SUSPECT = {"accepted_version": "v1", "suspect_version": "v1", "suspect_at": NOW - 59}
-ONCE_MORE = "this version of the secret was rejected once: it is tried once more in a minute"
-LATCHED = (Next.REFUSE, "this version of the secret was rejected: set a new one, or DELETE")
-HELD = f"an operator has held the connection since {rfc3339(NOW)}: laptop stolen"
-BACKS_OFF = (Next.REFUSE, "the last exchange failed (upstream_unavailable): it is backing off")
-TOO_OLD = kept(expires_at=NOW + 30)
-
-
-def old_by(refused: tuple[Next, str]) -> tuple[Next, str]:
-    """Return what follows if the exchange is *refused*, but the old token lives."""
-    return Next.HAND_OUT, f"the token still lives; {refused[1]}"
-
-
-SHUT = replace(EMPTY, variant="v", failure=replace(REFUSED, retry_at=NOW), **V1_REJECTED)
-
-
-@pytest.mark.parametrize(
-    ("item", "of_gate", "expected"),
-    [
-        pytest.param(FRESH, {}, FRESH_NEXT, id="fresh"),
-        pytest.param(kept(secret_version="v0"), {}, OTHER, id="another version"),
-        pytest.param(AGING, {}, DUE, id="aging"),
-        pytest.param(kept(failure=DOWN), {}, STILL_LIVES, id="it backs off"),
-        pytest.param(kept(failure=AGAIN), {}, DUE, id="due again"),
-        pytest.param(replace(AGING, nudged_until=NOW + 9), {}, STARTED, id="it was started"),
-        pytest.param(kept(**RUNNING), {}, REPLACED, id="it is being replaced"),
-        pytest.param(kept(**RUNNING, failure=DOWN), {}, REPLACED, id="once more"),
-        pytest.param(kept(expires_at=NOW), {}, ENDED, id="ended"),
-        pytest.param(TOO_OLD, {}, ENDED, id="too little left"),
-        pytest.param(replace(TOO_OLD, **DIED), {}, ENDED, id="too little left, a holder died"),
-        pytest.param(replace(TOO_OLD, failure=DOWN), {}, BACKS_OFF, id="too little, backing off"),
-        pytest.param(REPORTED, {}, (Next.EXCHANGE, "the token was reported as rejected")),
-        pytest.param(kept(**DIED), {}, (Next.EXCHANGE, UNFINISHED), id="a holder died"),
-        pytest.param(kept(**DIED, failure=DOWN), {}, old_by(BACKS_OFF), id="died, backing off"),
-        pytest.param(kept(**DIED), V1_REJECTED, old_by(LATCHED), id="a holder died, latched"),
-        pytest.param(kept(**DIED), {"held": HOLD}, (Next.REFUSE, HELD), id="a holder died, held"),
-        pytest.param(replace(EMPTY, **RUNNING), V1_REJECTED, WAITS, id="another caller exchanges"),
-        pytest.param(replace(EMPTY, failure=DOWN), {}, BACKS_OFF, id="backing off"),
-        pytest.param(replace(EMPTY, failure=AGAIN), {}, NO_TOKEN, id="its back-off is over"),
-        pytest.param(replace(EMPTY, failure=DOWN), V1_REJECTED, LATCHED, id="latched"),
-        pytest.param(EMPTY, SUSPECT, (Next.REFUSE, ONCE_MORE), id="rejected once"),
-        pytest.param(EMPTY, SUSPECT | {"suspect_at": NOW - 60}, NO_TOKEN, id="a minute ago"),
-        pytest.param(EMPTY, SUSPECT | {"suspect_version": "v0"}, NO_TOKEN, id="another was"),
-        pytest.param(
-            replace(EMPTY, failure=replace(REFUSED, secret_version="v0")),
-            {},
-            NO_TOKEN,
-            id="failed with another version",
-        ),
-        pytest.param(
-            replace(EMPTY, failure=replace(DOWN, secret_version="v0")),
-            {},
-            BACKS_OFF,
-            id="an outage, with another version",
-        ),
-        pytest.param(SHUT, {"accepted_version": None}, LATCHED, id="latched for itself alone"),
-        pytest.param(SHUT, {}, NO_TOKEN, id="proven by another variant"),
-        pytest.param(EMPTY, {"rejected_versions": ("v0",)}, NO_TOKEN, id="an old latch"),
-        pytest.param(FRESH, {"held": HOLD}, (Next.REFUSE, HELD), id="held"),
-    ],
-)
-def test_the_next_step_of_a_call_and_its_reason(
-    item: Item, of_gate: dict[str, Any], expected: tuple[Next, str]
-) -> None:
-    gate = replace(EMPTY, **{"accepted_version": "v1"} | of_gate)
-    assert next_step(item, gate, NOW, "v1") == expected
-
-
 def test_an_unknown_secret_version_does_not_count_as_another() -> None:
     """A token of another version is aging, so its renewal is due."""
     ages = {version: state(FRESH, NOW, version=version) for version in (None, "v1", "v2")}
     assert ages == {None: State.FRESH, "v1": State.FRESH, "v2": State.AGING}
 
 
-def test_the_names_of_states_and_next_steps() -> None:
+def test_the_names_of_the_states() -> None:
     assert [each.value for each in State] == ["fresh", "aging", "stale", "dead"]
-    actions = ["hand_out", "refresh", "exchange", "wait", "refuse"]
-    assert [each.value for each in Next] == actions
 
 
 def test_delete_keeps_a_hold() -> None:
@@ -553,8 +460,9 @@ def test_delete_keeps_a_hold() -> None:
 
 
 def test_a_suspect_version_is_tried_again_after_a_minute() -> None:
-    gates = [replace(EMPTY, suspect_version="v1", suspect_at=NOW - ago) for ago in (0, 59, 60)]
-    assert [gate.is_too_early(NOW) for gate in gates] == [True, True, False]
+    gates = [replace(ONCE, suspect_at=NOW - ago) for ago in (0, 59, 60)]
+    assert [gate.awaits_second_try("v1", NOW) for gate in gates] == [True, True, False]
+    assert not gates[0].awaits_second_try("v2", NOW)
 
 
 def test_a_min_ttl_longer_than_the_lifetime_is_refused() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from token_broker.item import Failure, Hold, Item
 from token_broker.item_codec import (
-    OF_POINTER,
+    OF_ALIAS,
     OF_TOKEN,
     SCHEMA,
     attribute,
@@ -22,7 +22,7 @@ TOKEN: dict[str, Any] = {
     "token": attribute(b"sealed"),
     "expires_at": attribute(1_900_000_000),
 }
-POINTER: dict[str, Any] = {name: TOKEN[name] for name in OF_POINTER - {"target"}} | {
+POINTER: dict[str, Any] = {name: TOKEN[name] for name in OF_ALIAS - {"target"}} | {
     "target": attribute("0" * 64)
 }
 
@@ -49,11 +49,11 @@ def test_a_token_or_an_alias_without_an_attribute_is_corrupt() -> None:
     for name in TOKEN:
         item = read({key: value for key, value in TOKEN.items() if key != name})
         assert (item.token, item.corrupt) == (None, (name,))
-    for name in OF_POINTER - {"target"}:
+    for name in OF_ALIAS - {"target"}:
         item = read({key: value for key, value in POINTER.items() if key != name})
         assert (item.token, item.target, item.corrupt) == (None, None, (name,))
     item = read({key: value for key, value in POINTER.items() if key != "target"})
-    assert set(item.corrupt) == OF_TOKEN - OF_POINTER, "it is read as a token"
+    assert set(item.corrupt) == OF_TOKEN - OF_ALIAS, "it is read as a token"
 
 
 NUMBERS = ("generation", "fence", "issued_at", "expires_at", "refresh_at", "lease_until")

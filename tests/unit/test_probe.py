@@ -1,6 +1,9 @@
 """The action `probe`: its time limit, and a concurrent exchange."""
 
+import json
+from itertools import pairwise
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -9,7 +12,7 @@ from tests.unit.memory_broker import MemoryBroker
 from token_broker.document import Document
 from token_broker.errors import InvalidRequest, RefreshInProgress
 from token_broker.exchange import Request, Response
-from token_broker.probe import Probe
+from token_broker.probe import probe
 from token_broker.records import replace
 from token_broker.refresh.deadline import COMMIT_SECONDS
 from token_broker_fakes.editor import FakeEditor
@@ -18,8 +21,8 @@ from token_broker_fakes.vendorlink import FakeVendorlink
 
 def probed(broker: MemoryBroker, seconds: float) -> dict[str, Any]:
     """Return the report of a probe that has so many *seconds* for its requests."""
-    probe = Probe(broker.deps, "acme", broker.monotonic + seconds + COMMIT_SECONDS)
-    return probe.run(broker.deps.flow.requested(Document(body(broker.flow), InvalidRequest)))
+    requested = broker.deps.flow.requested(Document(body(broker.flow), InvalidRequest))
+    return probe(broker.deps, "acme", requested, broker.monotonic + seconds + COMMIT_SECONDS)
 
 
 @pytest.mark.parametrize(("left", "requests"), [(1.0, 1), (1.0 + 2**-10, 2)])
@@ -76,6 +79,27 @@ def test_a_probe_that_begins_again_with_the_previous_secret_stays_within_its_bud
     assert (report["works"], report["problem"]) == (True, None)
     assert report["sent"]["logins"] <= report["budget"]["logins"]
     assert broker.call(**body("editor"))["generation"] == 1
+
+
+def test_a_probe_that_begins_again_may_log_in_at_four_hosts_again() -> None:
+    broker = MemoryBroker("vendorlink")
+    hosts = [*(f"app{number}.vendorlink.nl" for number in range(3)), broker.working["host"]]
+    hops = dict(pairwise(hosts))
+    broker.put_secret(host=hosts[0])
+    broker.aws.manager.created_at = float(broker.now)
+    broker.put_secret(host=hosts[0], password="wrong")
+    send = broker.deps.send
+
+    def sent_on(request: Request, seconds: float) -> Response:
+        host = urlsplit(request.url).hostname
+        if host in hops:
+            return Response(200, content=json.dumps({"hostname": hops[host]}).encode())
+        return send(request, seconds)
+
+    broker.deps = replace(broker.deps, send=sent_on)
+    report = probed(broker, 60)
+    assert (report["works"], report["problem"]) == (True, None)
+    assert report["sent"]["logins"] == report["budget"]["logins"]
 
 
 @pytest.mark.parametrize("flow", PROBED)

@@ -209,7 +209,8 @@ def latched(record: Record, *ended: str) -> Record:
     """`v1` is rejected for certain: it is not tried again, and no longer accepted."""
     versions = [v for v in record.get("rejected_versions", []) if v != "v1"]
     proven = ("accepted_version",) if record.get("accepted_version") == "v1" else ()
-    return without(record, "ttl", *SUSPICION, *proven, *ended) | {
+    doubt = SUSPICION if record.get("suspect_version") == "v1" else ()
+    return without(record, "ttl", *doubt, *proven, *ended) | {
         "schema": 1,
         "failure": REFUSED_KEPT,
         "rejected_versions": [*versions, "v1"][-MAX_VERSIONS:],
@@ -321,17 +322,20 @@ WRITES: dict[str, Write] = {
         HELD,
         {"generation": 7, "token": NEW_TOKEN["token"]},
     ),
-    "fail": Write(
-        lambda store, item: store.fail(item, DOWN, renewal=item.renewal), failed, HELD, BY_ANOTHER
+    "release": Write(
+        lambda store, item: store.release(item, DOWN, renewal=item.renewal),
+        failed,
+        HELD,
+        BY_ANOTHER,
     ),
-    "fail, with the renewal token unspent": Write(
-        call("fail", DOWN, renewal="ready"),
+    "release, with the renewal token unspent": Write(
+        call("release", DOWN, renewal="ready"),
         lambda record: failed(record) | {"renewal": "ready"},
         HELD,
         {"fence": 10, "lease_owner": None},
     ),
-    "fail, for no reason that is kept": Write(
-        call("fail", None, renewal=None),
+    "release, for no reason that is kept": Write(
+        call("release", None, renewal=None),
         lambda record: without(record, *LEASE_ENDS) | {"schema": 1},
         HELD,
         BY_ANOTHER,

@@ -17,7 +17,7 @@ FACTS: dict[str, Any] = {
     "generation": 7,
     "source": "memory",
     "stale": False,
-    "slow": True,
+    "slow": 2,  # unlike a count without a fact
     "caller": "arn:aws:sts::123456789012:assumed-role/Bär/x",
     "milliseconds": 0.1,
     "token_age": 3,
@@ -68,7 +68,7 @@ COUNTED: dict[str, tuple[list[list[str]], dict[str, tuple[str, float]]]] = {
             "Duration": ("Milliseconds", 0.1),
             "TokenAge": ("Seconds", 3),
             "Stale": ("Count", 0),
-            "Slow": ("Count", 1),
+            "Slow": ("Count", 2),
         },
     ),
     "failure": ([["flow", "code"], ["code"]], {"Failure": ("Count", 1)}),

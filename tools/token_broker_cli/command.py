@@ -4,9 +4,9 @@ import inspect
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
-from typing import Annotated, Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec
 
 import typer
 from typer.core import TyperGroup
@@ -17,41 +17,25 @@ from token_broker_cli.screen import Screen, discard_output
 from token_broker_cli.settings import Options, Settings
 
 P = ParamSpec("P")
-PANEL = "Which broker"
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 """Typer's, which has no public name."""
 
 
-def _option(*names: str, help: str) -> Any:  # noqa: A002 (typer's name)
-    return typer.Option(*names, help=help, rich_help_panel=PANEL)
+SHARED: Mapping[str, inspect.Parameter] = {
+    name: parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+    for name, parameter in inspect.signature(Options).parameters.items()
+}
+"""The options that are allowed before and after a command's name."""
 
 
-Local = Annotated[bool, _option("--local", help="The broker of `make run`.")]
-Port = Annotated[int | None, _option(help="Where `make run` listens (PORT; 8080).")]
-Stage = Annotated[str | None, _option(help="The stage that is deployed (TOKEN_BROKER_STAGE).")]
-Url = Annotated[str | None, _option(help="The API, without /v1 (TOKEN_BROKER_URL; the stack's).")]
-Stack = Annotated[str | None, _option(help="The stack (TOKEN_BROKER_STACK; token-broker-STAGE).")]
-Region = Annotated[str | None, _option(help="The AWS region (AWS_REGION; the profile's).")]
-Profile = Annotated[str | None, _option(help="The AWS profile (AWS_PROFILE).")]
-Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, and fail in JSON.")]
-
-
-def shared_options(
-    *,
-    local: Local = False,
-    port: Port = None,
-    stage: Stage = None,
-    url: Url = None,
-    stack: Stack = None,
-    region: Region = None,
-    profile: Profile = None,
-    json: Json = False,
-) -> Options:
-    """Return the options that are allowed before and after a command's name."""
-    return Options(local, port, stage, url, stack, region, profile, json)
-
-
-SHARED = inspect.signature(shared_options).parameters
+def with_shared_options(
+    run: Callable[..., None], own: Iterable[inspect.Parameter] = ()
+) -> Callable[..., None]:
+    """Give *run* Typer's context, its *own* parameters, and the shared options."""
+    context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    run.__signature__ = inspect.Signature([context, *own, *SHARED.values()])  # type: ignore[attr-defined]  # PEP 362
+    run.__annotations__ = {"ctx": typer.Context}
+    return run
 
 
 def command(body: Callable[Concatenate[Context, P], int | None]) -> Callable[..., None]:
@@ -62,17 +46,12 @@ def command(body: Callable[Concatenate[Context, P], int | None]) -> Callable[...
 
     @wraps(body)
     def run(ctx: typer.Context, **values: Any) -> None:
-        chosen = shared_options(**{name: values.pop(name) for name in SHARED}).over(
-            ctx.obj or Options()
-        )
+        chosen = Options(**{name: values.pop(name) for name in SHARED}).over(ctx.obj or Options())
         raise typer.Exit(run_body(body, chosen, values))
 
     own = [*inspect.signature(body).parameters.values()][1:]
-    context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
     ours = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own]
-    run.__signature__ = inspect.Signature([context, *ours, *SHARED.values()])  # type: ignore[attr-defined]  # PEP 362
-    run.__annotations__ = {"ctx": typer.Context}
-    return run
+    return with_shared_options(run, ours)
 
 
 def run_body(body: Callable[..., int | None], chosen: Options, values: dict[str, Any]) -> int:

@@ -1,9 +1,13 @@
 """The broker, AWS and the screen for a command; each is created when it is first needed."""
 
 import os
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
+from contextlib import suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from token_broker_cli.errors import USAGE, CommandError, command_error, usage
 from token_broker_cli.screen import Screen
@@ -13,16 +17,10 @@ if TYPE_CHECKING:
     import boto3
 
     from token_broker_client.gateway import Gateway
-import threading
-from collections.abc import Callable, Iterable
-from concurrent.futures import Future
-from queue import Empty, SimpleQueue
-from typing import TypeVar
+    from token_broker_client.request import Action
 
 SECONDS = 28.0
 """How long an answer of the API is waited for: it gives up itself at 29."""
-
-Action = Literal["token", "status", "forget", "check", "verify", "probe", "hold", "lift"]
 
 
 class Context:
@@ -55,7 +53,7 @@ class Context:
         target = self.target
         return f"stage {target['stage']}, {target['host'] or 'address not known'}"
 
-    def call(self, flow: str, connection: str, action: Action, **body: Any) -> dict[str, Any]:
+    def call(self, flow: str, connection: str, action: "Action", **body: Any) -> dict[str, Any]:
         """Return the broker's answer. There is one attempt: the operator decides on another."""
         from token_broker_client.deadline import Deadline  # noqa: PLC0415 (with what is slow)
         from token_broker_client.request import Command  # noqa: PLC0415 (same)
@@ -171,27 +169,22 @@ def concurrently(call: Callable[[Given], Made], given: Iterable[Given]) -> list[
 
     Ctrl-C does not wait for the calls that are under way.
     """
-    tasks: SimpleQueue[tuple[int, Given]] = SimpleQueue()
-    for task in enumerate(given):
-        tasks.put(task)
-    made: SimpleQueue[tuple[int, Future[Made]]] = SimpleQueue()
-    count = tasks.qsize()
+    tasks: SimpleQueue[tuple[Given, Future[Made]]] = SimpleQueue()
+    futures: list[Future[Made]] = []
+    for one in given:
+        futures.append(Future())
+        tasks.put((one, futures[-1]))
 
     def work() -> None:
-        while True:
-            try:
-                position, one = tasks.get_nowait()
-            except Empty:
-                return
-            result: Future[Made] = Future()
-            try:
-                result.set_result(call(one))
-            except BaseException as error:  # noqa: BLE001 (raised where it is waited for)
-                result.set_exception(error)
-            made.put((position, result))
+        while not tasks.empty():
+            with suppress(Empty):
+                one, future = tasks.get_nowait()
+                try:
+                    future.set_result(call(one))
+                except BaseException as error:  # noqa: BLE001 (raised where it is waited for)
+                    future.set_exception(error)
 
-    for _ in range(min(THREADS, count)):
+    for _ in futures[:THREADS]:
         # A pool's threads are no daemons: the process would wait for them at its end.
         threading.Thread(target=work, daemon=True).start()
-    done = dict(made.get() for _ in range(count))
-    return [done[position].result() for position in range(count)]
+    return [future.result() for future in futures]

@@ -4,16 +4,16 @@ What a command does is imported when it runs: `--help` and completion come at on
 """
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from token_broker_cli import command as shared
-from token_broker_cli.command import command
+from token_broker_cli import tokens
+from token_broker_cli.command import Commands, command, with_shared_options
 from token_broker_cli.context import Context
 from token_broker_cli.fields import values, with_fields
 from token_broker_cli.secrets import checked
-from token_broker_cli.settings import FLOWS
+from token_broker_cli.settings import FLOWS, Options
 from token_broker_cli.tokens import Form
 from token_broker_client.request import VERIFYING
 
@@ -34,7 +34,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="The connection, like 
 
 app = typer.Typer(
     name="token-broker",
-    cls=shared.Commands,
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -43,32 +43,13 @@ app = typer.Typer(
 
 
 @app.callback()
-def main(
-    ctx: typer.Context,
-    *,
-    local: shared.Local = False,
-    port: shared.Port = None,
-    stage: shared.Stage = None,
-    url: shared.Url = None,
-    stack: shared.Stack = None,
-    region: shared.Region = None,
-    profile: shared.Profile = None,
-    json: shared.Json = False,
-) -> None:
+@with_shared_options
+def main(ctx: typer.Context, **options: Any) -> None:
     """Look after the connections of Token Broker, and ask it for tokens.
 
     The options below may stand before a command or behind it.
     """
-    ctx.obj = shared.shared_options(
-        local=local,
-        port=port,
-        stage=stage,
-        url=url,
-        stack=stack,
-        region=region,
-        profile=profile,
-        json=json,
-    )
+    ctx.obj = Options(**options)
 
 
 @app.command()
@@ -139,12 +120,10 @@ def token(
     **fields: str | None,
 ) -> None:
     """Print a live token: masked on a terminal, as it is in a pipe."""
-    from token_broker_cli import tokens as page  # noqa: PLC0415 (see above)
-
     members = {"min_ttl": min_ttl, **values(flow, fields), "force": force}
     body = {key: value for key, value in members.items() if value is not None}
     chosen = Form.JSON if context.screen.json else form
-    page.token(context, flow, checked(name), body, chosen, show=show)
+    tokens.token(context, flow, checked(name), body, chosen, show=show)
 
 
 @app.command()
@@ -152,9 +131,7 @@ def token(
 @with_fields
 def check(context: Context, /, flow: FlowName, name: Name, **fields: str | None) -> None:
     """Prove that a connection works: a live token, and one harmless request."""
-    from token_broker_cli import tokens as page  # noqa: PLC0415 (see above)
-
-    page.check(context, flow, checked(name), values(flow, fields))
+    tokens.check(context, flow, checked(name), values(flow, fields))
 
 
 @app.command()
@@ -198,9 +175,7 @@ def forget(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Drop the tokens of a connection, end their sessions, lift its latch."""
-    from token_broker_cli import tokens as page  # noqa: PLC0415 (see above)
-
-    page.forget(context, flow, checked(name), sure=yes)
+    tokens.forget(context, flow, checked(name), sure=yes)
 
 
 @app.command()
@@ -212,18 +187,14 @@ def hold(
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Callers are told.")],
 ) -> None:
     """Hand out nothing of a connection, and ask its vendor nothing, until `lift`."""
-    from token_broker_cli import tokens as page  # noqa: PLC0415 (see above)
-
-    page.hold(context, flow, checked(name), reason)
+    tokens.hold(context, flow, checked(name), reason)
 
 
 @app.command()
 @command
 def lift(context: Context, flow: FlowName, name: Name) -> None:
     """End the hold of a connection."""
-    from token_broker_cli import tokens as page  # noqa: PLC0415 (see above)
-
-    page.lift(context, flow, checked(name))
+    tokens.lift(context, flow, checked(name))
 
 
 @app.command()
@@ -237,9 +208,7 @@ def verify(
     flow: Annotated[str, typer.Option(metavar="FLOW", help="Whose vendor to ask.")] = VERIFYING[0],
 ) -> int:
     """Ask the vendor, the editor's unless it is named, what a token stands for."""
-    from token_broker_cli import tokens as page  # noqa: PLC0415 (see above)
-
-    return page.verify(context, flow, checked(name), file)
+    return tokens.verify(context, flow, checked(name), file)
 
 
 @app.command()

@@ -150,9 +150,5 @@ def is_here(host: str) -> bool:
 
 def is_same_login(flow: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Return whether both have the same login."""
-    return all(one.get(key) == other.get(key) for key in login_keys(flow))
-
-
-def login_keys(flow: str) -> tuple[str, ...]:
-    """Return the keys that decide whether a vendor accepts a login."""
-    return tuple(one.key for one in asked(every()[flow].questions) if one.is_login)
+    keys = [question.key for question in asked(every()[flow].questions) if question.is_login]
+    return all(one.get(key) == other.get(key) for key in keys)

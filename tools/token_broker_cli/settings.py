@@ -7,8 +7,10 @@ from here and the other from there would change the wrong stage.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
 from urllib.parse import urlsplit
+
+import typer
 
 from token_broker_cli.errors import usage
 from token_broker_descriptors import every
@@ -43,18 +45,30 @@ class LocalSystem:
         return f"http://{self.HOST}:{self.port + self.LISTENERS.index(name)}"
 
 
+def _option(*names: str, help: str) -> Any:  # noqa: A002 (typer's name)
+    return typer.Option(*names, help=help, rich_help_panel="Which broker")
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """The options of the command line; None is an absent one."""
 
-    local: bool = False
-    port: int | None = None
-    stage: str | None = None
-    url: str | None = None
-    stack: str | None = None
-    region: str | None = None
-    profile: str | None = None
-    json: bool = False
+    local: Annotated[bool, _option("--local", help="The broker of `make run`.")] = False
+    port: Annotated[int | None, _option(help="Where `make run` listens (PORT; 8080).")] = None
+    stage: Annotated[
+        str | None, _option(help="The stage that is deployed (TOKEN_BROKER_STAGE).")
+    ] = None
+    url: Annotated[
+        str | None, _option(help="The API, without /v1 (TOKEN_BROKER_URL; the stack's).")
+    ] = None
+    stack: Annotated[
+        str | None, _option(help="The stack (TOKEN_BROKER_STACK; token-broker-STAGE).")
+    ] = None
+    region: Annotated[str | None, _option(help="The AWS region (AWS_REGION; the profile's).")] = (
+        None
+    )
+    profile: Annotated[str | None, _option(help="The AWS profile (AWS_PROFILE).")] = None
+    json: Annotated[bool, typer.Option("--json", help="Answer in JSON, and fail in JSON.")] = False
 
     def over(self, others: "Options") -> "Options":
         """Return these options, with those of *others* for the missing ones."""

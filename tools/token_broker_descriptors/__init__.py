@@ -5,6 +5,7 @@ are made from these, or loop over them. `make operations` writes what is made.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
@@ -62,7 +63,8 @@ class Field(NamedTuple):
         return self.schema.get("example", TYPES[self.schema["type"]][1])
 
 
-class Descriptor(NamedTuple):
+@dataclass(frozen=True)
+class Descriptor:
     """A flow, as everything outside the broker needs it."""
 
     name: str
@@ -78,14 +80,14 @@ class Descriptor(NamedTuple):
     questions: tuple[Question, ...]
     """What `connect` asks, in this order."""
     fields: tuple[Field, ...] = ()
-    answer: Mapping[str, Any] = {}
+    answer: Mapping[str, Any] = field(default_factory=dict)
     """The schema of what its answers have besides."""
-    demo: Mapping[str, Any] = {}
+    demo: Mapping[str, Any] = field(default_factory=dict)
     """The body of a call for a token of the demo's connection."""
-    refusal_codes: Mapping[str, bool] = {}
+    refusal_codes: Mapping[str, bool] = field(default_factory=dict)
     """Codes in the ``errors`` of a 403 that refuse a dead token; whether each may mean that a live
     token has too few rights. A 401 needs no code."""
-    token_names: Mapping[str, str] = {}
+    token_names: Mapping[str, str] = field(default_factory=dict)
     """What `status` and `explain` call a token, by the member of its context that says it."""
 
     @property

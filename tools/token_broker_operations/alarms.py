@@ -20,6 +20,9 @@ NAMESPACE = "TokenBroker"
 RUNBOOK = "docs/operations.md"
 Resource = Mapping[str, Any]
 
+DAMAGED = "Items of the table do not open, or lack a part."
+CHECK_FAILED = "A check, of a schedule or of an operator, found that a connection does not work."
+
 _TOPIC = {"Fn::If": ["Alarmed", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
 NOTIFYING: dict[str, Any] = {"AlarmActions": _TOPIC, "OKActions": _TOPIC}
 """The actions of an alarm that notifies the SNS topic."""
@@ -56,8 +59,9 @@ def watches(flows: Sequence[Flow]) -> dict[str, Resource]:
     }
     return {
         "ThrottleAlarm": throttle_alarm(flows),
-        "DamageAlarm": damage_alarm(),
-        "CheckAlarm": check_alarm(),
+        # No call fails by corrupt items, but an attacker may write them.
+        "DamageAlarm": alarm("damaged", DAMAGED, 0, 1, counted("Damaged", PERIOD)),
+        "CheckAlarm": alarm("check", CHECK_FAILED, 0, 1, counted("CheckFailed", PERIOD)),
         **failures,
         **burns,
     }
@@ -105,18 +109,6 @@ def throttle_alarm(flows: Sequence[Flow]) -> Resource:
     return alarm("throttled", meaning, 10, 2, {"Metrics": [total, *parts]})
 
 
-def damage_alarm() -> Resource:
-    """Return the alarm for corrupt items: no call fails by them, but an attacker may write them."""
-    meaning = "Items of the table do not open, or lack a part."
-    return alarm("damaged", meaning, 0, 1, counted("Damaged", PERIOD))
-
-
-def check_alarm() -> Resource:
-    """Return the alarm for a failed check of a connection."""
-    meaning = "A check, of a schedule or of an operator, found that a connection does not work."
-    return alarm("check", meaning, 0, 1, counted("CheckFailed", PERIOD))
-
-
 def failure_alarm(signal: Signal) -> Resource:
     """Return the alarm for one code of the errors."""
     metric = counted("Failure", signal.period, code=signal.code)
@@ -126,7 +118,7 @@ def failure_alarm(signal: Signal) -> Resource:
 def burn_alarms(objective: Objective, burn: Burn) -> dict[str, Resource]:
     """Return the composite alarm of a *burn*, and those of its two windows, without actions."""
     code = f"{objective.name}_{burn.name}"
-    name = "".join(word.capitalize() for word in code.split("_"))
+    name = objective.name.capitalize() + burn.name.capitalize()
     hours = burn.long_seconds // 3_600
     meaning = f"{objective.meaning}: {burn.spent:.0%} of the month's budget in {hours} h."
     parts = {

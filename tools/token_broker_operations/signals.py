@@ -25,14 +25,13 @@ Whose: TypeAlias = Literal["ours", "load", "secret", "vendor", "caller"]
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """A code's alarm: more than *above* failures in each of *periods* times *period* seconds."""
+    """A code's alarm: more than *above* failures in each of *periods* times `period` seconds."""
 
     code: str
     whose: Whose
-    above: int
-    periods: int
     meaning: str
-    period: int = PERIOD
+    above: int = AT_ONCE
+    periods: int = 1
     is_budgeted: bool = False
     """Whether it alarms only by the burn rate of the error budget: it is temporary, and the number
     of failures depends on the number of calls."""
@@ -43,6 +42,11 @@ class Signal:
         return self.whose == "ours"
 
     @property
+    def period(self) -> int:
+        """Seconds over which failures are counted."""
+        return PROMPT if self.guards else PERIOD
+
+    @property
     def name(self) -> str:
         """The code as part of a resource's name."""
         return "".join(word.capitalize() for word in self.code.split("_"))
@@ -50,72 +54,50 @@ class Signal:
 
 SIGNALS = (
     Signal(
-        "internal",
-        "ours",
-        AT_ONCE,
-        1,
-        "A defect of the broker's. A deployment that meets it is taken back.",
-        PROMPT,
+        "internal", "ours", "A defect of the broker's. A deployment that meets it is taken back."
     ),
     Signal(
         "store_unavailable",
         "ours",
-        3,
-        1,
         "The table or its key does not answer, or may not be used.",
-        PROMPT,
+        above=3,
     ),
     Signal(
-        "not_configured",
-        "secret",
-        AT_ONCE,
-        1,
-        "A secret, or the environment, is wrong. The log names the key.",
+        "not_configured", "secret", "A secret, or the environment, is wrong. The log names the key."
     ),
-    Signal(
-        "credential_rejected", "secret", AT_ONCE, 1, "A vendor refused a connection's credentials."
-    ),
+    Signal("credential_rejected", "secret", "A vendor refused a connection's credentials."),
     Signal(
         "credential_latched",
         "secret",
-        AT_ONCE,
-        1,
         "Callers ask for a connection whose credentials were refused.",
     ),
     Signal(
         "upstream_refused",
         "vendor",
-        3,
-        1,
         "A vendor refuses, but not for the credentials: its code says why.",
+        above=3,
     ),
-    Signal(
-        "upstream_contract_changed", "vendor", AT_ONCE, 1, "A vendor answers other than documented."
-    ),
+    Signal("upstream_contract_changed", "vendor", "A vendor answers other than documented."),
     Signal(
         "upstream_unavailable",
         "vendor",
-        AT_ONCE,
-        1,
         "A vendor does not answer, and no old token lives.",
         is_budgeted=True,
     ),
     Signal(
         "refresh_in_progress",
         "load",
-        AT_ONCE,
-        1,
         "Callers wait in vain for somebody else's exchange.",
         is_budgeted=True,
     ),
     Signal(
-        "too_many_requests", "caller", 20, 3, "A caller forces or rejects tokens again and again."
+        "too_many_requests", "caller", "A caller forces or rejects tokens again and again.", 20, 3
     ),
-    Signal("connection_held", "caller", 100, 3, "Callers ask for a connection that is held."),
+    Signal("connection_held", "caller", "Callers ask for a connection that is held.", 100, 3),
     Signal(
-        "unknown_connection", "caller", 20, 3, "A caller asks for a connection that has no secret."
+        "unknown_connection", "caller", "A caller asks for a connection that has no secret.", 20, 3
     ),
-    Signal("invalid_request", "caller", 100, 3, "A caller sends requests that are wrong."),
+    Signal("invalid_request", "caller", "A caller sends requests that are wrong.", 100, 3),
 )
 
 WINDOW_DAYS = 30

@@ -8,20 +8,25 @@ https://graebert.atlassian.net/wiki/x/U4CJRg
 https://graebert.atlassian.net/wiki/spaces/KUDOPARTNER/pages/1180008643/Editor+parameters
 """
 
-from collections.abc import Callable, Mapping
-from random import Random
-from time import sleep as real_sleep
-from time import time
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, ClassVar, Unpack
 
+from token_broker_fakes.editor import endpoints
+from token_broker_fakes.editor.endpoints import Opening
 from token_broker_fakes.editor.modes import EditorModes
-from token_broker_fakes.editor.service import Opening, Service
-from token_broker_fakes.fake import SHOWN, Fake, Handler
-from token_broker_fakes.faults import Sleep
+from token_broker_fakes.fake import SHOWN, Clockwork, Fake, Handler
 from token_broker_fakes.wire import Answer, Call
 
 DEMO_KEY = "demo-access-key"
 DEMO_APPLICATION = "demo-application"
+
+
+ROUTES = {
+    ("POST", "/generate"): ("generate", endpoints.generate),
+    ("GET", "/verify"): ("verify", endpoints.verify),
+    ("GET", "/editor"): ("edit", endpoints.edit),
+}
 
 
 class FakeEditor(Fake[EditorModes]):
@@ -38,19 +43,13 @@ class FakeEditor(Fake[EditorModes]):
         self,
         keys: Mapping[str, str] | None = None,
         modes: EditorModes | None = None,
-        *,
-        clock: Callable[[], float] = time,
-        rng: Random | None = None,
-        sleep: Sleep = real_sleep,
+        **clockwork: Unpack[Clockwork],
     ) -> None:
-        super().__init__(modes or EditorModes(), clock=clock, rng=rng, sleep=sleep)
-        known = {DEMO_KEY: DEMO_APPLICATION} if keys is None else dict(keys)
-        self._service = Service(self.modes, self.clock, self.rng, known)
-        self._routes: dict[tuple[str, str], tuple[str, Handler]] = {
-            ("POST", "/generate"): ("generate", self._service.generate),
-            ("GET", "/verify"): ("verify", self._service.verify),
-            ("GET", "/editor"): ("edit", self._service.edit),
-        }
+        super().__init__(modes or EditorModes(), **clockwork)
+        self.keys = {DEMO_KEY: DEMO_APPLICATION} if keys is None else dict(keys)
+        """The application's id by its access key."""
+        self.openings: dict[str, Opening] = {}
+        """Each token's parameters."""
 
     def accept(self, secret: Mapping[str, Any]) -> None:
         """Add an application with the key of *secret*."""
@@ -66,23 +65,13 @@ class FakeEditor(Fake[EditorModes]):
             "parameters": {"userId": "demo-user", "file": "demo.dwg"},
         }
 
-    @property
-    def keys(self) -> dict[str, str]:
-        """The application's id by its access key."""
-        return self._service.keys
-
-    @property
-    def openings(self) -> dict[str, Opening]:
-        """Each token's parameters."""
-        return self._service.openings
-
     def issue(self, **parameters: Any) -> dict[str, Any]:
         """Make a live token for *parameters*, and return its part of the broker's response.
 
         For the first application.
         """
         with self.lock:
-            opening = self._service.opening(parameters, next(iter(self.keys.values())))
+            opening = endpoints.opening(self, parameters, next(iter(self.keys.values())))
         base_url = f"{self.base}/editor"
         return {
             "headers": {"x-api-token": opening.token},
@@ -92,17 +81,24 @@ class FakeEditor(Fake[EditorModes]):
 
     def route(self, call: Call) -> tuple[str, Handler] | None:
         """Return the step of *call*, and the function that answers it."""
-        return self._routes.get((call.method, call.path))
+        if place := ROUTES.get((call.method, call.path)):
+            step, handler = place
+            return step, partial(handler, self)
+        return None
 
     def lost_way(self, call: Call) -> Answer:
         """Return 405 if the path has another method, else 404."""
-        is_known = any(path == call.path for _, path in self._routes)
+        is_known = any(path == call.path for _, path in ROUTES)
         return Answer(405 if is_known else 404, {}, b"", "no such route")
+
+    def live(self) -> list[Opening]:
+        """Return the live tokens, oldest first."""
+        return [opening for opening in self.openings.values() if not opening.is_dead(self.now)]
 
     def revoke(self, token: str | None = None) -> int:
         """Revoke *token*, or all tokens; return how many of them were live."""
         with self.lock:
-            lived = [one for one in self._service.live() if token in (None, one.token)]
+            lived = [one for one in self.live() if token in (None, one.token)]
             for opening in lived:
                 opening.end = "revoked"
             return len(lived)
@@ -113,6 +109,6 @@ class FakeEditor(Fake[EditorModes]):
             "applications": sorted(self.keys.values()),
             "tokens": [
                 {"token": one.token, "parameters": one.parameters, "expires_at": one.expires_at}
-                for one in self._service.live()[SHOWN:]
+                for one in self.live()[SHOWN:]
             ],
         }

@@ -5,44 +5,64 @@ once. https://vendorlink.zendesk.com/hc/nl/articles/360009375660-ISPnext-API-Aut
 https://helpcenter.ispnext.com/hc/en-gb/articles/26245634683036
 """
 
+from typing import TYPE_CHECKING
+
 from token_broker_fakes.opaque import uuid
 from token_broker_fakes.vendorlink.modes import is_own, next_host, twin
-from token_broker_fakes.vendorlink.realm import Realm, bearer, failed
-from token_broker_fakes.vendorlink.sessions import Renewal, User
+from token_broker_fakes.vendorlink.sessions import Access, Renewal, User
 from token_broker_fakes.wire import Answer, Call, Refused, in_json
 
+if TYPE_CHECKING:
+    from token_broker_fakes.vendorlink.fake import FakeVendorlink
 
-def log_in(realm: Realm, call: Call) -> Answer:
+FAILURES: dict[str, tuple[int, bytes]] = {
+    "empty200": (200, b""),
+    "204": (204, b""),
+    "null": (200, b"null"),
+    "object": (200, b"{}"),
+    "400": (400, b""),
+    "401": (401, b""),
+    "403": (403, b""),
+}
+
+
+def log_in(vendorlink: "FakeVendorlink", call: Call) -> Answer:
     """Return a pair of tokens, or the host at which to log in."""
     if not is_own(call.host):
-        realm.log.breaches.append(f"credentials were sent to {call.host}")
-    user = user_of(realm, call)
-    elsewhere = next_host(realm.modes.elsewhere, call.host, realm.leads)
+        vendorlink.log.breaches.append(f"credentials were sent to {call.host}")
+    user = user_of(vendorlink, call)
+    elsewhere = next_host(vendorlink.modes.elsewhere, call.host, vendorlink.leads)
     if elsewhere is not None:
         return in_json(200, {"hostname": elsewhere}, f"sent to {elsewhere}")
-    return session_of(realm, call, user)
+    return session_of(vendorlink, call, user)
 
 
-def session_of(realm: Realm, call: Call, user: User) -> Answer:
+def session_of(vendorlink: "FakeVendorlink", call: Call, user: User) -> Answer:
     """Return a pair of tokens."""
-    if realm.modes.older_sessions == "killed":
-        realm.tokens.end_sessions(user)
-    host = twin(call.host) if realm.modes.hostname == "twin" else call.host
-    now = realm.clock.now()
-    access = realm.tokens.open(realm.modes, user, host, uuid(realm.tokens.rng), now)
-    renewal = realm.tokens.renewal(realm.modes, access, now)
-    body = access.members() | {"renewalToken": renewal.token} | hostname(realm.modes.hostname, host)
+    if vendorlink.modes.older_sessions == "killed":
+        vendorlink.tokens.end_sessions(user)
+    host = twin(call.host) if vendorlink.modes.hostname == "twin" else call.host
+    now = vendorlink.now
+    access = vendorlink.tokens.open(vendorlink.modes, user, host, uuid(vendorlink.tokens.rng), now)
+    renewal = vendorlink.tokens.renewal(vendorlink.modes, access, now)
+    body = (
+        access.members()
+        | {"renewalToken": renewal.token}
+        | hostname(vendorlink.modes.hostname, host)
+    )
     return in_json(200, body, f"session of {user.username}")
 
 
-def user_of(realm: Realm, call: Call) -> User:
+def user_of(vendorlink: "FakeVendorlink", call: Call) -> User:
     """Return the user of the name and password in *call*."""
     body = call.json() if call.is_json else None
-    if isinstance(body, dict) and realm.modes.api == "on":
-        for user in realm.users:
-            if body.get("u") == user.username and user.accepts(body.get("p"), realm.modes.lockout):
+    if isinstance(body, dict) and vendorlink.modes.api == "on":
+        for user in vendorlink.users:
+            if body.get("u") == user.username and user.accepts(
+                body.get("p"), vendorlink.modes.lockout
+            ):
                 return user
-    raise failed(realm.modes.login_failure, "login failed")
+    raise failed(vendorlink.modes.login_failure, "login failed")
 
 
 def hostname(mode: str, host: str) -> dict[str, str | None]:
@@ -63,51 +83,74 @@ KEYS = {
 }
 
 
-def extend(realm: Realm, call: Call) -> Answer:
+def extend(vendorlink: "FakeVendorlink", call: Call) -> Answer:
     """Return the next pair of tokens for the old access token, which may have expired."""
-    renewal = renewal_of(realm, call)
-    renewal.is_spent = is_spent(realm)
-    old, now = renewal.access, realm.clock.now()
-    renewal.access = realm.tokens.open(realm.modes, old.user, old.host, old.sid, now)
+    renewal = renewal_of(vendorlink, call)
+    renewal.is_spent = is_spent(vendorlink)
+    old, now = renewal.access, vendorlink.now
+    renewal.access = vendorlink.tokens.open(vendorlink.modes, old.user, old.host, old.sid, now)
     body = renewal.access.members()
-    match realm.modes.extend_renewal:
+    match vendorlink.modes.extend_renewal:
         case "rotate":
-            body["renewalToken"] = realm.tokens.renewal(realm.modes, renewal.access, now).token
+            body["renewalToken"] = vendorlink.tokens.renewal(
+                vendorlink.modes, renewal.access, now
+            ).token
         case "null" | "null_spent":
             body["renewalToken"] = None
     return in_json(200, body, f"session of {old.user.username} extended")
 
 
-def is_spent(realm: Realm) -> bool:
+def is_spent(vendorlink: "FakeVendorlink") -> bool:
     """Say whether a renewal token is spent by its use."""
-    goes_on = realm.modes.extend_renewal in ("null", "absent")
-    return realm.modes.renewal_use == "once" and not goes_on
+    goes_on = vendorlink.modes.extend_renewal in ("null", "absent")
+    return vendorlink.modes.renewal_use == "once" and not goes_on
 
 
-def renewal_of(realm: Realm, call: Call) -> Renewal:
+def renewal_of(vendorlink: "FakeVendorlink", call: Call) -> Renewal:
     """Return the renewal token in *call*, if it is valid."""
-    renewal = realm.tokens.renewals.get(sent(realm, call))
-    if renewal is None or renewal.expires_at <= realm.clock.now():
-        raise refused(realm, "no such renewal token")
+    renewal = vendorlink.tokens.renewals.get(sent(vendorlink, call))
+    if renewal is None or renewal.expires_at <= vendorlink.now:
+        raise refused(vendorlink, "no such renewal token")
     if renewal.is_spent:
-        realm.reused.append(renewal.token)
-        raise refused(realm, "renewal token reused")
+        vendorlink.reused.append(renewal.token)
+        raise refused(vendorlink, "renewal token reused")
     access = renewal.access
     if bearer(call) != access.token or access.is_killed or access.host != call.host:
-        raise refused(realm, "not the access token that came with it")
+        raise refused(vendorlink, "not the access token that came with it")
     return renewal
 
 
-def sent(realm: Realm, call: Call) -> str:
+def sent(vendorlink: "FakeVendorlink", call: Call) -> str:
     """Return the renewal token in the body, with the key and content type of the modes."""
     body = call.json() if call.is_json else None
     type_ = call.headers.get("content-type", "")
-    is_typed = type_ == CONTENT_TYPES.get(realm.modes.extend_content_type, type_)
+    is_typed = type_ == CONTENT_TYPES.get(vendorlink.modes.extend_content_type, type_)
     if not isinstance(body, dict) or not is_typed:
-        raise refused(realm, "not the body that is expected")
-    return str(next((body[key] for key in KEYS[realm.modes.extend_key] if key in body), ""))
+        raise refused(vendorlink, "not the body that is expected")
+    return str(next((body[key] for key in KEYS[vendorlink.modes.extend_key] if key in body), ""))
 
 
-def refused(realm: Realm, why: str) -> Refused:
+def refused(vendorlink: "FakeVendorlink", why: str) -> Refused:
     """Return the refusal of an extension, to be raised."""
-    return failed(realm.modes.extend_failure, why)
+    return failed(vendorlink.modes.extend_failure, why)
+
+
+def live(vendorlink: "FakeVendorlink", call: Call) -> Access:
+    """Return the session of the access token in *call*. Raises a 401 if it is dead."""
+    access = vendorlink.tokens.access.get(bearer(call))
+    if access is None or access.is_dead(vendorlink.now) or access.host != call.host:
+        raise failed("401", "no live access token of this host")
+    return access
+
+
+def bearer(call: Call) -> str:
+    """Return the access token in *call*, or an empty text."""
+    scheme, _, token = call.headers.get("authorization", "").partition(" ")
+    return token if scheme == "Bearer" else ""
+
+
+def failed(mode: str, why: str) -> Refused:
+    """Return the failure under *mode*, to be raised."""
+    status, content = FAILURES[mode]
+    headers = {"Content-Type": "application/json"} if content else {}
+    return Refused(Answer(status, headers, content, why))

@@ -9,19 +9,14 @@ https://helpcenter.ispnext.com/hc/en-gb/articles/26245634683036
 https://helpcenter.ispnext.com/hc/en-us/articles/360009375660-VendorLink-API-Authentication
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from random import Random
-from time import sleep as real_sleep
-from time import time
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
-from token_broker_fakes.fake import SHOWN, Fake, Handler
-from token_broker_fakes.faults import Sleep
+from token_broker_fakes.fake import SHOWN, Clockwork, Fake, Handler
 from token_broker_fakes.opaque import uuid
 from token_broker_fakes.vendorlink import endpoints
 from token_broker_fakes.vendorlink.modes import DOMAIN, VendorlinkModes, twin
-from token_broker_fakes.vendorlink.realm import Realm
 from token_broker_fakes.vendorlink.sessions import Tokens, User
 from token_broker_fakes.wire import LOOPBACK, Answer, Call, Data, host_of, in_json
 
@@ -47,6 +42,12 @@ DATA: dict[tuple[str, str], Any] = {
 }
 
 
+ROUTES = {
+    ("POST", "/api/auth/login"): ("login", endpoints.log_in),
+    ("POST", "/api/auth/extendtoken"): ("extend", endpoints.extend),
+}
+
+
 class FakeVendorlink(Fake[VendorlinkModes]):
     """All hosts of Vendorlink. The URL or the Host header selects one."""
 
@@ -63,25 +64,19 @@ class FakeVendorlink(Fake[VendorlinkModes]):
         modes: VendorlinkModes | None = None,
         *,
         leads: dict[str, str] | None = None,
-        clock: Callable[[], float] = time,
-        rng: Random | None = None,
-        sleep: Sleep = real_sleep,
+        **clockwork: Unpack[Clockwork],
     ) -> None:
-        super().__init__(modes or VendorlinkModes(), clock=clock, rng=rng, sleep=sleep)
+        super().__init__(modes or VendorlinkModes(), **clockwork)
         self.data = Data(DATA)
         """Answers to calls with a live access token, by method and path in lower case."""
-        self._realm = Realm(
-            self.modes,
-            self.clock,
-            self.log,
-            [User()] if users is None else list(users),
-            Tokens(self.rng),
-            dict(leads or {}),
-        )
-        self._routes: dict[tuple[str, str], tuple[str, Handler]] = {
-            ("POST", "/api/auth/login"): ("login", partial(endpoints.log_in, self._realm)),
-            ("POST", "/api/auth/extendtoken"): ("extend", partial(endpoints.extend, self._realm)),
-        }
+        self.users = [User()] if users is None else list(users)
+        """The accounts. They may be changed at any time."""
+        self.leads = dict(leads or {})
+        """Hosts that redirect a login to another host."""
+        self.tokens = Tokens(self.rng)
+        """All issued tokens."""
+        self.reused: list[str] = []
+        """Renewal tokens that were sent a second time: a test can assert that there are none."""
 
     def accept(self, secret: Mapping[str, Any]) -> None:
         """Add a user with the name and password of *secret*."""
@@ -100,26 +95,6 @@ class FakeVendorlink(Fake[VendorlinkModes]):
         is_local = host_of(address) in LOOPBACK
         return secret | ({"allowed_hosts": [DOMAIN, twin(address)]} if is_local else {})
 
-    @property
-    def users(self) -> list[User]:
-        """The accounts. They may be changed at any time."""
-        return self._realm.users
-
-    @property
-    def leads(self) -> dict[str, str]:
-        """Hosts that redirect a login to another host."""
-        return self._realm.leads
-
-    @property
-    def tokens(self) -> Tokens:
-        """All issued tokens."""
-        return self._realm.tokens
-
-    @property
-    def reused(self) -> list[str]:
-        """Renewal tokens that were sent a second time: a test can assert that there are none."""
-        return self._realm.reused
-
     def issue(self) -> dict[str, Any]:
         """Make a live token, and return its part of the broker's answer.
 
@@ -134,11 +109,14 @@ class FakeVendorlink(Fake[VendorlinkModes]):
     def route(self, call: Call) -> tuple[str, Handler] | None:
         """Return the step of *call* and the function that answers it, by the path in lower case."""
         place = (call.method, call.path.lower())
-        return self._routes.get(place) or (("data", self._data) if place in self.data else None)
+        if place in ROUTES:
+            step, handler = ROUTES[place]
+            return step, partial(handler, self)
+        return ("data", self._data) if place in self.data else None
 
     def lost_way(self, call: Call) -> Answer:
         """Return 405 if the path has another method, else 404."""
-        is_known = any(path == call.path.lower() for _, path in (*self._routes, *self.data))
+        is_known = any(path == call.path.lower() for _, path in (*ROUTES, *self.data))
         body = {"message": f"no {call.method} here"}
         return in_json(405 if is_known else 404, body, "no such route")
 
@@ -167,6 +145,6 @@ class FakeVendorlink(Fake[VendorlinkModes]):
         }
 
     def _data(self, call: Call) -> Answer:
-        access = self._realm.live(call)
+        access = endpoints.live(self, call)
         body = self.data[call.method, call.path.lower()]
         return in_json(200, body, f"data for {access.user.username}")

@@ -12,21 +12,23 @@
 https://www.vntana.com/resource/refresh-token-usage/
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from random import Random
-from time import sleep as real_sleep
-from time import time
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
-from token_broker_fakes.fake import SHOWN, Fake, Handler
-from token_broker_fakes.faults import Fault, Sleep
+from token_broker_fakes.fake import SHOWN, Clockwork, Fake, Handler
+from token_broker_fakes.faults import Fault
 from token_broker_fakes.vntana import endpoints
-from token_broker_fakes.vntana.accounts import Account, demo_account, found
+from token_broker_fakes.vntana.accounts import (
+    Account,
+    Organization,
+    Workspace,
+    demo_account,
+    found,
+)
 from token_broker_fakes.vntana.modes import VntanaModes
-from token_broker_fakes.vntana.platform import Platform
-from token_broker_fakes.vntana.responses import accepted, refused
+from token_broker_fakes.vntana.responses import accepted, handed_out, refused
 from token_broker_fakes.vntana.sessions import Session, Sessions
 from token_broker_fakes.wire import Answer, Call, Data, without, without_headers
 
@@ -35,7 +37,7 @@ REFRESH_METHODS = {"POST": ("POST",), "GET": ("GET",), "either": ("POST", "GET")
 OTHER_METHODS = frozenset({"/v1/clients", REFRESH})
 """Paths that VNTANA has, but with other methods: there is no ``GET /v1/clients``."""
 
-ROUTES: dict[tuple[str, str], tuple[str, Callable[[Platform, Call], Answer]]] = {
+ROUTES = {
     ("POST", "/v1/auth/login"): ("login", endpoints.with_password),
     ("POST", "/v1/auth/login/token"): ("login", endpoints.with_key),
     ("GET", "/v1/organizations"): ("list organizations", endpoints.organizations),
@@ -67,19 +69,16 @@ class FakeVntana(Fake[VntanaModes]):
         self,
         accounts: Sequence[Account] | None = None,
         modes: VntanaModes | None = None,
-        *,
-        clock: Callable[[], float] = time,
-        rng: Random | None = None,
-        sleep: Sleep = real_sleep,
+        **clockwork: Unpack[Clockwork],
     ) -> None:
-        super().__init__(modes or VntanaModes(), clock=clock, rng=rng, sleep=sleep)
-        known = [demo_account()] if accounts is None else list(accounts)
+        super().__init__(modes or VntanaModes(), **clockwork)
+        self.accounts = [demo_account()] if accounts is None else list(accounts)
+        """The accounts. They may be changed at any time."""
+        self.sessions = Sessions(self.rng)
+        """All issued tokens."""
         self.data = Data()
         """Responses to other calls with a live token of an organization or workspace, by method
         and path: ``fake.data["GET", "/v1/products"] = {...}``."""
-        self._platform = Platform(self.modes, self.clock, known, Sessions(self.rng))
-        self._routes = bound(ROUTES, self._platform)
-        self._entries = bound(ENTRIES, self._platform)
 
     def accept(self, secret: Mapping[str, Any]) -> None:
         """Set the first account's key, or e-mail and password, to those of *secret*."""
@@ -96,16 +95,6 @@ class FakeVntana(Fake[VntanaModes]):
             "organization": account.organizations[0].slug,
             "base_url": base_url,
         }
-
-    @property
-    def accounts(self) -> list[Account]:
-        """The accounts. They may be changed at any time."""
-        return self._platform.accounts
-
-    @property
-    def sessions(self) -> Sessions:
-        """All issued tokens."""
-        return self._platform.sessions
 
     def refuse(
         self, code: str, *, status: int = 403, step: str | None = None, times: int | None = None
@@ -127,9 +116,20 @@ class FakeVntana(Fake[VntanaModes]):
         entered = found(account.organizations, organization or account.organizations[0].slug)
         place = found(entered.workspaces, workspace) if workspace else None
         with self.lock:
-            self._platform.enter(account, entered, place)
-            session = self.sessions.latest
+            session = self._entered(account, entered, place)
         return {"headers": {"X-AUTH-TOKEN": f"Bearer {session.token}"}, "base_url": self.base}
+
+    def log_in(self, account: Account) -> Answer:
+        """Return a token that can only list and enter."""
+        expires_at = self.now + self.modes.login_lifetime
+        session = self.sessions.open(account, expires_at, revoke=self.modes.logins == "one")
+        return handed_out(self.modes, session, self.now)
+
+    def enter(
+        self, account: Account, organization: Organization, workspace: Workspace | None = None
+    ) -> Answer:
+        """Return a token of an organization or workspace, which revokes the previous one."""
+        return handed_out(self.modes, self._entered(account, organization, workspace), self.now)
 
     def session(self, token: str) -> Session | None:
         """Return the session of *token*; None if it was never issued."""
@@ -137,14 +137,18 @@ class FakeVntana(Fake[VntanaModes]):
 
     def route(self, call: Call) -> tuple[str, Handler] | None:
         """Return the step of *call*, and the function that answers it."""
-        if call.path == REFRESH and call.method in REFRESH_METHODS[self.modes.refresh_method]:
-            return self._entries["clientuuid" in call.headers]
         place = (call.method, call.path)
-        return self._routes.get(place) or (("data", self._data) if place in self.data else None)
+        if call.path == REFRESH and call.method in REFRESH_METHODS[self.modes.refresh_method]:
+            step, handler = ENTRIES["clientuuid" in call.headers]
+        elif place in ROUTES:
+            step, handler = ROUTES[place]
+        else:
+            return ("data", self._data) if place in self.data else None
+        return step, partial(handler, self)
 
     def lost_way(self, call: Call) -> Answer:
         """Return 405 if the path has another method, else 404."""
-        if call.path in OTHER_METHODS.union(path for _, path in (*self._routes, *self.data)):
+        if call.path in OTHER_METHODS.union(path for _, path in (*ROUTES, *self.data)):
             return refused(self.modes, 405, "METHOD_NOT_ALLOWED").answer
         return refused(self.modes, 404, "HANDLER_NOT_FOUND").answer
 
@@ -172,10 +176,11 @@ class FakeVntana(Fake[VntanaModes]):
         }
 
     def _data(self, call: Call) -> Answer:
-        session = self._platform.live(call, "organization", "workspace")
+        session = endpoints.live(self, call, "organization", "workspace")
         return accepted(self.modes, self.data[call.method, call.path], f"used: {session.named}")
 
-
-def bound(table: Any, platform: Platform) -> dict[Any, tuple[str, Handler]]:
-    """Return *table* with the handlers bound to *platform*."""
-    return {key: (step, partial(handler, platform)) for key, (step, handler) in table.items()}
+    def _entered(
+        self, account: Account, organization: Organization, workspace: Workspace | None
+    ) -> Session:
+        expires_at, revoke = self.now + self.modes.lifetime, self.modes.single_session != "off"
+        return self.sessions.open(account, expires_at, organization, workspace, revoke=revoke)

@@ -65,31 +65,24 @@ class Sessions:
         expires_at: float,
         organization: Organization | None = None,
         workspace: Workspace | None = None,
+        *,
+        revoke: bool,
     ) -> Session:
-        """Make a token. The previous one of its scope stays as it is."""
+        """Make a token. With *revoke*, revoke the previous one of its scope."""
         scope: Scope = "workspace" if workspace else "organization" if organization else "login"
         token = opaque(self.rng, TOKEN_BYTES)
         session = Session(token, scope, account, organization, workspace, expires_at)
-        self.by_token[token] = session
-        return session
-
-    def make_current(self, session: Session, *, revoke: bool) -> None:
-        """Make *session* the current one of its scope; with *revoke*, revoke the previous one."""
         before = self.current.get(session.scope_key)
         if before and revoke and not before.end:
             before.end = "revoked"
-        self.current[session.scope_key] = session
+        self.by_token[token] = self.current[session.scope_key] = session
+        return session
 
     def revoke_workspaces(self, email: str, organization: str) -> None:
         """End the workspace tokens of an account's organization."""
         for key, session in self.current.items():
             if key[:2] == (email, organization) and session.workspace and not session.end:
                 session.end = "revoked"
-
-    @property
-    def latest(self) -> Session:
-        """The latest token."""
-        return next(reversed(self.by_token.values()))
 
     def live(self, now: float) -> list[Session]:
         """Return the live tokens, oldest first."""

@@ -146,4 +146,5 @@ def rejected(turn: Turn) -> Item:
         return gate._replace(suspect=version, early=gate.early if is_again else 1)
     accepted = -1 if gate.accepted == version else gate.accepted
     latch = gate.latch | 1 << version
-    return gate._replace(latch=latch, accepted=accepted, suspect=-1, early=0)
+    gate = gate._replace(latch=latch, accepted=accepted)
+    return gate._replace(suspect=-1, early=0) if is_again else gate

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tests.protocol.model.state import Age, Failure, Lease, Renewal
 from tests.protocol.model.state import Item as Abstract
-from token_broker.item import Item
+from token_broker.item import Item, default_min_ttl
 from token_broker.tokens import ONLY
 
 RENEWALS = {"ready": Renewal.READY, "in_use": Renewal.IN_USE}
@@ -52,7 +52,7 @@ class Mapping:
             accepted=version(item.accepted_version),
             suspect=version(item.suspect_version),
             suspects=sum(1 << self.variant(one) for one in item.suspect_variants),
-            early=int(is_suspect and item.is_too_early(now)),
+            early=int(is_suspect and item.awaits_second_try(item.suspect_version or "", now)),
         )
 
     def token(self, item: Item) -> int:
@@ -77,7 +77,8 @@ class Mapping:
 
     @staticmethod
     def _age(item: Item, now: int, min_ttl: int | None) -> int:
-        is_ended = now >= item.expires_at - item.min_ttl(min_ttl)
+        seconds = default_min_ttl(item.lifetime) if min_ttl is None else min_ttl
+        is_ended = now >= item.expires_at - seconds
         if item.token is None or is_ended:
             return Age.DEAD
         return Age.AGING if now >= item.refresh_at else Age.FRESH

@@ -243,7 +243,7 @@ def live_item(history: History, invocation: Invocation) -> str:
     if item.secret_version != version:
         return ""  # the alias may have to be looked up again
     latest = int(history.now + invocation.offset) + 21
-    is_good = item.is_live(latest, None) and item.lease_owner is None
+    is_good = item.lives_for(latest, None) and item.lease_owner is None
     return item.fingerprint or "" if is_good else ""
 
 

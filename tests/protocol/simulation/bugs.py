@@ -16,7 +16,7 @@ from token_broker.flows.editor import credentials as editor
 from token_broker.flows.vntana import credentials as vntana
 from token_broker.item import CREDENTIAL_REJECTED, Item
 from token_broker.records import replace
-from token_broker.refresh import credential_gate, invocation, resolver
+from token_broker.refresh import attempt, credential_gate, invocation
 from token_broker.refresh.attempt import ExchangeAttempt
 from token_broker.refresh.credential_gate import CredentialGate
 from token_broker.refresh.invocation import Invocation
@@ -24,7 +24,7 @@ from token_broker.refresh.outcome import Outcome
 from token_broker.refresh.refresher import Refresher
 from token_broker.refresh.requirement import Requirement
 from token_broker.store import Store
-from token_broker.tokens import TokenRequest
+from token_broker.tokens import Token, TokenRequest
 
 BUGS = Bugs()
 
@@ -138,12 +138,12 @@ def memory_first(
 ) -> Any:
     now = self.deps.clock.now()
     held = self.deps.cache.get(self.deps.partition(connection), request.variant.key, now)
-    if held and held.item.is_live(now, request.min_ttl):
+    if held and held.item.lives_for(now, request.min_ttl):
         return self._answer(held, "memory")
     return original(self, connection, request, deadline)
 
 
-@BUGS.instead_of(Item, "is_live", "an expired token is not returned")
+@BUGS.instead_of(Item, "lives_for", "an expired token is not returned")
 def expired_served(self: Item, *_: object) -> bool:
     return self.token is not None and self.target is None and not self.is_rejected
 
@@ -167,13 +167,17 @@ def dropped_early(item: Item) -> int:
     return item.expires_at + 86_400
 
 
-BUGS.add("min-ttl-ignored", "min_ttl", (Item, "min_ttl", zero))
+@BUGS.around(Item, "lives_for", "min_ttl")
+def min_ttl_ignored(original: Any, self: Item, now: int, _min_ttl: int | None) -> Any:
+    return original(self, now, 0)
+
+
 BUGS.add("doubt-ignored", "a crash makes the token uncertain", (Item, "is_uncertain", no), near=158)
 BUGS.add(
     "report-ignored",
     "a reported token is not returned",
     (Item, "is_rejected", property(no)),
-    near=39,
+    near=157,
 )
 
 
@@ -198,7 +202,7 @@ def latch_for_ever(self: Item, _version: str) -> bool:
     )
 
 
-@BUGS.instead_of(conditional_writes, "add_version", "each rejected version is stored", near=60)
+@BUGS.instead_of(conditional_writes, "add_version", "each rejected version is stored", near=202)
 def last_rejection_only(_versions: tuple[str, ...], version: str) -> tuple[str, ...]:
     return (version,)
 
@@ -229,14 +233,13 @@ BUGS.add(
     "previous-again",
     "AWSPREVIOUS is tried once",
     (CredentialGate, "admit", admit_unless_rejected),
-    (ExchangeAttempt, "_is_rejected", no),
+    (attempt, "latched_by", nothing),
     near=60,
 )
 BUGS.add(
     "outdated-aliases",
     "an alias is valid for its version of the secret",
-    (aliases, "may_be_outdated", no),
-    (resolver, "may_be_outdated", no),
+    (Look, "may_be_outdated", property(no)),
     near=21,
 )
 BUGS.add("no-backoff", "a failure has a back-off", (decisions, "backoff_seconds", zero), near=37)
@@ -275,7 +278,7 @@ BUGS.add(
 )
 
 
-@BUGS.around(Store, "note", "an item with a hold has no ttl", near=54)
+@BUGS.around(Store, "write_if", "an item with a hold has no ttl", near=54)
 def hold_dropped(original: Any, self: Store, item: Item, changes: Any, as_read: Any) -> Any:
     # The condition of acquire compares the hold anyway.
     if changes.get("ttl") and "rejected_versions" not in as_read:
@@ -283,12 +286,12 @@ def hold_dropped(original: Any, self: Store, item: Item, changes: Any, as_read: 
     return original(self, item, changes, as_read)
 
 
-BUGS.add(
-    "hold-outlived",
-    "a cached token is as old as the read of its gate",
-    (Invocation, "gate_read_at", property(lambda self: self.deps.clock.now(), nothing)),
-    near=150,
-)
+@BUGS.around(Outcome, "_values", "a cached token is as old as the read of its gate", near=150)
+def hold_outlived(original: Any, self: Outcome, token: Token) -> Any:
+    self._invocation.gate_read_at = self._deps.clock.now()
+    return original(self, token)
+
+
 BUGS.add(
     "pin-unrotated",
     "a rotation drops tokens that are pinned now",

@@ -11,7 +11,6 @@ from token_broker.broker import Broker
 from token_broker.conditional_writes import Rejection
 from token_broker.decisions import Verdict
 from token_broker.item import Failure, Item
-from token_broker.records import replace
 from token_broker.refresh import credential_gate
 from token_broker.refresh.attempt import ExchangeAttempt
 from token_broker.refresh.credential_gate import CredentialGate
@@ -39,7 +38,7 @@ def unfinished_unkept(original: Any, self: Outcome, *_: object) -> Any:
     return original(self, False)
 
 
-@GUARD_BUGS.around(Store, "fail", "an outage is stored")
+@GUARD_BUGS.around(Store, "release", "an outage is stored")
 def unanswered_unkept(
     original: Any, self: Store, lease: Item, failure: Failure | None, *, renewal: str | None
 ) -> Any:
@@ -68,15 +67,10 @@ def begin_forgetful(self: Refresher, *arguments: Any) -> None:
     self._first_seen = Forgetful()
 
 
-def after(self: Requirement, item: Item) -> Requirement:
-    return replace(self, newer_than=item.generation) if self.force else self
-
-
 GUARD_BUGS.add(
     "forced-anew",
     "only a token newer than its first read satisfies a forced call",
     (Refresher, "__init__", begin_forgetful),
-    (Requirement, "after", after),
 )
 
 
@@ -123,7 +117,7 @@ def gate_untold(write: Write) -> None:
 def own_organization(
     original: Any, self: Refresher, variant: Any, own: Item, requirement: Any
 ) -> Any:
-    if variant.kind == "organization" and self._invocation.deadline.is_nested:
+    if variant.kind == "organization" and requirement.of_version_in_use:
         outcome = Outcome(self._invocation, variant, before=own, item=own)
         attempt = ExchangeAttempt(self._invocation, self._gate, outcome, self.token_of)
         made: Any = attempt.run()
@@ -150,7 +144,7 @@ def told_before_kept(original: Any, self: ExchangeAttempt, result: Any) -> Any:
 def one_item(original: Any, self: Broker, connection: str, request: Any, deadline: float) -> Any:
     held = next(iter(self.deps.cache._tokens.values()), None)
     now = self.deps.clock.now()
-    if held and not (request.rejected or request.force) and held.item.is_live(now, 60):
+    if held and not (request.rejected or request.force) and held.item.lives_for(now, 60):
         return self._answer(held, "memory")
     return original(self, connection, request, deadline)
 

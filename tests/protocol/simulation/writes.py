@@ -85,7 +85,7 @@ def check_need(history: History, writer: Invocation, item: Item, now: int) -> No
     """I5: an exchange replaces a usable token only when its refresh is due."""
     is_gate = history.is_gate(item.variant)
     event = writer.event
-    would_do = item.is_live(now, None) and item.is_live(now, event.get("min_ttl"))
+    would_do = item.lives_for(now, None) and item.lives_for(now, event.get("min_ttl"))
     is_uncertain = item.lease_owner is not None and now >= item.lease_until
     first, _ = writer.first_seen.get(item.variant, (item.generation, 0))
     is_forced = event.get("force") and item.generation <= first

@@ -529,6 +529,26 @@ def outcome(client: Callable[[], Any], operation: str) -> object:
         return type(error), error.detail, error.retry_after, error.__context__
 
 
+@pytest.mark.parametrize("operation", ["get_item", "decrypt", "invoke"])
+def test_boto3_pauses_for_a_second_at_most(
+    broken: tuple[Server, Reader], monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    """Whatever AWS asks for: the worst case of a call has no longer pause."""
+    server, pauses = broken[0], list[float]()
+    wait_for_aws_as_ever(monkeypatch.setattr)
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=pauses.append))
+    throttled = b'{"__type": "ThrottlingException"}'
+    server.behaviour = sends(answer(throttled, "x-amz-retry-after: 5000", status="429 X"))
+    with pytest.raises(StoreUnavailable):
+        call(
+            getattr(clients, BY_SERVICE[OPERATIONS[operation].service]),
+            operation,
+            **PARAMETERS[operation],
+        )
+    assert len(pauses) == 1
+    assert pauses[0] <= clients.PAUSE_SECONDS
+
+
 def test_unprocessed_keys_are_an_outage_of_the_table(erring: Callable[[bytes], Reader]) -> None:
     """An unprocessed key is not taken for a missing item."""
     key = {"connection": {"S": ACME}, "variant": {"S": "ab"}}

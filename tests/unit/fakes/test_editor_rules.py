@@ -119,4 +119,4 @@ def test_the_description_lists_live_tokens(ask: Ask) -> None:
 def test_neither_description_nor_repr_has_a_key() -> None:
     fake = FakeEditor({"key-that-is-secret": "application"})
     assert "key-that-is-secret" not in str(fake.describe())
-    assert "key-that-is-secret" not in repr(fake._service)
+    assert "key-that-is-secret" not in repr(fake)

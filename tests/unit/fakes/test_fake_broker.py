@@ -129,7 +129,7 @@ def test_its_connections_end_with_it(
     """A suite has thousands of tests."""
     broker, handlers = over(fake_secrets, monkeypatch)
     broker.vendorlink("acme")
-    connections = fake_vendorlink.servers[0]._http.connections
+    connections = fake_vendorlink.servers[0].connections
     assert connections
     handlers.close()
     wait_until(lambda: not connections)

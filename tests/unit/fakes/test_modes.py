@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from token_broker_fakes import EditorModes, FakeVntana, VendorlinkModes, VntanaModes
+from token_broker.exchange import Request
+from token_broker_fakes import Account, EditorModes, FakeVntana, VendorlinkModes, VntanaModes
 from token_broker_fakes.modes import ModeError
 
 
@@ -59,8 +60,12 @@ def test_the_description_lists_the_choices_of_a_mode() -> None:
     assert described["lifetime"] == {"value": 3600, "choices": "a whole number"}
 
 
-@pytest.mark.parametrize("name", ["modes", "clock", "accounts", "sessions"])
-def test_parts_of_a_fake_cannot_be_replaced(name: str) -> None:
-    """Its other parts would continue with the old one."""
-    with pytest.raises(AttributeError):
-        setattr(FakeVntana(), name, None)
+def test_modes_and_accounts_may_be_replaced_as_a_whole() -> None:
+    fake = FakeVntana()
+    key = fake.accounts[0].key
+    fake.accounts = [Account(key="another")]
+    fake.modes = VntanaModes(wrong_password="401")
+    body = {"personal-access-token": key}
+    assert (
+        fake(Request("POST", f"{fake.home}/v1/auth/login/token", "login", json=body)).status == 401
+    )

@@ -55,9 +55,9 @@ def test_a_connection_is_kept_alive() -> None:
             local = visit.sock.getsockname()
         assert answer.version == 11
         assert local == visit.sock.getsockname()
-        assert server._http.connections
+        assert server.connections
         visit.close()
-        wait_until(lambda: not server._http.connections)
+        wait_until(lambda: not server.connections)
     assert len(fake.log) == 3
 
 

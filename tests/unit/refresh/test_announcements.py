@@ -54,7 +54,7 @@ class Place:
         self._step()
         return self.gate
 
-    def note(
+    def write_if(
         self, gate: Item, changes: Mapping[str, Any], as_read: Mapping[str, Any]
     ) -> Item | None:
         self._step()

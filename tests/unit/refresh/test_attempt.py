@@ -199,6 +199,22 @@ def test_a_renewal_that_cannot_be_stored_leaves_its_renewal_token_spent() -> Non
     assert (broker.steps, broker.item().renewal) == (["login", "extend"], "in_use")
 
 
+def test_after_a_lost_commit_the_token_of_the_winner_is_used() -> None:
+    """I3, I4: its exchange may have revoked the one that was not stored."""
+    broker = MemoryBroker()
+
+    def lose(commit: Callable[..., Any], lease: Item, values: Record, **more: Any) -> Any:
+        del broker.aws.store.commit  # the winner's is as usual
+        broker.aws.store.release(lease, None, renewal=None)
+        broker.restart()
+        assert broker.call()["source"] == "exchange"
+        return commit(lease, values, **more)
+
+    around(broker.aws.store, "commit", lose)
+    assert broker.call()["fingerprint"] == broker.item().fingerprint
+    assert broker.steps == ["login"] * 2
+
+
 def test_an_item_that_could_not_be_stored_has_nothing_of_the_one_before() -> None:
     """I13: that may have been an alias, whose variant has no token."""
     before = Item("vntana#acme", "a", token=b"x", target="b", renewal="in_use", context="{}")
@@ -364,6 +380,45 @@ def test_the_backoff_of_an_outage_applies_to_a_new_secret_version() -> None:
     assert broker.steps == ["login"]
 
 
+@pytest.mark.parametrize("status", [401, 404, 503])
+@pytest.mark.parametrize("was_accepted", [True, False])
+@pytest.mark.parametrize("flow", FLOWS)
+def test_a_process_without_an_exchange_reads_the_secret_twice_a_minute(
+    flow: str, was_accepted: bool, status: int
+) -> None:
+    """For callers in a loop who are told to wait, or of a latch: it may have another version."""
+    broker, reads = MemoryBroker(flow), list[int]()
+
+    def noted(read: Any, *asked: Any) -> Any:
+        reads.append(broker.now)
+        return read(*asked)
+
+    if was_accepted:
+        outcome(broker, **body(flow))
+        broker.now += 10**7
+    broker.fake.fail("status", times=None, status=status)
+    for name in ("current", "previous", "of_version", "version"):
+        around(broker.aws.secrets, name, noted)
+    read_at = 0
+    for _ in range(30):
+        sent, seen = len(broker.steps), len(reads)
+        assert "code" in outcome(broker, **body(flow))
+        if len(reads) > seen:
+            assert len(broker.steps) > sent or broker.now - read_at >= 30
+            read_at = broker.now
+        broker.now += 4
+
+
+def test_an_alias_of_a_refused_variant_costs_no_read_of_the_secret() -> None:
+    """The editor's 403 latches the variant, and neither the gate nor the alias."""
+    broker = MemoryBroker("editor", secret=wrong_login("editor"))
+    outcome(broker, **body("editor"))
+    broker.now += 100
+    assert outcome(broker, **body("editor"))["code"] == "credential_latched"
+    around(broker.aws.secrets, "current", raising(StoreUnavailable("throttled")))
+    assert outcome(broker, **body("editor"))["code"] == "credential_latched"
+
+
 def test_a_forced_call_ignores_the_backoff_except_that_of_a_login() -> None:
     """A login without a clear result is not repeated within its back-off."""
     broker = with_token(after=100)
@@ -387,6 +442,26 @@ def test_the_event_of_a_new_version_lifts_a_latch_in_every_process(flow: str) ->
     broker.restart()
     broker.deps.versions_seen.update(seen)
     assert outcome(broker, **body(flow))["source"] == "exchange"
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_a_late_replica_of_the_secret_sends_no_login_that_was_rejected(flow: str) -> None:
+    """I7, I11: the process knows the new version, a replica returns the old one once more.
+
+    The new one is tried then, and not blamed for the old one.
+    """
+    broker = MemoryBroker(flow, secret=wrong_login(flow))
+    outcome(broker, **body(flow))
+    rejected = broker.aws.secrets.current("acme")
+    version = broker.put_secret()
+    broker.call(action="rotate", version=version)
+    broker.deps.versions_seen["acme"] = (broker.now, version)
+    late = [rejected]
+    around(broker.aws.secrets, "current", lambda read, *asked: late.pop() if late else read(*asked))
+    sent = len(broker.steps)
+    assert outcome(broker, **body(flow))["source"] == "exchange"
+    assert broker.steps[sent:].count(broker.steps[0]) == 1
+    assert version not in broker.item().rejected_versions
 
 
 # The version before
@@ -469,10 +544,25 @@ def test_one_rejection_does_not_latch_a_previous_version_that_worked(flow: str) 
     assert announced(broker) == ["Connection Latched", "Connection Recovered"]
 
 
-def only_token(broker: MemoryBroker) -> str:
-    """Return the variant of the only token."""
-    [one] = [item for item in items(broker) if item.refresh_at and item.kind != "listing"]
-    return one.variant
+@pytest.mark.parametrize("flow", ["vendorlink", "vntana"])
+@pytest.mark.parametrize(("later", "tried"), [(59, 0), (60, 1)])
+def test_a_suspect_previous_version_is_not_tried_within_a_minute(
+    flow: str, later: int, tried: int
+) -> None:
+    """I7: the latch of another version leaves it suspect."""
+    broker = with_token(flow, after=20 * 86_400)
+    broker.fake.fail("status", step="login", times=None, status=401)
+    assert outcome(broker)["retry_after"] == 60
+    broker.put_secret()
+    broker.now += later
+    broker.aws.manager.created_at = float(broker.now)
+    logins = broker.steps.count("login")
+    broker.restart()
+    assert outcome(broker)["code"] == "credential_rejected"
+    assert broker.steps.count("login") == logins + 1 + tried
+    gate = broker.item()
+    assert gate.rejected_versions == ("v2", *["v1"] * tried)
+    assert gate.suspect_version == (None if tried else "v1")
 
 
 def test_an_unsent_request_or_an_unavailable_table_starts_no_outage() -> None:
@@ -673,7 +763,7 @@ def test_a_failure_that_cannot_be_stored_does_not_hide_the_error(flow: str, leas
     """Nor does a gate's lease that cannot be released."""
     broker = MemoryBroker(flow)
     broker.fake.fail("status", status=503)
-    around(broker.aws.store, "fail", busy)
+    around(broker.aws.store, "release", busy)
     assert outcome(broker, **body(flow))["code"] == "upstream_unavailable"
     told = [one["code"] for one in broker.telemetry.of("unreleased")]
     assert told == ["store_unavailable"] * leases
@@ -686,7 +776,7 @@ def test_a_failure_to_store_the_end_of_an_outage_fails_no_call() -> None:
     def noted(note: Callable[..., Any], item: Item, changes: Record, as_read: Record) -> Any:
         return (busy if OUTAGE[0] in changes else note)(item, changes, as_read)
 
-    around(broker.aws.store, "note", noted)
+    around(broker.aws.store, "write_if", noted)
     assert outcome(broker)["source"] == "exchange"
     unannounced = {"what": "Upstream", "reason": "the table is busy"}
     assert broker.telemetry.of("unannounced") == [unannounced]
@@ -786,7 +876,7 @@ def test_a_token_of_the_previous_version_is_handed_out_if_the_gate_cannot_be_rel
     def fail(method: Any, lease: Item, *arguments: Any, **named: Any) -> Any:
         return busy() if lease.is_gate else method(lease, *arguments, **named)
 
-    around(broker.aws.store, "fail", fail)
+    around(broker.aws.store, "release", fail)
     assert outcome(broker, **body(flow))["source"] == "exchange"
     unreleased = {"code": "store_unavailable", "variant": "-"}
     assert broker.telemetry.of("unreleased") == [unreleased]

@@ -217,6 +217,14 @@ def test_the_first_alias_of_a_chain_expects_the_context_of_the_last(
     assert len(written) == len(set(written)), "one write of each target"
 
 
+def test_of_two_roles_that_a_chain_expects_the_one_nearest_to_the_token_counts() -> None:
+    """The other may be older: a call rewrites the aliases before the token, one after the other."""
+    broker = ChainBroker(expected={"named": {"role": "GUEST"}, "desk": {"role": "MEMBER"}})
+    broker.call()
+    for one in (ASKED[0], NAMED, DESK):
+        assert broker.item(one.key).decoded_context() == {"role": "MEMBER"}
+
+
 def test_an_alias_that_never_fits_its_token_is_resolved_once_more() -> None:
     broker = ChainBroker(expected={"desk": {"role": "NEVER"}})
     assert broker.call()["context"] == {"role": "MEMBER"}

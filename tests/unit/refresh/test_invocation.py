@@ -20,12 +20,11 @@ def test_time_is_reserved_for_commit_and_response() -> None:
     assert (work.seconds_left, work.seconds_for_requests, work.seconds_to_wait) == (20, 16, 18)
     assert work.seconds_to_commit == 20
     with work.nested(), work.nested():
-        assert work.is_nested
         assert work.seconds_to_commit == 8
-    assert not work.is_nested
+    assert work.seconds_to_commit == 20
     with pytest.raises(NotConfigured), work.nested():
         raise NotConfigured("inner")
-    assert not work.is_nested
+    assert work.seconds_to_commit == 20
 
 
 def test_no_lease_is_acquired_with_less_than_six_seconds_left() -> None:
@@ -118,7 +117,7 @@ def test_a_seen_secret_version_is_used_for_30_seconds() -> None:
         assert invocation(broker).secret.recent_version() == version
 
 
-def test_use_previous_switches_to_the_previous_version() -> None:
+def test_the_previous_version_is_used_until_the_end_of_the_invocation() -> None:
     broker = MemoryBroker()
     broker.put_secret()
     secret = invocation(broker).secret
@@ -126,8 +125,10 @@ def test_use_previous_switches_to_the_previous_version() -> None:
     assert not secret.is_previous
     broker.aws.manager.created_at = NOW
     secret.reread()
-    assert not secret.use_previous(lambda version: version == "v1")
-    assert secret.use_previous(lambda version: version != "v1")
+    previous = secret.previous()
+    assert previous
+    secret.use(previous)
+    assert secret.previous() is None
     assert (secret.is_previous, secret.version(), secret.recent_version()) == (True, "v1", "v1")
     broker.put_secret()
     assert not secret.has_changed()

@@ -47,10 +47,19 @@ def refresher(broker: MemoryBroker, seconds: float = 29.0) -> Refresher:
     return Refresher(Invocation(broker.deps, "acme", broker.monotonic + seconds))
 
 
-def obtain(broker: MemoryBroker, **requirement: Any) -> tuple[str, int]:
+def use_previous(work: Invocation) -> None:
+    previous = work.secret.previous()
+    assert previous
+    work.secret.use(previous)
+
+
+def obtain(
+    broker: MemoryBroker, *, rejected: str | None = None, **required: Any
+) -> tuple[str, int]:
     """Return source and generation of the token that a new process obtains."""
     broker.restart()
-    held, source = refresher(broker).obtain(LOGIN, Requirement(**requirement))
+    requirement = Requirement(rejected=frozenset({rejected} if rejected else ()), **required)
+    held, source = refresher(broker).obtain(LOGIN, requirement)
     return source, held.item.generation
 
 
@@ -267,7 +276,8 @@ def test_a_reissued_token_is_not_handed_to_its_reporter(reported_is: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("age", "lease", "is_replaced"), [(59, {}, False), (60, {}, True), (59, DEAD, True)]
+    ("age", "lease", "is_replaced"),
+    [(59, {}, False), (60, {}, True), (59, DEAD, True), (-60, {}, False), (-61, {}, True)],
 )
 def test_a_rejection_by_a_step_does_not_replace_a_token_under_a_minute_old(
     age: int, lease: dict[str, Any], is_replaced: bool
@@ -275,7 +285,7 @@ def test_a_rejection_by_a_step_does_not_replace_a_token_under_a_minute_old(
     """The step itself failed. Its report does not count for the limit of callers.
 
     A report is kept before the exchange, which may fail. A young token under a lease is waited for,
-    also one that this invocation made: it may be dead already.
+    also one that this invocation made: it may be dead already. A wrong clock makes no token young.
     """
     broker = with_token()
     broker.now += age
@@ -515,6 +525,9 @@ def test_the_errors_of_a_latch_and_of_a_suspect_version_tell_of_the_rejection() 
         assert upstream_of(error) == upstream_of(GATE.failure)
     assert upstream_of(latched_error(GATE)) == upstream_of(GATE.failure)
     assert "rejected at 2030-03-17T17:45:55Z, and is not tried" in latched_error(GATE).detail
+    outage = Failure("upstream_unavailable", "x", NOW - 5, 1, NOW)
+    later = replace(GATE, latched_at=NOW - 45, failure=outage)
+    assert latched_error(later).detail == latched_error(GATE).detail
     gone = replace(GATE, failure=None)
     unknown = [upstream_of(error) for error in (suspect_error(gone, NOW), latched_error(gone))]
     assert unknown == [dict.fromkeys(upstream_of(GATE.failure))] * 2
@@ -529,6 +542,7 @@ VARIANT = Item("vntana#acme", "a" * 64, lease_owner="me", lease_until=NOW + 60)
 
 SUSPECT: dict[str, Any] = {"accepted_version": "v1", "suspect_version": "v1"}
 LEASED: dict[str, Any] = {"lease_owner": "a", "lease_until": NOW + 9}
+REFUSED: dict[str, Any] = {"suspect_version": "v1", "suspect_variants": [VARIANT.variant]}
 
 
 @pytest.mark.parametrize(
@@ -538,6 +552,8 @@ LEASED: dict[str, Any] = {"lease_owner": "a", "lease_until": NOW + 9}
         pytest.param({"accepted_version": "v1"}, False, id="accepted: no lease is needed"),
         pytest.param({"accepted_version": "v0"}, True, id="another was accepted"),
         pytest.param(SUSPECT | {"suspect_at": NOW - 60}, True, id="suspect, for a minute"),
+        pytest.param(REFUSED | {"suspect_version": "v0"}, True, id="another was refused"),
+        pytest.param(REFUSED | {"suspect_variants": ["b"]}, True, id="refused for another"),
         pytest.param(DEAD, True, id="its holder died"),
         pytest.param({"fence": "x"}, True, id="damaged, which is told"),
     ],
@@ -595,7 +611,7 @@ def test_the_version_before_ends_no_latch_of_another(uses_previous: bool) -> Non
     if uses_previous:
         broker.put_secret()
         broker.aws.manager.created_at = NOW
-        assert work.secret.use_previous(unless=lambda _: False)
+        use_previous(work)
     work.read_gate()
     CredentialGate(work).accept(VARIANT, "v1")
     assert broker.item().latched_version == ("v0" if uses_previous else None)
@@ -615,12 +631,20 @@ def test_a_rejected_version_is_not_admitted_again_in_the_same_invocation() -> No
     ("values", "error", "retry_after"),
     [
         ({"rejected_versions": ["v1"]}, CredentialLatched, None),
+        (REFUSED, CredentialLatched, None),
         (SUSPECT | {"suspect_at": NOW - 59}, CredentialRejected, 1),
         (LEASED, RefreshInProgress, 9),
         (SUSPECT | LEASED | {"suspect_at": NOW - 60}, RefreshInProgress, 9),
         ({"accepted_version": "v1", "held": {"since": NOW}}, ConnectionHeld, None),
     ],
-    ids=["latched", "too early", "another tries it", "the second time", "works, but is held"],
+    ids=[
+        "latched",
+        "refused for this variant",
+        "too early",
+        "another tries it",
+        "the second time",
+        "works, but is held",
+    ],
 )
 @pytest.mark.parametrize("is_late", [False, True], ids=["", "since the gate was read"])
 def test_a_latched_suspect_leased_or_held_version_is_not_admitted(
@@ -714,7 +738,7 @@ def test_a_role_of_the_previous_version_contradicts_no_alias(uses_previous: bool
     if uses_previous:
         broker.put_secret()
         broker.aws.manager.created_at = NOW
-        assert work.secret.use_previous(unless=lambda _: False)
+        use_previous(work)
     alias = Item("editor#acme", "a", target="b", issued_at=NOW, context='{"role": "ADMIN"}')
     found = replace(alias, variant="b", target=None, **DEMOTED)
     resolver = Resolver(work)

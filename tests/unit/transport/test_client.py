@@ -337,6 +337,20 @@ def test_without_time_nothing_is_sent(serve: Serve, transport: Transport) -> Non
     assert server.connections == 0
 
 
+@pytest.mark.parametrize("status", ["100 Continue", "102 Processing", "103 Early Hints"])
+def test_an_interim_response_is_skipped(serve: Serve, send: Send, status: str) -> None:
+    """It is no response to the request, and the one after it is no response to the next."""
+
+    def behave(taken: socket.socket) -> None:
+        taken.sendall(f"HTTP/1.1 {status}\r\nlink: </a>\r\n\r\n".encode() * 2)
+        taken.sendall(answer(b"%d" % len(server.requests)))
+
+    server = serve(behave)
+    received = [send(post(server.url, {})) for _ in range(3)]
+    headers = {"content-length": "1"}
+    assert received == [Response(200, headers, b"%d" % number) for number in (1, 2, 3)]
+
+
 # Connections
 
 

@@ -14,10 +14,14 @@ from token_broker.holds import gate_of, hold, is_held, lift
 from token_broker.maintenance import MOST_DROPPED
 from token_broker.measured import Sender, measured
 from token_broker.refresh.invocation import Invocation
+from token_broker.status import status
 from token_broker.tokens import TokenRequest
 
 LONGEST_REASON = 200
 """Characters of the reason of a hold."""
+
+LONGEST_TOKEN = 4096
+"""Characters of a token to verify. Servers refuse a header that is much longer."""
 
 MOST_WARM = 215
 """Calls of one `warm`: the most that a parameter of the template holds, if they are as short as can
@@ -46,7 +50,7 @@ def act(
 
 def _status(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
     command.body.finish()
-    return maintenance.status(Invocation(deps, command.connection, deadline))
+    return status(Invocation(deps, command.connection, deadline))
 
 
 def _forget(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
@@ -124,12 +128,11 @@ def _check(deps: Dependencies, command: Command, deadline: float) -> dict[str, A
 
 def _probe(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
     """Make a new token, and find out how the vendor behaves meanwhile."""
-    from token_broker.probe import Probe  # noqa: PLC0415 (the other actions need no probe)
+    from token_broker.probe import probe  # noqa: PLC0415 (the other actions need no probe)
 
-    probe = Probe(deps, command.connection, deadline)
     variant = deps.flow.requested(command.body)
     command.body.finish()
-    return probe.run(variant)
+    return probe(deps, command.connection, variant, deadline)
 
 
 def _verify(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:
@@ -139,8 +142,9 @@ def _verify(deps: Dependencies, command: Command, deadline: float) -> dict[str, 
         raise InvalidRequest(f"action: tokens of {deps.flow.name} cannot be verified")
     token = command.body.text("token")
     command.body.finish()
-    if not sendable(token):
-        raise command.body.wrong("token", "must be printable ASCII")
+    if not sendable(token) or len(token) > LONGEST_TOKEN:
+        expected = f"must be printable ASCII of at most {LONGEST_TOKEN} characters"
+        raise command.body.wrong("token", expected)
     refuse_held(deps, gate_of(deps, command.connection))
     secret = deps.secrets.current(command.connection)
     conversation = vendor.verify(vendor.parse(secret.content), token)

@@ -25,23 +25,38 @@ NOT_THERE = frozenset({InvalidRequest.code, NotConfigured.code})
 
 
 class Look(Record):
-    """What one read of the table shows. It began at *read_at*."""
+    """What one read of the table, begun at *read_at*, shows of a variant."""
 
     own: Item
-    """The item of the variant that was read."""
+    """The variant's own item: with a token, or an alias."""
     target: Item
-    """The item that *own* refers to; *own* itself if it is no alias."""
+    """The item that the alias refers to; without an alias, *own* itself."""
     gate: Item
-    """The connection's gate. It may be the same item as one of these two."""
+    """The connection's gate. A flow with one variant has both in one item."""
     read_at: int
 
     @property
-    def item(self) -> Item:
-        """The target; *own*, which has no token, if the alias may be outdated."""
-        is_outdated = self.own.target is not None and (
-            may_be_outdated(self.own, self.target) or self.is_target_lost
-        )
-        return self.own if is_outdated else self.target
+    def shown(self) -> Item:
+        """The item that a hit uses: the target; *own*, without a token, if that may be outdated."""
+        return self.own if self.may_be_outdated else self.target
+
+    @property
+    def may_be_outdated(self) -> bool:
+        """Say whether the alias may be wrong by now. `Resolver.is_outdated` asks the secret, too.
+
+        It may if the target was made later with another version of the secret, which may have other
+        defaults, or if the vendor has changed the role, or if `is_target_lost`.
+        """
+        own, target = self.own, self.target
+        if own.target is None:
+            return False
+        is_other = own.secret_version != target.secret_version and not is_newer(own, target)
+        return is_other or self.is_wrong
+
+    @property
+    def is_wrong(self) -> bool:
+        """Say whether the alias is wrong for sure: the role has changed, or `is_target_lost`."""
+        return expects_another(self.own, self.target) or self.is_target_lost
 
     @property
     def is_target_lost(self) -> bool:
@@ -72,7 +87,7 @@ def look(deps: "Dependencies", partition: str, key: str) -> Look:
     now = deps.clock.now()
     known = deps.cache.recall(partition, key)
     likely = known.item.variant if known else key
-    found = deps.store.read_all(partition, *dict.fromkeys((key, likely, GATE)))
+    found = deps.store.read_all(partition, key, likely, GATE)
     items = {item.variant: item for item in found}
     refuse_held(deps, items[GATE])
     own = items[key]
@@ -107,16 +122,6 @@ def alias_values(
         "issued_at": now,
         "expires_at": now + LIFETIME,
     }
-
-
-def may_be_outdated(alias: Item, item: Item) -> bool:
-    """Say whether *alias*, which refers to *item*, may be wrong by now, as far as both show.
-
-    Either *item* was made later with another version of the secret, which may have other defaults,
-    or the vendor has changed the role. `Resolver.is_outdated` knows more: it reads the secret.
-    """
-    is_other = alias.secret_version != item.secret_version
-    return (is_other and not is_newer(alias, item)) or expects_another(alias, item)
 
 
 def expects_another(alias: Item, item: Item) -> bool:

@@ -1,7 +1,15 @@
 """A call for a token: from the cache, else from the table, else by an exchange.
 
-`Broker.token` is the hit path: a call that is served from cache or table loads no module but those
-imported here, unless it claims a refresh. `refresh` is loaded when an exchange begins.
+`Broker.token` returns the first of these that meets the request:
+
+1. the cached token, if it was read within `MEMORY_SECONDS` and no refresh is due;
+2. the token that one read of the table shows, opened by KMS. If a refresh is due, one of the
+   callers starts it in the background;
+3. the token of an exchange (`refresh`), or the old one if that fails, while it lives: it is stale.
+
+A call that forces, or that reports a token, begins with 3, after the read. While the table or KMS
+cannot be reached, a cached token is returned as long as it lives. A hit loads no module but those
+imported here, unless it claims a refresh.
 """
 
 from token_broker.aliases import Look, look
@@ -9,18 +17,15 @@ from token_broker.cache import CachedToken
 from token_broker.decisions import State, state
 from token_broker.dependencies import Dependencies
 from token_broker.errors import (
+    AWS_FAILURES,
     BrokerError,
     ConnectionHeld,
-    NotConfigured,
-    StoreUnavailable,
+    UpstreamError,
     UpstreamUnavailable,
 )
 from token_broker.item import CLAIM_SECONDS, Item
 from token_broker.records import Record, field, replace
 from token_broker.tokens import Token, TokenRequest
-
-AWS_FAILURES = (StoreUnavailable, NotConfigured)
-"""Errors of the table and the key: throttled or not reached; denied, disabled or gone."""
 
 
 class Answer(Record):
@@ -47,26 +52,27 @@ class Broker(Record):
         """
         now, cache = self.deps.clock.now(), self.deps.cache
         partition, key = self.deps.partition(connection), request.variant.key
-        recalled = cache.recall(partition, key)
-        cached = None if request.rejected or request.force else recalled
-        # If a refresh is due, the table is read: another caller may have claimed it, or done it.
+        cached = cache.recall(partition, key)  # however old
+        may_be_cached = not (request.force or request.rejected)
         if (
             cached
+            and may_be_cached
             and cache.is_recent(cached, now)
             and cached.item.is_good(now, request.min_ttl)
-            and not cached.item.is_refresh_due(now)
+            and not cached.item.is_refresh_due(now)  # if it is, the table shows who has claimed it
         ):
             return self._answer(cached, "memory")
         try:
             seen = look(self.deps, partition, key)
         except AWS_FAILURES:
-            if cached and cached.item.is_live(self.deps.clock.now(), request.min_ttl):
+            is_live = cached and cached.item.lives_for(self.deps.clock.now(), request.min_ttl)
+            if cached and may_be_cached and is_live:
                 return self._answer(cached, "memory")
             raise
-        request = with_report_of_kept(request, seen.item, recalled)
-        is_reported = request.rejected is not None and seen.item.fingerprint == request.rejected
-        # A forced or reporting call gets another token, so KMS need not open this one.
-        kept = None if request.force or is_reported else self._opened(seen)
+        request = with_report_of_kept(request, seen.shown, cached)
+        reports_kept = seen.shown.fingerprint in request.rejected
+        # The call wants another token: KMS need not open this one, unless the exchange fails.
+        kept = None if request.force or reports_kept else self._opened(seen)
         now = self.deps.clock.now()  # to read and to decrypt took time
         if kept and kept.item.is_good(now, request.min_ttl):
             if kept.item.is_refresh_due(now):
@@ -76,9 +82,9 @@ class Broker(Record):
 
     def _opened(self, seen: Look) -> CachedToken | None:
         """Decrypt and cache the token that *seen* shows. None if no live token can be opened."""
-        now, item = self.deps.clock.now(), seen.item
+        now, item = self.deps.clock.now(), seen.shown
         token = self._token_of(seen) if item.is_live(now) else None
-        if item.corrupt or (token is None and item.is_live(now)):
+        if item.corrupt or (token is None and item.is_live(now)):  # a corrupt item is not live
             attributes = list(item.corrupt) or ["token"]
             self.deps.emit("damaged", variant=item.variant, attributes=attributes)
         if token is None:
@@ -91,17 +97,21 @@ class Broker(Record):
     def _token_of(self, seen: Look) -> Token | None:
         """Decrypt the token; while KMS does not, the cache may still have the same one."""
         try:
-            return self.deps.sealer.open_token(seen.item)
+            return self.deps.sealer.open_token(seen.shown)
         except AWS_FAILURES:
             cached = self.deps.cache.recall(seen.own.partition, seen.own.variant)
-            if cached and cached.item.fingerprint == seen.item.fingerprint:
+            if cached and cached.item.fingerprint == seen.shown.fingerprint:
                 return cached.token
             raise
 
     def _start_refresh(
         self, connection: str, request: TokenRequest, kept: CachedToken, now: int
     ) -> None:
-        """Start a background refresh, if this caller wins the claim: one conditional write."""
+        """Claim the background refresh: one conditional write. The winner invokes this function.
+
+        `maintenance.renew` then does the work. The cached item is marked first: this process tries
+        once in `CLAIM_SECONDS`, even if the table fails.
+        """
         until = now + CLAIM_SECONDS
         claimed = replace(kept, item=replace(kept.item, nudged_until=until))
         self.deps.cache.put(kept.item.partition, request.variant.key, claimed)
@@ -133,12 +143,10 @@ class Broker(Record):
 
         invocation = Invocation(self.deps, connection, deadline)
         try:
-            requirement = Requirement(
-                request.min_ttl, request.rejected, request.force, unkept=request.unkept
-            )
+            requirement = Requirement(request.min_ttl, request.rejected, request.force)
             obtained, source = Refresher(invocation).obtain(request.variant, requirement, seen)
         except BrokerError as error:
-            is_enough = is_old_enough(error, request, kept)
+            is_enough = is_old_enough(error, request, seen, kept)
             old = self._old_token(invocation.partition, request, kept) if is_enough else None
             if not old:
                 raise
@@ -150,30 +158,40 @@ class Broker(Record):
     ) -> CachedToken | None:
         """Return the token that the failed exchange should have replaced, if it still lives.
 
-        That is *kept* if the table cannot be read.
+        That is *kept* if the table cannot be read. An alias is followed, unless it is wrong.
         """
         try:
             seen = look(self.deps, partition, request.variant.key)
         except AWS_FAILURES:
             old = kept
         else:
+            if seen.may_be_outdated and not seen.is_wrong:
+                seen = replace(seen, own=seen.target)
             try:
                 old = self._opened(seen)
             except AWS_FAILURES:
                 return None
-        if old is None or old.item.fingerprint == request.rejected:
+        if old is None or old.item.fingerprint in request.rejected:
             return None
-        return old if old.item.is_live(self.deps.clock.now(), request.min_ttl) else None
+        return old if old.item.lives_for(self.deps.clock.now(), request.min_ttl) else None
 
     def _answer(self, kept: CachedToken, source: str) -> Answer:
-        age = state(kept.item, self.deps.clock.now(), 0)
+        age = state(kept.item, self.deps.clock.now(), min_ttl=0)
         return Answer(kept.item, kept.token, source, stale=age is State.STALE)
 
 
-def is_old_enough(error: BrokerError, request: TokenRequest, kept: CachedToken | None) -> bool:
-    """Say whether the old token is good enough after *error*. For `force`, only in an outage."""
+def is_old_enough(
+    error: BrokerError, request: TokenRequest, seen: Look, kept: CachedToken | None
+) -> bool:
+    """Say whether the old token is good enough after *error*. For `force`, only in an outage.
+
+    If an alias may be outdated, only while nothing can tell whether it is. Not under a hold: the
+    table, which shows the hold, may fail at the next read.
+    """
     if request.force:
         return isinstance(error, UpstreamUnavailable)
+    if seen.may_be_outdated:
+        return error.retryable or isinstance(error, UpstreamError)
     return kept is not None and not isinstance(error, ConnectionHeld)
 
 
@@ -184,11 +202,7 @@ def with_report_of_kept(
 
     A token that could not be kept is in the cache of the process that made it.
     """
-    is_unkept = (
-        cached
-        and cached.item.fingerprint == request.rejected
-        and cached.is_newer_than(item)
-        and item.fingerprint
-    )
-    reported = request.rejected
-    return replace(request, rejected=item.fingerprint, unkept=reported) if is_unkept else request
+    is_reported = cached and cached.item.fingerprint in request.rejected
+    if not (cached and is_reported and cached.is_newer_than(item) and item.fingerprint):
+        return request
+    return replace(request, rejected=request.rejected | {item.fingerprint})

@@ -57,7 +57,7 @@ class Check:
         if answer.source == "memory":  # the table may show a hold that memory does not know
             refuse_held(self._deps, gate_of(self._deps, self._connection))
         if not self._is_taken(answer):
-            again = replace(request, rejected=answer.item.fingerprint)
+            again = replace(request, rejected=frozenset({answer.token.fingerprint}))
             answer = broker.token(self._connection, again, self._deadline)
             if not self._is_taken(answer):
                 refused = UpstreamRefused("check: a new token was refused as well")

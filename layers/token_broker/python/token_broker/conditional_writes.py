@@ -82,7 +82,8 @@ def changes_by(verdict: Verdict, item: Item, rejection: Rejection, now: int) -> 
     match verdict:
         case Verdict.LATCH:
             changes: dict[str, object] = {
-                **dict.fromkeys(SUSPICION),
+                # Another version may be suspect, too.
+                **dict.fromkeys(SUSPICION if item.suspect_version == version else ()),
                 "failure": failure_of(rejection.failure),
                 "rejected_versions": add_version(item.rejected_versions, version),
                 "latched_at": rejection.failure.since,

@@ -78,8 +78,11 @@ def verdict(gate: Item, version: str, variant: str, now: int, *, is_certain: boo
 
 def suspects(gate: Item, version: str, variant: str) -> tuple[str, ...]:
     """Return the variants that were refused with *version*; *variant* is the last."""
-    known = gate.suspect_variants if gate.suspect_version == version else ()
-    return (*(one for one in known if one != variant), variant)
+    return (*(one for one in _refused(gate, version) if one != variant), variant)
+
+
+def _refused(gate: Item, version: str) -> tuple[str, ...]:
+    return gate.suspect_variants if gate.suspect_version == version else ()
 
 
 def state(item: Item, now: int, min_ttl: int | None = None, version: str | None = None) -> State:
@@ -87,7 +90,7 @@ def state(item: Item, now: int, min_ttl: int | None = None, version: str | None 
 
     *version* is the current version of the secret, if known: a token of another one is aging.
     """
-    if not item.is_live(now, min_ttl):
+    if not item.lives_for(now, min_ttl):
         return State.DEAD
     if item.failure or item.lease_owner is not None:
         return State.STALE
@@ -99,79 +102,13 @@ def state(item: Item, now: int, min_ttl: int | None = None, version: str | None 
 def latched_by(gate: Item, own: Item, version: str) -> Item | None:
     """Return the item that forbids another login with *version*; None if there is none.
 
-    A rejection in a variant's *own* item counts until another variant proves the version.
+    A rejection for one variant, in its *own* item or on the gate, counts until another variant
+    proves the version.
     """
     if gate.is_latched(version):
         return gate
-    return own if own.is_latched(version) and not gate.has_accepted(version) else None
-
-
-class Next(Enum):
-    """What the broker would do now for a call without particular wishes."""
-
-    HAND_OUT = "hand_out"
-    REFRESH = "refresh"
-    EXCHANGE = "exchange"
-    WAIT = "wait"
-    REFUSE = "refuse"
-
-
-def next_step(item: Item, gate: Item, now: int, version: str) -> tuple[Next, str]:
-    """Return what a call would do with *item* now, and why, for a person to read.
-
-    *gate* is the connection's gate, and *version* the current version of the secret.
-    """
-    if gate.held:
-        return Next.REFUSE, held_words(gate.held)
-    if item.is_good(now):
-        return _hand_out(item, now, version)
-    if item.is_leased(now):
-        return Next.WAIT, "another caller is exchanging; this one waits for its token"
-    if why := _why_refused(item, gate, now, version):
-        # The exchange is refused, so the call gets the old token, as stale.
-        is_old = item.is_live(now, None)
-        return (Next.HAND_OUT, f"the token still lives; {why}") if is_old else (Next.REFUSE, why)
-    return Next.EXCHANGE, _why_exchange(item, now)
-
-
-def _why_refused(item: Item, gate: Item, now: int, version: str) -> str | None:
-    """Return why no exchange may begin; None if one may."""
-    if latched_by(gate, item, version):
-        return "this version of the secret was rejected: set a new one, or DELETE"
-    failure = item.failure
-    is_same = failure and (failure.is_outage or version == failure.secret_version)
-    if failure and is_same and failure.is_backing_off(now):
-        return f"the last exchange failed ({failure.code}): it is backing off"
-    if gate.is_suspect(version) and gate.is_too_early(now):
-        return "this version of the secret was rejected once: it is tried once more in a minute"
-    return None
-
-
-def _hand_out(item: Item, now: int, version: str) -> tuple[Next, str]:
-    if item.is_refresh_due(now):
-        return (
-            Next.REFRESH,
-            "the token is handed out, and its refresh starts in the background",
-        )
-    if item.lease_owner is not None:
-        return Next.HAND_OUT, "the token lives; another one is being made"
-    if item.failure:
-        return Next.HAND_OUT, "the last refresh failed; the token still lives"
-    if now >= item.refresh_at:
-        return Next.HAND_OUT, "the token lives, and its refresh has been started"
-    if version != item.secret_version:
-        return Next.HAND_OUT, "the token lives; it was made with another version of the secret"
-    return Next.HAND_OUT, "the token is fresh"
-
-
-def _why_exchange(item: Item, now: int) -> str:
-    if item.token is None:
-        return "no token is kept"
-    if item.is_rejected:
-        return "the token was reported as rejected"
-    if item.is_live(now, None):
-        return "an exchange was begun and not finished, so the token may be dead"
-    return "the token has ended, or has too little time left"
+    is_refused = own.is_latched(version) or own.variant in _refused(gate, version)
+    return own if is_refused and not gate.has_accepted(version) else None
 
 
 def ttl_of(item: Item) -> int | None:

@@ -47,7 +47,7 @@ class BrokerError(Exception):
         self.upstream_status = upstream_status
         self.upstream_code = upstream_code
         self.upstream_message = upstream_message
-        """The vendor's own words, masked: see `token_broker.refresh.upstream_message`."""
+        """The vendor's own words, masked: see `token_broker.upstream_message`."""
 
     def __init_subclass__(cls) -> None:
         """Name the code after the class: ``InvalidRequest`` is ``invalid_request``."""
@@ -171,3 +171,7 @@ class StoreUnavailable(BrokerError):
     status = 503
     title = "The token store is unavailable"
     retryable = True
+
+
+AWS_FAILURES = (StoreUnavailable, NotConfigured)
+"""Errors of the table and the key: throttled or not reached; denied, disabled or gone."""

@@ -83,11 +83,6 @@ def is_http(event: Mapping[str, Any]) -> bool:
     return "requestContext" in event
 
 
-def is_rotation(event: Mapping[str, Any]) -> bool:
-    """Say whether *event* is EventBridge's event of a changed secret."""
-    return event.get("source") == "aws.secretsmanager" and "detail" in event
-
-
 def origin_of(event: object, invoked: str) -> Origin:
     """Return where *event* comes from. *invoked* is the ARN of the invocation.
 
@@ -98,7 +93,7 @@ def origin_of(event: object, invoked: str) -> Origin:
     if isinstance(event, Mapping) and FOR_SERVICES.fullmatch(alias):
         if is_http(event):
             return Origin("api", _signer(event), alias)
-        if is_rotation(event):
+        if event.get("source") == "aws.secretsmanager" and "detail" in event:
             return Origin("event", "secret changed", alias)
     caller = f"direct invocation of {alias}" if alias else "direct invocation"
     return Origin("direct", caller, alias)

@@ -143,7 +143,8 @@ class Service:
         force = body.boolean("force", default=False)
         variant = self.deps.flow.requested(body)
         body.finish()
-        return TokenRequest(variant, min_ttl, rejected, force)
+        reported = frozenset({rejected} if rejected else ())
+        return TokenRequest(variant, min_ttl, reported, force)
 
     def _audit(self, command: Command, answer: Answer, began: float, request_id: str) -> None:
         """Write the audit line: which caller was given which token, by its fingerprint."""

@@ -11,7 +11,8 @@ from typing import Any
 from token_broker.records import Record, field, replace
 
 GATE = "-"
-"""Key of a connection's gate. A flow with one variant keeps that under the same key."""
+"""Key of a connection's gate. A flow with one variant keeps that under the same key, so that its
+gate and its token are one item, with one lease."""
 
 DEFAULT_MIN_TTL = 30
 """Seconds that a token must still live, if a call does not say how many."""
@@ -173,18 +174,15 @@ class Item(Record):
         """Say whether a caller reported the kept token as refused."""
         return self.rejected is not None and self.rejected == self.fingerprint
 
-    def min_ttl(self, wanted: int | None) -> int:
-        """Return the seconds that the token must still live. *wanted* is the call's `min_ttl`."""
-        return default_min_ttl(self.lifetime) if wanted is None else wanted
+    def is_live(self, now: int) -> bool:
+        """Say whether the kept token works: it has not ended, and was not reported as refused."""
+        return self.lives_for(now, 0)
 
-    def is_live(self, now: int, min_ttl: int | None = 0) -> bool:
-        """Say whether the kept token may be handed out to a call that wants *min_ttl*."""
-        return (
-            self.token is not None
-            and self.target is None
-            and not self.is_rejected
-            and now < self.expires_at - self.min_ttl(min_ttl)
-        )
+    def lives_for(self, now: int, min_ttl: int | None) -> bool:
+        """Say whether the kept token works for *min_ttl* seconds. None: `default_min_ttl`."""
+        seconds = default_min_ttl(self.lifetime) if min_ttl is None else min_ttl
+        is_usable = self.token is not None and self.target is None and not self.is_rejected
+        return is_usable and now < self.expires_at - seconds
 
     def is_leased(self, now: int) -> bool:
         """Say whether a lease holder may still be making a token of this variant.
@@ -202,8 +200,8 @@ class Item(Record):
         return self.lease_owner is not None and not self.is_leased(now)
 
     def is_good(self, now: int, min_ttl: int | None = None) -> bool:
-        """Say whether the token is live, and no unfinished exchange may have revoked it."""
-        return self.is_live(now, min_ttl) and not self.is_uncertain(now)
+        """Say whether the token lives for *min_ttl*, as in `lives_for`, and is not uncertain."""
+        return self.lives_for(now, min_ttl) and not self.is_uncertain(now)
 
     @property
     def is_gate(self) -> bool:
@@ -235,12 +233,16 @@ class Item(Record):
         """Say whether this version, which was accepted before, was rejected once since."""
         return version == self.suspect_version and self.has_accepted(version)
 
-    def is_too_early(self, now: int) -> bool:
-        """Say whether it is too early to retry a version that was accepted and then rejected."""
-        return is_ahead(self.suspect_at + SUSPECT_RETRY_SECONDS, now, SUSPECT_RETRY_SECONDS)
+    def awaits_second_try(self, version: str, now: int) -> bool:
+        """Say whether *version* is suspect, and it is too early for its second try."""
+        tried_at = self.suspect_at + SUSPECT_RETRY_SECONDS
+        return self.is_suspect(version) and is_ahead(tried_at, now, SUSPECT_RETRY_SECONDS)
 
     def is_due(self, now: int) -> bool:
-        """Say whether it is time to refresh the token, and no exchange runs."""
+        """Say whether it is time to refresh the token, and no exchange runs.
+
+        After a failed exchange, its back-off says when.
+        """
         if self.is_leased(now):
             return False
         return not self.failure.is_backing_off(now) if self.failure else now >= self.refresh_at

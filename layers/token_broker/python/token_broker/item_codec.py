@@ -46,7 +46,7 @@ TOKEN = (
 """Attributes of a token, removed with it."""
 
 _ALWAYS = {"schema", "generation", "fence", "token", "kind", "issued_at", "expires_at"}
-OF_POINTER = frozenset(_ALWAYS | {"target", "secret_version"})
+OF_ALIAS = frozenset(_ALWAYS | {"target", "secret_version"})
 OF_TOKEN = frozenset(_ALWAYS | {"fingerprint", "refresh_at", "secret_version", "context"})
 """Attributes that an item with an alias, or with a token, must have: one write sets them all."""
 
@@ -159,7 +159,7 @@ def decoded(value: object, kind: str) -> Any:
 def _whole(record: Mapping[str, Any]) -> frozenset[str]:
     """Return the attributes that *record* must have, because it has one of them."""
     if "target" in record:
-        return OF_POINTER
+        return OF_ALIAS
     return OF_TOKEN if "token" in record or "fingerprint" in record else frozenset()
 
 

@@ -1,11 +1,10 @@
-"""Work on all variants of a connection: background renewal, rotation, and an operator's actions."""
+"""Work on all variants of a connection: background renewal, rotation, and DELETE."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from token_broker.aliases import Look
 from token_broker.aws.clients import FAST_SECONDS, LAST
-from token_broker.decisions import latched_by, next_step, state
 from token_broker.errors import (
     BrokerError,
     ConnectionHeld,
@@ -14,7 +13,7 @@ from token_broker.errors import (
     StoreUnavailable,
 )
 from token_broker.holds import gate_of, is_held
-from token_broker.item import CLAIM_SECONDS, Item, rfc3339
+from token_broker.item import CLAIM_SECONDS, Item
 from token_broker.measured import Sender
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.refresher import Refresher
@@ -60,7 +59,7 @@ def renew(invocation: Invocation, key: str, version: str | None = None) -> int:
         requirement = Requirement(newer_than=item.generation)
         return _renew(invocation, seen, requirement) if is_due(item, now) else 0
     is_old = is_of_another(item, now, invocation.secret.version())
-    if not is_old or not _is_token(invocation, item):
+    if not is_old or not is_token(invocation, item):
         return 0
     return _renew(invocation, seen, Requirement(of_version_in_use=True), raises=PASSING)
 
@@ -132,7 +131,7 @@ def _forget(invocation: Invocation) -> dict[str, Any]:
     deps, connection = invocation.deps, invocation.connection
     forgotten, is_complete, is_known = 0, False, False
     gate = gate_of(deps, connection)
-    for item in _items_in_time(invocation):
+    for item in items_in_time(invocation):
         is_known = True
         if item is None:
             break
@@ -150,7 +149,7 @@ def _forget(invocation: Invocation) -> dict[str, Any]:
         if not gate.held and _has_session(invocation, removed):
             # After the table: until then, an exchange may use the token for another one.
             _log_out(invocation, removed, gate)
-        forgotten += _is_token(invocation, removed)
+        forgotten += is_token(invocation, removed)
         if removed.is_gate and removed.awaits_recovery:
             version = removed.failure.secret_version if removed.failure else None
             version = removed.latched_version or version or ""
@@ -162,35 +161,12 @@ def _forget(invocation: Invocation) -> dict[str, Any]:
     return {"forgotten": forgotten, "complete": is_complete}
 
 
-def status(invocation: Invocation) -> dict[str, Any]:
-    """Return the state of each variant. Never a token."""
-    deps, connection = invocation.deps, invocation.connection
-    version = deps.secrets.version(connection)
-    gate, now = gate_of(deps, connection), deps.clock.now()
-    variants, is_complete = [], False
-    for item in _items_in_time(invocation):
-        if item is None:
-            break
-        if _is_token(invocation, item) or item.failure:  # the failure is the reason for no token
-            variants.append(entry(item, gate, now, version))
-    else:
-        is_complete = True
-    return {
-        "flow": deps.flow.name,
-        "connection": connection,
-        "secret_version": version,
-        "variants": variants,
-        "held": gate.held.to_dict() if gate.held else None,
-        "complete": is_complete,
-    }
-
-
 def _tokens(invocation: Invocation) -> list[Item]:
     items = invocation.deps.store.list(invocation.partition)
-    return [item for item in items if _is_token(invocation, item)]
+    return [item for item in items if is_token(invocation, item)]
 
 
-def _items_in_time(invocation: Invocation) -> Iterator[Item | None]:
+def items_in_time(invocation: Invocation) -> Iterator[Item | None]:
     """Yield the items of a connection, and None instead of the rest if too little time is left.
 
     The time counts before an item is handled, and after it: the next one may be on another page.
@@ -206,7 +182,8 @@ def _items_in_time(invocation: Invocation) -> Iterator[Item | None]:
     yield None
 
 
-def _is_token(invocation: Invocation, item: Item) -> bool:
+def is_token(invocation: Invocation, item: Item) -> bool:
+    """Say whether *item* has a token for callers: it is neither an alias nor a gate alone."""
     return item.token is not None and item.kind in invocation.deps.flow.vendor.token_kinds
 
 
@@ -275,7 +252,7 @@ def _may_be_pinned_away(invocation: Invocation, item: Item) -> bool:
 def _has_session(invocation: Invocation, item: Item) -> bool:
     """Say whether *item* has a live token, and the vendor a way to end its session."""
     deps = invocation.deps
-    is_live = _is_token(invocation, item) and item.is_live(deps.clock.now())
+    is_live = is_token(invocation, item) and item.is_live(deps.clock.now())
     return is_live and deps.flow.vendor.ends_sessions
 
 
@@ -300,7 +277,7 @@ def _log_out(invocation: Invocation, item: Item, gate: Item) -> None:
 
 def _secret_of(invocation: Invocation, item: Item) -> Secret | None:
     """Return the version of the secret that made the token of *item*; None if it is gone."""
-    secret, version = invocation.secret.read(), item.secret_version or ""
+    secret, version = invocation.secret.in_use(), item.secret_version or ""
     if version == secret.version:
         return secret
     return invocation.deps.secrets.of_version(invocation.connection, version)
@@ -317,31 +294,3 @@ def is_due(item: Item, now: int) -> bool:
 def is_of_another(item: Item, now: int, version: str | None) -> bool:
     """Say whether a token that lives, or whose renewal failed, is of another version."""
     return item.secret_version != version and (item.is_live(now) or item.failure is not None)
-
-
-def entry(item: Item, gate: Item, now: int, version: str) -> dict[str, Any]:
-    """Return one variant as an operator sees it."""
-    failure = item.failure
-    following, because = next_step(item, gate, now, version)
-    return {
-        "variant": item.variant,
-        "state": state(item, now, version=version).value,
-        "generation": item.generation,
-        "fingerprint": item.fingerprint,
-        "issued_at": rfc3339(item.issued_at),
-        "expires_at": rfc3339(item.expires_at),
-        "refresh_after": rfc3339(item.refresh_at),
-        "context": item.decoded_context(),
-        "failure": {
-            "code": failure.code,
-            "since": rfc3339(failure.since),
-            "count": failure.count,
-            "retry_at": rfc3339(failure.retry_at),
-        }
-        if failure
-        else None,
-        "latched": latched_by(gate, item, version) is not None,
-        "renewing": item.is_leased(now) or item.is_claimed(now),
-        "next": following.value,
-        "because": because,
-    }

@@ -8,7 +8,7 @@ from token_broker.dependencies import Clock, Dependencies
 from token_broker.errors import BrokerError, Internal, UpstreamError, UpstreamUnavailable
 from token_broker.exchange import Conversation, Request, Response, run
 from token_broker.refresh.attempt import LEAST_REQUEST_SECONDS, send
-from token_broker.refresh.upstream_message import quoted
+from token_broker.upstream_message import quoted
 
 Result = TypeVar("Result")
 

@@ -23,39 +23,30 @@ LEAST_QUESTION_SECONDS = 1.0
 """With less time than this left, a probe that has a token sends no further request."""
 
 
-class Probe:
-    """A probe of one connection, until *deadline* by the monotonic clock.
+def probe(
+    deps: Dependencies, connection: str, requested: Variant, deadline: float
+) -> dict[str, Any]:
+    """Obtain a new token for *requested*, until *deadline*, and return the report of the probe.
 
-    Raises `InvalidRequest` for a flow without a probe.
+    If the exchange fails, the report has the observations before that, and the error. Without any
+    observation, the error is raised. Raises `InvalidRequest` for a flow without a probe.
     """
-
-    def __init__(self, deps: Dependencies, connection: str, deadline: float) -> None:
-        self._observer = Observer(deps.flow, self._is_time_left)
-        send = self._observer.forgiving(deps.send)
-        probing = replace(deps, flow=self._observer.flow, send=send)
-        self._names = {"flow": deps.flow.name, "connection": connection}
-        self._invocation = Invocation(probing, connection, deadline)
-
-    def run(self, requested: Variant) -> dict[str, Any]:
-        """Obtain a new token for *requested*, and return the report.
-
-        If the exchange fails, the report has the observations before that, and the error. Without
-        any observation, the error is raised.
-        """
-        credentials = self._invocation.secret.credentials()
-        error: BrokerError | None = None
-        try:
-            variant = self._observer.flow.vendor.complete(credentials, requested)
-            Refresher(self._invocation).obtain(variant, Requirement(force=True))
-        except BrokerError as raised:
-            error = raised
-        if not self._observer.observed.seen:
-            raise error or RefreshInProgress("another caller renewed it meanwhile", retry_after=10)
-        return self._names | self._observer.report(credentials, error)
-
-    def _is_time_left(self) -> bool:
-        """Say whether one more request may be sent."""
-        return self._invocation.deadline.seconds_for_requests > LEAST_QUESTION_SECONDS
+    observer = Observer(
+        deps.flow, lambda: invocation.deadline.seconds_for_requests > LEAST_QUESTION_SECONDS
+    )
+    probing = replace(deps, flow=observer.flow, send=observer.forgiving(deps.send))
+    invocation = Invocation(probing, connection, deadline)
+    credentials = invocation.secret.credentials()
+    error: BrokerError | None = None
+    try:
+        variant = observer.flow.vendor.complete(credentials, requested)
+        Refresher(invocation).obtain(variant, Requirement(force=True))
+    except BrokerError as raised:
+        error = raised
+    if not observer.observed.seen:
+        raise error or RefreshInProgress("another caller renewed it meanwhile", retry_after=10)
+    names = {"flow": deps.flow.name, "connection": connection}
+    return names | observer.report(credentials, error)
 
 
 def prober_of(flow: Flow) -> Prober[Any]:

@@ -12,6 +12,7 @@ from token_broker.aws.clients import Client, call
 from token_broker.decisions import Verdict, ttl_of
 from token_broker.errors import BrokerError, StoreUnavailable
 from token_broker.item import Failure, Hold, Item
+from token_broker.item_codec import AsRead
 from token_broker.records import replace
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class Store:
         )
 
     def commit(
-        self, lease: Item, token: Mapping[str, object], *, recovers: bool = False
+        self, lease: Item, token: Mapping[str, Any], *, recovers: bool = False
     ) -> Item | None:
         """Keep a new *token* and end the lease, and with *recovers* the latch of the connection.
 
@@ -109,7 +110,7 @@ class Store:
         removed = dict.fromkeys(
             (*codec.TOKEN, "failure", *codec.LEASE, *codec.SUSPICION, *latch, "nudged_until")
         )
-        ends = int(str(token["expires_at"]))
+        ends = token["expires_at"]
         return self._update(
             lease,
             {**removed, **token, "schema": codec.SCHEMA, "generation": lease.generation + 1},
@@ -120,8 +121,8 @@ class Store:
             ),
         )
 
-    def fail(self, lease: Item, failure: Failure | None, *, renewal: str | None) -> Item | None:
-        """Keep the *failure* of an exchange, if there was one, and end the lease."""
+    def release(self, lease: Item, failure: Failure | None, *, renewal: str | None) -> Item | None:
+        """End the lease, and keep the *failure* of its exchange, if there was one."""
         changes: dict[str, object] = {"schema": codec.SCHEMA, **dict.fromkeys(codec.LEASE)}
         if failure:
             changes["failure"] = codec.failure_of(failure)
@@ -227,11 +228,11 @@ class Store:
     def drop(self, item: Item) -> None:
         """Remove the token of *item*, unless another one has replaced it."""
         changes = {**dict.fromkeys(codec.TOKEN), "schema": codec.SCHEMA}
-        self.note(item, changes, {"fingerprint": codec.attribute(item.fingerprint or "")})
+        self.write_if(item, changes, {"fingerprint": codec.attribute(item.fingerprint or "")})
 
-    def alias_to(self, item: Item, target: Mapping[str, object]) -> Item | None:
+    def alias_to(self, item: Item, target: Mapping[str, Any]) -> Item | None:
         """Keep *target* as the alias in *item*, without a lease: no request was sent for it."""
-        ends = int(str(target["expires_at"]))
+        ends = target["expires_at"]
         return self._update(
             item,
             {
@@ -266,10 +267,11 @@ class Store:
     def claim_refresh(self, item: Item, until: int) -> bool:
         """Claim the background refresh until *until*; say whether this caller has the claim.
 
-        If the answer of the write is lost, this raises: the caller is waiting for its token.
+        A lost answer is not settled by a read, as the caller is waiting for its token: this raises,
+        or says no if the write was sent twice. Then no caller refreshes until the claim ends.
         """
         was = codec.attribute(item.nudged_until) if item.nudged_until else None
-        return bool(self.note(item, {"nudged_until": until}, {"nudged_until": was}))
+        return bool(self.write_if(item, {"nudged_until": until}, {"nudged_until": was}))
 
     def forget(self, item: Item) -> Item:
         """Remove the token of *item*, its failure, its latch, and what is corrupt.
@@ -300,7 +302,7 @@ class Store:
         item: Item,
         changes: Mapping[str, object],
         *,
-        unchanged: codec.AsRead,
+        unchanged: AsRead,
         is_done: Callable[[Item], bool],
         ttl_after: Item | None = None,
     ) -> Item | None:
@@ -315,7 +317,7 @@ class Store:
             as_held = {"held": item.raw.get("held")} if ttl_after else {}
             lost: BrokerError | None = None
             try:
-                if written := self.note(item, {**changes, **ttl}, {**as_held, **unchanged}):
+                if written := self.write_if(item, {**changes, **ttl}, {**as_held, **unchanged}):
                     return written
             except BrokerError as error:
                 lost = error
@@ -329,7 +331,7 @@ class Store:
             item = replace(item, held=found.held, raw=found.raw)
             ttl_after = replace(ttl_after, held=found.held)
 
-    def note(self, item: Item, changes: Mapping[str, object], as_read: codec.AsRead) -> Item | None:
+    def write_if(self, item: Item, changes: Mapping[str, object], as_read: AsRead) -> Item | None:
         """Write *changes*, where None removes, if the attributes *as_read* are as they were.
 
         Return *item* as written; None if they are not. If an answer is lost, this raises and does

@@ -87,12 +87,11 @@ class Token(Record):
 class TokenRequest(Record):
     """What a call asks for: a token of *variant* that lives *min_ttl* seconds.
 
-    *rejected* is the fingerprint of a token that the vendor refused; *force* asks for a new token.
-    *unkept* is that of a refused token that the table could not keep; *rejected* is the kept one.
+    It must not be one of *rejected*, the fingerprints of tokens that the vendor refused; *force*
+    asks for a new one.
     """
 
     variant: Variant
     min_ttl: int | None = None
-    rejected: str | None = None
+    rejected: frozenset[str] = frozenset()
     force: bool = False
-    unkept: str | None = None

@@ -66,12 +66,9 @@ class Access(TokenSource):
         return HttpxBrokerAuth(self)
 
     def _question(self, request: TokenRequest) -> Question:
+        fetch = partial(self._patience.retry, partial(self._ask, request))
         look = partial(self._ask, PLAIN)  # once: the kept token still works
-        return Question(self.key, request, self._fetch, look, self._max_age)
-
-    def _fetch(self, request: TokenRequest, deadline: Deadline) -> Answer:
-        """Ask the broker until it answers or the deadline comes."""
-        return self._patience.retry(lambda until: self._ask(request, until), deadline)
+        return Question(self.key, request, fetch, look, self._max_age)
 
     def _ask(self, request: TokenRequest, deadline: Deadline) -> Answer:
         channel, flow, connection, variant = self.key

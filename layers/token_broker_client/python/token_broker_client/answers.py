@@ -1,11 +1,11 @@
 """The broker's answer: a live token, the headers to send, and the host to send them to."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from token_broker_client.errors import TooManyRequests, Unreachable
 from token_broker_client.request import PER_CALL, Key
@@ -13,9 +13,6 @@ from token_broker_client.request import PER_CALL, Key
 if TYPE_CHECKING:
     import httpx
     import requests.auth
-
-
-T = TypeVar("T")
 
 
 class Immutable:
@@ -160,27 +157,24 @@ class Answer(Immutable):
     @classmethod
     def of(cls, access: TokenSource, document: Mapping[str, Any]) -> "Answer":
         """Return the answer in *document*. Raises `Unreachable` if it is not one for *access*."""
-        return understood(lambda: cls._read(access, document))
-
-    @classmethod
-    def _read(cls, access: TokenSource, document: Mapping[str, Any]) -> "Answer":
-        if (document["flow"], document["connection"]) != (access.flow, access.connection):
-            raise ValueError
-        return cls(
-            flow=access.flow,
-            connection=access.connection,
-            headers=Headers({text(name): text(it) for name, it in document["headers"].items()}),
-            base_url=text(document["base_url"]),
-            url=None if document.get("url") is None else text(document["url"]),
-            expires_at=moment(document["expires_at"]),
-            refresh_after=moment(document["refresh_after"]),
-            fingerprint=text(document["fingerprint"]),
-            generation=document["generation"],
-            stale=document["stale"] is True,
-            context=Context(document["context"]),
-            source=text(document["source"]),
-            access=access,
-        )
+        with understanding():
+            if (document["flow"], document["connection"]) != (access.flow, access.connection):
+                raise ValueError
+            return cls(
+                flow=access.flow,
+                connection=access.connection,
+                headers=Headers({text(name): text(it) for name, it in document["headers"].items()}),
+                base_url=text(document["base_url"]),
+                url=None if document.get("url") is None else text(document["url"]),
+                expires_at=moment(document["expires_at"]),
+                refresh_after=moment(document["refresh_after"]),
+                fingerprint=text(document["fingerprint"]),
+                generation=document["generation"],
+                stale=document["stale"] is True,
+                context=Context(document["context"]),
+                source=text(document["source"]),
+                access=access,
+            )
 
     @property
     def is_shareable(self) -> bool:
@@ -220,10 +214,11 @@ def moment(value: object) -> datetime:
     return found
 
 
-def understood(read: Callable[[], T]) -> T:
-    """Return what *read* returns. Raises `Unreachable` if the answer that it reads is not valid."""
+@contextmanager
+def understanding() -> Iterator[None]:
+    """Raise `Unreachable` if the answer that is read in this context is not valid."""
     try:
-        return read()
+        yield
     except (KeyError, TypeError, ValueError, AttributeError):
         error = Unreachable("what answered is not the broker, or has another version")
         error.retryable = False

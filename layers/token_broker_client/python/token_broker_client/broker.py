@@ -5,7 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from token_broker_client.access import Access
-from token_broker_client.answers import Answer, understood
+from token_broker_client.answers import Answer, understanding
 from token_broker_client.cache import MAX_AGE_SECONDS, SHARED, Cache
 from token_broker_client.deadline import SECONDS, Deadline, Patience, positive
 from token_broker_client.errors import InvalidRequest, Unreachable
@@ -157,8 +157,9 @@ class Broker:
                 if deadline.is_over:
                     raise Unreachable("not all tokens were forgotten in time")
                 answer = self._call(flow, connection, "forget", {}, deadline)
-                number, is_complete = understood(partial(forgotten_in, answer))
-                count += number
+                with understanding():
+                    count += int(answer["forgotten"])
+                    is_complete = answer.get("complete", True) is True
         finally:
             # Even after an error: a token that still lives is only fetched again.
             self._cache.clear()
@@ -177,7 +178,8 @@ class Broker:
         if not isinstance(token, str):
             raise InvalidRequest("token: must be a text")
         answer = self._call(flow, connection, "verify", {"token": token})
-        return understood(lambda: dict(answer["parameters"]) if answer["valid"] is True else None)
+        with understanding():
+            return dict(answer["parameters"]) if answer["valid"] is True else None
 
     def _call(
         self,
@@ -196,8 +198,3 @@ class Broker:
         running.start(lambda: self._patience.retry(call, deadline))
         running.wait(deadline)
         return running.outcome()
-
-
-def forgotten_in(answer: Mapping[str, Any]) -> tuple[int, bool]:
-    """Return how many tokens were dropped, and whether those were all."""
-    return int(answer["forgotten"]), answer.get("complete", True) is True

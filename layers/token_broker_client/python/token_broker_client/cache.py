@@ -8,6 +8,7 @@ that one caller asks the broker for the next token, and the others go on with th
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Hashable
+from functools import partial
 from itertools import count
 from threading import Lock
 from typing import NamedTuple, TypeAlias
@@ -83,7 +84,7 @@ class Question(NamedTuple):
 
     key: Hashable
     request: TokenRequest
-    fetch: Callable[[TokenRequest, Deadline], Answer]
+    fetch: Callable[[Deadline], Answer]
     """Asks the broker, and tries again until the deadline."""
     look: Callable[[Deadline], Answer]
     """Asks the broker once, for the next token."""
@@ -152,11 +153,8 @@ class Cache(ProcessState):
                 if answer := (yield from self._renewed(question, kept, deadline)):
                     return answer
                 continue
-            shared_call, is_mine = self._calls.join(
-                place,
-                lambda: self._call(question, lambda: question.fetch(question.request, deadline)),
-                deadline,
-            )
+            call = partial(self._call, question, question.fetch, deadline)
+            shared_call, is_mine = self._calls.join(place, call, deadline)
             yield shared_call, deadline
             try:
                 answer = shared_call.outcome()
@@ -182,11 +180,8 @@ class Cache(ProcessState):
         Returns None if neither the next token nor, after the call, the old one suits.
         """
         plain, deadline = question._replace(request=PLAIN), deadline.within(RENEWAL_SECONDS)
-        shared_call, is_mine = self._calls.join(
-            (question.key, PLAIN),
-            lambda: self._call(plain, lambda: question.look(deadline)),
-            deadline,
-        )
+        call = partial(self._call, plain, question.look, deadline)
+        shared_call, is_mine = self._calls.join((question.key, PLAIN), call, deadline)
         if not is_mine:
             return kept.answer
         yield shared_call, deadline
@@ -203,13 +198,15 @@ class Cache(ProcessState):
                 return answer
         return kept.answer if kept.suits(question.request, self._clock()) else None
 
-    def _call(self, question: Question, ask: Callable[[], Answer]) -> Answer:
+    def _call(
+        self, question: Question, ask: Callable[[Deadline], Answer], deadline: Deadline
+    ) -> Answer:
         # Another call may have ended since this one was decided.
         if answer := self.fresh(question):
             return answer
         number = next(self._numbers)
         try:
-            return self._put(question, number, ask())
+            return self._put(question, number, ask(deadline))
         except BrokerError as error:
             if error.code in ENDS:
                 self._drop(question.key, number)

@@ -18,7 +18,7 @@ from botocore.exceptions import ConnectionError as AwsConnectionError
 from token_broker_client import identity, transport
 from token_broker_client.deadline import Deadline
 from token_broker_client.errors import AccessDenied, BrokerError, InvalidRequest, Unreachable
-from token_broker_client.gateway import decoded, may_pass
+from token_broker_client.gateway import OK, decoded, may_pass, texts
 from token_broker_client.request import FLOWS, Command, problem
 from token_broker_client.single_flight import ProcessState
 from token_broker_client.transport import Request
@@ -140,9 +140,12 @@ def sent(authorities: str | None, request: "AWSPreparedRequest", **_: object) ->
     body: Any = request.body or b""  # bytes, because the payload is bytes
     outgoing = Request(str(request.method), str(request.url), headers, body)
     reply = transport.send("Lambda", outgoing, _deadline.get(), authorities)
-    # The length of what was read: botocore raises another error for a length that is no number.
-    received: Any = {**reply.headers, "content-length": str(len(reply.content))}
-    return AWSResponse(outgoing.url, reply.status, received, Whole(reply.content))
+    # Of an error, only texts, and the length of what was read: for anything else in these places
+    # botocore raises errors that are not its own.
+    is_answer = reply.status == OK
+    content = reply.content if is_answer else json.dumps(texts(decoded(reply.content))).encode()
+    received: Any = {**reply.headers, "content-length": str(len(content))}
+    return AWSResponse(outgoing.url, reply.status, received, Whole(content))
 
 
 class Whole(io.BytesIO):

@@ -32,7 +32,7 @@ DOMAINS = frozenset({"amazonaws.com", "amazonaws.com.cn", "vpce.amazonaws.com"})
 """The part after the region in API Gateway's host names."""
 
 HOST = re.compile(
-    r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?"
+    r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*"
 )
 PATH = re.compile(r"[!-~]*")
 REGION = re.compile(r"[a-z0-9-]{1,40}")
@@ -56,6 +56,9 @@ class Gateway(NamedTuple):
         address = url.strip()
         try:
             parts = urlsplit(address)
+            name, colon, port = parts.netloc.partition(":")
+            # As in the `Host` that urllib3 sends: another one must not be signed.
+            parts = parts._replace(netloc=name.removesuffix(".") + colon + port)
             host = parts.hostname or ""
             is_plain = parts.port != 0 and not (parts.username or parts.query or parts.fragment)
         except ValueError:
@@ -65,7 +68,7 @@ class Gateway(NamedTuple):
         if not is_host(host) or not is_plain or "@" in parts.netloc or not PATH.fullmatch(address):
             raise InvalidRequest("the URL must have a host, may have a path, and nothing else")
         region = region_of(host, region, session)
-        return cls(without_version(address.rstrip("/"), host), region, session)
+        return cls(without_version(parts.geturl().rstrip("/"), host), region, session)
 
     def call(self, command: Command, deadline: Deadline) -> dict[str, Any]:
         """Return the API's answer to *command*."""
@@ -90,7 +93,7 @@ class Gateway(NamedTuple):
         kind = reply.headers.get("x-amzn-ErrorType", "").partition(":")[0]
         named = f"{reply.status} {kind}".strip()
         if reply.status == FORBIDDEN:
-            words = document if isinstance(document, dict) else {}
+            words = texts(document)
             message = words.get("Message") or words.get("message")
             signer = identity.signer(self.session, self.region, message)
             return AccessDenied(f"API Gateway refused the call ({named}): {signer}")
@@ -118,6 +121,12 @@ def decoded(content: bytes | str) -> object:
         return None
 
 
+def texts(document: object) -> dict[str, str]:
+    """Return the members of an object that are texts; nothing if *document* is no object."""
+    members = document.items() if isinstance(document, dict) else ()
+    return {name: value for name, value in members if isinstance(value, str)}
+
+
 def may_pass(status: int) -> bool:
     """Say whether another attempt may succeed after an error with *status*."""
     return status == TOO_MANY or status >= SERVER_ERROR
@@ -133,7 +142,7 @@ def region_of(host: str, given: str | None, session: "boto3.Session | None") -> 
     named = region_in(host)
     if given and named and given != named:
         raise InvalidRequest(f"region: is not {given}, as the URL names {named}: leave it out")
-    region = given or named or identity.region(session)
+    region = given or named or identity.setting(session, "region")
     if not region:
         raise InvalidRequest("the URL names no region, so give it: region=…")
     return region
@@ -141,7 +150,7 @@ def region_of(host: str, given: str | None, session: "boto3.Session | None") -> 
 
 def region_in(host: str) -> str | None:
     """Return the region in *host*. A custom domain has none."""
-    region, _, domain = host.removesuffix(".").partition(".execute-api.")[2].partition(".")
+    region, _, domain = host.partition(".execute-api.")[2].partition(".")
     return region if domain in DOMAINS else None
 
 

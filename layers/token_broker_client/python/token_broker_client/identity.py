@@ -46,11 +46,6 @@ def unobtained(error: Exception) -> AccessDenied:
     return AccessDenied(f"the AWS credentials cannot be obtained ({type(error).__name__})")
 
 
-def region(session: "boto3.Session | None") -> str | None:
-    """Return the region of *session*, or of boto3's default."""
-    return setting(session, "region")
-
-
 def authorities(session: "boto3.Session | None") -> str | None:
     """Return the file of the certificate authorities for AWS's hosts; None for the usual ones.
 
@@ -72,12 +67,12 @@ def setting(session: "boto3.Session | None", name: str) -> str | None:
     return value or None
 
 
-def signer(session: "boto3.Session | None", region: str, refusal: object) -> str:
+def signer(session: "boto3.Session | None", region: str, refusal: str | None) -> str:
     """Return a text with the region and the account of the call that AWS refused.
 
     No call is made for it: the account is in the *refusal*, or in the credentials.
     """
-    named = CALLER.match(refusal) if isinstance(refusal, str) else None
+    named = CALLER.match(refusal or "")
     account = named[1] if named else getattr(credentials(session), "account_id", None)
     return f"the call was signed for {region}" + (f" by account {account}" if account else "")
 

@@ -1,12 +1,10 @@
 """Signs requests of `requests` with the live token, and replaces a token that was refused."""
 
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin
+from typing import TYPE_CHECKING, Any, cast
 from weakref import ref
 
 from requests import PreparedRequest, Response
 from requests.auth import AuthBase
-from requests.sessions import SessionRedirectMixin
 from requests.utils import rewind_body
 
 from token_broker_client import origins, refusals
@@ -31,13 +29,47 @@ class BrokerAuth(AuthBase):
         answer = self._access.answer()
         origins.check(request.url or "", answer.base_url)
         request.headers.update(answer.headers)
+        guarded = GuardedRequest.of(request, answer)
         signed = SignedRequest(self._access, answer, request)
-        request.register_hook("response", signed)  # type: ignore[no-untyped-call]  # in the stubs
-        return request
+        guarded.register_hook("response", signed)  # type: ignore[no-untyped-call]  # in the stubs
+        return guarded
+
+
+class GuardedRequest(PreparedRequest):
+    """A request that loses the token of *answer* when its URL becomes another host's.
+
+    requests follows a redirect by a copy whose URL it replaces, and drops only `Authorization`.
+    """
+
+    answer: "Answer"
+
+    @classmethod
+    def of(cls, request: PreparedRequest, answer: "Answer") -> "GuardedRequest":
+        """Make *request* itself such a request, and return it."""
+        request.__class__ = cls
+        guarded = cast("GuardedRequest", request)
+        guarded.answer = answer
+        return guarded
+
+    def copy(self) -> "GuardedRequest":
+        """Return a copy that is guarded, too."""
+        return self.of(super().copy(), self.answer)
+
+    def prepare_auth(self, auth: Any, url: str = "") -> None:
+        """Keep the token at home: after a redirect, requests takes what ~/.netrc has instead."""
+        if not origins.is_home(self.url or "", self.answer.base_url):
+            super().prepare_auth(auth, url)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute."""
+        super().__setattr__(name, value)
+        if name == "url" and not origins.is_home(value or "", self.answer.base_url):
+            for ours in self.answer.headers:
+                self.headers.pop(ours, None)
 
 
 class SignedRequest:
-    """The response hook of one request: it replaces the token at most once, and never leaks it.
+    """The response hook of one request: it replaces the token at most once.
 
     Once each time that the request is sent: a prepared one may be sent again.
     """
@@ -54,13 +86,9 @@ class SignedRequest:
         request = response.request
         if request is self._request():  # not a redirect: a prepared request may be sent again
             self._is_replaced = False
-        if not self._is_replaced and self._is_refusal(response):
-            response = self._retried(request, response, sending)
-        if leaves(response, self._answer.base_url):
-            # The next hop is a copy of this request, of which only `Authorization` is dropped.
-            for name in self._answer.headers:
-                request.headers.pop(name, None)
-        return response
+        if self._is_replaced or not self._is_refusal(response):
+            return response
+        return self._retried(request, response, sending)
 
     def _is_refusal(self, response: Response) -> bool:
         """Say whether *response* refuses the token. Its body is read only if it may."""
@@ -91,8 +119,10 @@ class SignedRequest:
     def _resent(
         self, request: PreparedRequest, refused: Response, sending: dict[str, Any]
     ) -> Response:
-        request.headers.update(self._answer.headers)  # the next hop of a redirect is its copy
-        response: Response = refused.connection.send(request.copy(), **sending)
+        # The next hop of a redirect is its copy.
+        request.headers.update(self._answer.headers)
+        again = GuardedRequest.of(request, self._answer).copy()
+        response: Response = refused.connection.send(again, **sending)
         response.history.append(refused)
         return response
 
@@ -106,9 +136,3 @@ def rewound(request: PreparedRequest) -> bool:
     except Exception:  # noqa: BLE001 (a caller's file may raise anything)
         return False
     return True
-
-
-def leaves(response: Response, base_url: str) -> bool:
-    """Say whether *response* is a redirect to another host than the vendor's."""
-    target = SessionRedirectMixin().get_redirect_target(response)
-    return target is not None and not origins.is_home(urljoin(response.url, target), base_url)

@@ -4,6 +4,7 @@ A timeout of `requests` begins again with every byte, so a slow peer never excee
 operation on a socket gets the time that is left until the deadline.
 """
 
+import http.client
 import os
 import socket
 import ssl
@@ -11,8 +12,9 @@ from collections import defaultdict
 from collections.abc import Mapping
 from contextvars import ContextVar
 from functools import lru_cache, partial
+from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
-from time import monotonic
+from time import time
 from typing import Any, NamedTuple
 
 import requests
@@ -79,17 +81,12 @@ def send(where: str, request: Request, deadline: Deadline, authorities: str | No
     `Unreachable` with the text *where*, without the library's text, which may quote the request.
     """
     _deadline.set(deadline)
-    session = _sessions(os.getpid())[authorities]
-    if monotonic() - session.used_at > IDLE_SECONDS:
-        session.close()
     try:
-        return _sent(session, request, authorities)
+        return _sent(_sessions(os.getpid())[authorities], request, authorities)
     except Exception as error:  # noqa: BLE001 (a library may raise anything)
         is_untrusted = "CERTIFICATE_VERIFY_FAILED" in str(error)
         failure = Unreachable(f"{where}: {type(error).__name__}{hint(is_untrusted, authorities)}")
         failure.retryable = isinstance(error, TRANSIENT) and not is_untrusted
-    finally:
-        session.used_at = monotonic()
     raise failure
 
 
@@ -138,9 +135,14 @@ def set_headers(
 class _Socket(socket.socket):
     """A socket whose operations end at the deadline. `http.client` uses only these two."""
 
+    read_at = 0.0
+    """When it was read last, by the wall clock: the other may stand still in a frozen function."""
+
     def recv_into(self, *args: Any) -> int:
         self.settimeout(seconds_left())
-        return super().recv_into(*args)
+        count = super().recv_into(*args)
+        self.read_at = time()
+        return count
 
     def sendall(self, *args: Any) -> None:
         self.settimeout(seconds_left())
@@ -166,10 +168,31 @@ def seconds_left() -> float:
     raise TimeoutError("timed out")
 
 
+class _Answer(http.client.HTTPResponse):
+    """Skips interim answers (1xx): `http.client` skips 100 only, and takes others for the last.
+
+    The last one would then be read as the answer to the next request.
+    """
+
+    def begin(self) -> None:
+        super().begin()
+        while self.status < HTTPStatus.OK:
+            self.headers = None  # type: ignore[assignment]  # as before the first
+            super().begin()
+
+
 class _Connection(HTTPConnection):
+    response_class = _Answer
+
     def _new_conn(self) -> socket.socket:
         made = super()._new_conn()
         return _Socket(made.family, made.type, made.proto, made.detach())
+
+    @property
+    def is_connected(self) -> bool:
+        """Say whether the connection may be used for another request: urllib3 asks before one."""
+        read_at = getattr(self.sock, "read_at", 0.0)
+        return super().is_connected and 0 <= time() - read_at <= IDLE_SECONDS
 
 
 class _TlsConnection(_Connection, HTTPSConnection):
@@ -211,7 +234,6 @@ class _Session(requests.Session):
 
     def __init__(self) -> None:
         super().__init__()
-        self.used_at = monotonic()
         self.headers = requests.structures.CaseInsensitiveDict(
             {"accept": "*/*", "accept-encoding": "identity", "user-agent": "token-broker-client"}
         )

@@ -47,8 +47,8 @@ from token_broker.errors import (
     UpstreamUnavailable,
 )
 from token_broker.exchange import NeedToken, ResolvedTo, Response
+from token_broker.flows.vntana import api, requested
 from token_broker.flows.vntana import flow as vntana
-from token_broker.flows.vntana import requested
 from token_broker.flows.vntana.credentials import Credentials
 from token_broker.flows.vntana.organizations import LISTING
 from token_broker.records import replace
@@ -312,12 +312,27 @@ def test_a_dead_organization_token_is_replaced_once(
     assert isinstance(token, ResolvedTo) or token.context["role"] == new.context["role"]
 
 
+LIVE = answer({"response": {}})
+SPACES = grid(row(SPACE, "desks"))
+
+
 @pytest.mark.parametrize("refusal", [*DEAD, refused(403, "BAD_CREDENTIALS")])
 def test_a_refusal_with_a_live_organization_token_replaces_nothing(refusal: Response) -> None:
     """The refusal is then about the workspace. A new token would revoke the one others use."""
-    answers = [organization_token(), refusal, answer({"response": {}}), listing(GUEST)]
+    is_about_role = "BAD_CREDENTIALS" in api.codes_of(refusal)
+    answers = [organization_token(), refusal, LIVE, *[listing(GUEST)] * is_about_role]
     with pytest.raises(UpstreamRefused, match="enter workspace"):
-        held(vntana.exchange(KEY, IN_WORKSPACE, NOW), answers)
+        held(vntana.exchange(KEY, IN_WORKSPACE, NOW), [*answers, SPACES])
+    with pytest.raises(InvalidRequest, match="workspace: does not name one"):
+        held(vntana.exchange(KEY, IN_WORKSPACE, NOW), [*answers, grid(row(ORG, "lofts"))])
+
+
+def test_a_workspace_that_is_not_there_is_looked_for_in_the_list() -> None:
+    """The code says that the token is live."""
+    wrong = refused(403, "INVALID_CLIENT_UUID")
+    for listed, error in ((grid(), UpstreamRefused), (grid(row(ORG, "lofts")), InvalidRequest)):
+        with pytest.raises(error, match="workspace: "):
+            held(vntana.exchange(KEY, IN_WORKSPACE, NOW), [organization_token(), wrong, listed])
 
 
 def test_an_administrator_gets_the_organization_token() -> None:
@@ -325,10 +340,10 @@ def test_an_administrator_gets_the_organization_token() -> None:
 
     The role is looked up in a listing of the last minute.
     """
-    live, bad = answer({"response": {}}), refused(403, "BAD_CREDENTIALS")
+    bad = refused(403, "BAD_CREDENTIALS")
     for age, role in ((60, "ORGANIZATION_ADMIN"), (61, "ORGANIZATION_OWNER")):
         kept = listing(row(role="ORGANIZATION_ADMIN"), at=NOW - age)
-        answers = [organization_token(), bad, live, kept, *[PROMOTED] * (age > 60)]
+        answers = [organization_token(), bad, LIVE, kept, *[PROMOTED] * (age > 60)]
         found = held(vntana.exchange(KEY, IN_WORKSPACE, NOW), answers)
         assert found == ResolvedTo(IN_ORGANIZATION, {"role": role})
 
@@ -342,9 +357,9 @@ def test_a_dead_organization_token_is_replaced_once_and_by_another_one() -> None
 
     for dead in (refused(401), forbidden):
         with pytest.raises(UpstreamRefused):
-            entering(dead, dead, organization_token("org/2"), dead)
+            entering(dead, dead, organization_token("org/2"), dead, SPACES)
     with pytest.raises(UpstreamRefused):
-        entering(forbidden, forbidden, first)
+        entering(forbidden, forbidden, first, SPACES)
     with pytest.raises(UpstreamUnavailable, match="check organization: "):
         entering(forbidden, Response(503))
 
@@ -357,7 +372,7 @@ def test_bad_credentials_of_another_role_may_mean_a_dead_token(rows: list[dict[s
     found = held(vntana.exchange(KEY, IN_WORKSPACE, NOW), [*answers, with_token("space/1")])
     assert found.value == "space/1"
     with pytest.raises(UpstreamRefused) as error:
-        held(vntana.exchange(KEY, IN_WORKSPACE, NOW), [*answers, bad, listing(*rows)])
+        held(vntana.exchange(KEY, IN_WORKSPACE, NOW), [*answers, bad, listing(*rows), SPACES])
     assert error.value.upstream_code == "BAD_CREDENTIALS"
 
 

@@ -137,9 +137,14 @@ def test_a_uuid_is_accepted_if_the_list_is_incomplete_or_refused(listed: Respons
 
 
 def test_a_uuid_missing_in_a_complete_list_is_an_invalid_request() -> None:
-    for role in ("ORGANIZATION_ADMIN", "CLIENT_ORGANIZATION_VIEWER"):
-        answers = [listing(row(role=role)), organization_token(), grid(row(ORG, "a"))]
-        with pytest.raises(InvalidRequest, match=r"workspace: .*: a"):
+    """An empty list is complete for a role that may list."""
+    for role, rows, there_are in (
+        ("ORGANIZATION_ADMIN", [row(ORG, "a")], "a"),
+        ("ORGANIZATION_ADMIN", [], "none"),
+        ("CLIENT_ORGANIZATION_VIEWER", [row(ORG, "a")], "a"),
+    ):
+        answers = [listing(row(role=role)), organization_token(), grid(*rows)]
+        with pytest.raises(InvalidRequest, match=f"workspace: .*: {there_are}$"):
             held(asking({}, {"workspace": SPACE}), answers)
 
 

@@ -3,7 +3,8 @@
 A boto3 client is created when it is first needed, and boto3 is loaded with the first client.
 
 AWS may accept a connection and never answer. So a call is sent only if its worst case ends within
-the invocation. Near the end a client with shorter timeouts is used, then no client.
+the invocation. Near the end a client with shorter timeouts is used, then no client. If several
+addresses of a host drop packets, boto3 waits for each: docs/decisions/0040.
 """
 
 import math
@@ -37,7 +38,7 @@ class Timeouts(NamedTuple):
 
     @property
     def worst_seconds(self) -> float:
-        """The time after which a call has failed, if AWS never answers."""
+        """The time after which a call has failed, if AWS accepts it and never answers."""
         pauses = (self.attempts - 1) * PAUSE_SECONDS
         return self.attempts * (self.connect_seconds + self.read_seconds) + pauses
 
@@ -146,7 +147,14 @@ def _new(service: str, timeouts: Timeouts) -> Any:
         read_timeout=timeouts.read_seconds,
         retries={"mode": "standard", "total_max_attempts": timeouts.attempts},
     )
-    return _session().client(service, config=config)
+    client = _session().client(service, config=config)
+    client.meta.events.register("before-parse", _without_pause)
+    return client
+
+
+def _without_pause(response_dict: Any, **_: Any) -> None:
+    """Drop the pause that AWS asks for: boto3 would wait for six seconds."""
+    response_dict["headers"].pop("x-amz-retry-after", None)
 
 
 @cache

@@ -39,24 +39,20 @@ WRONG_CREDENTIALS = frozenset({"UnrecognizedClientException", "ExpiredTokenExcep
 RECURSION = "RecursiveInvocationException"
 """The code of Lambda's recursion detection. No retry helps, and the store is not at fault."""
 
-CONDITION_FAILED = frozenset({"ConditionalCheckFailedException"})
-"""The code for a conditional write that lost against another."""
-
 GONE = frozenset({"ResourceNotFoundException", "InvalidRequestException"})
 """Codes for a secret that does not exist, or is scheduled for deletion."""
-
-NOT_SEALED_HERE = frozenset({"InvalidCiphertextException", "IncorrectKeyException"})
-"""Codes for bytes that our key did not encrypt, or not under this encryption context."""
 
 NOT_PERMITTED = "not authorized to perform"
 """KMS's message for a missing permission. Under the same code, AccessDeniedException, it says with
 another message that the bytes name a key that does not exist."""
 
 EXPECTED: Mapping[str, frozenset[str]] = {
-    "update_item": CONDITION_FAILED,
+    # A conditional write that lost against another.
+    "update_item": frozenset({"ConditionalCheckFailedException"}),
     "get_secret_value": GONE,
     "describe_secret": GONE,
-    "decrypt": NOT_SEALED_HERE,
+    # Bytes that our key did not encrypt, or not under this encryption context.
+    "decrypt": frozenset({"InvalidCiphertextException", "IncorrectKeyException"}),
 }
 """Codes that are a normal answer to an operation."""
 

@@ -119,7 +119,7 @@ class Announcements:
         as_read = {name: attribute(value) if value else None for name, value in was.items()}
         changes = {name: value or None for name, value in state._asdict().items()}
         fence = {"fence": gate.raw.get("fence")}
-        return self._deps.store.note(gate, {"schema": SCHEMA} | changes, as_read | fence)
+        return self._deps.store.write_if(gate, {"schema": SCHEMA} | changes, as_read | fence)
 
     def _now(self) -> int:
         return self._deps.clock.now()

@@ -9,13 +9,13 @@ from token_broker.conditional_writes import Rejection
 from token_broker.decisions import Verdict, latched_by
 from token_broker.dependencies import Dependencies
 from token_broker.errors import (
+    AWS_FAILURES,
     BrokerError,
     CredentialRejected,
     Internal,
     InvalidRequest,
     NotConfigured,
     RefreshInProgress,
-    StoreUnavailable,
     UpstreamError,
     UpstreamRefused,
     UpstreamUnavailable,
@@ -26,8 +26,8 @@ from token_broker.item import SUSPECT_RETRY_SECONDS
 from token_broker.refresh.credential_gate import CredentialGate
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.outcome import Alias, Outcome
-from token_broker.refresh.upstream_message import quoted
 from token_broker.tokens import Token
+from token_broker.upstream_message import quoted
 
 LEAST_REQUEST_SECONDS = 0.2
 """A request with less time than this is not sent."""
@@ -62,13 +62,14 @@ class ExchangeAttempt:
         self._outcome = outcome
         self._token_of = token_of
         self._has_sent = False
-        """Whether this exchange sent any request, which the vendor may have processed."""
+        """Whether this exchange sent a request, which the vendor may have processed.
+        (`Invocation.last_request` tells whether any exchange of the invocation did.)"""
         self._is_proven = False
         """Whether the conversation uses the credentials, or a token that was made with them. If it
         does, its success proves them."""
-        self._last: tuple[Request, Response | None] | None = None
-        """The last request, and its response if there is one. None before the first request, while
-        a request waits to be admitted, and after `NeedToken`: an error then is not about it."""
+        self._current: tuple[Request, Response | None] | None = None
+        """The request that an error would be about now, and its response if there is one. None
+        before the first request, while a request waits to be admitted, and after `NeedToken`."""
 
     def run(self) -> CachedToken | Alias | None:
         """Return the new token, or the variant that has it; None if the lease was lost.
@@ -84,7 +85,7 @@ class ExchangeAttempt:
             known = error if isinstance(error, BrokerError) else Internal("the exchange failed")
             self._outcome.keep_failure(known, has_sent=self._has_sent)
             self._emit(began, known.code)
-            if isinstance(known, UpstreamUnavailable) and self._last:
+            if isinstance(known, UpstreamUnavailable) and self._current:
                 announcements.found_upstream(is_available=False)
             raise
         finally:
@@ -119,14 +120,16 @@ class ExchangeAttempt:
         try:
             result = self._converse()
         except CredentialRejected as error:
-            if not self._last:
+            if not self._current:
                 raise  # by the gate, or by the exchange of another variant, which has kept it
             was_accepted = self._keep_rejection(error)
-            if was_accepted or not self._secret.use_previous(unless=self._is_rejected):
+            previous = None if was_accepted else self._secret.previous()
+            if not previous or self._is_rejected(previous.version):
                 raise
+            self._secret.use(previous)
             return self._with_previous_version()
         except (NotConfigured, InvalidRequest):
-            if self._has_sent:
+            if self._has_sent:  # the vendor took the credentials: the account lacks what is asked
                 self._gate.accept(self._outcome.item, version)
             raise
         # Before the commit: other variants may wait for the gate's lease.
@@ -134,6 +137,10 @@ class ExchangeAttempt:
         return result
 
     def _with_previous_version(self) -> Token | ResolvedTo:
+        """Converse with the previous version, which the gate does not count as accepted by that.
+
+        The next invocation meets the current version again, and its latch.
+        """
         try:
             return self._converse()
         except CredentialRejected as error:
@@ -142,8 +149,11 @@ class ExchangeAttempt:
             raise
 
     def _is_rejected(self, version: str) -> bool:
+        """Say whether *version* is latched, or was rejected within a minute."""
+        gate, now = self._invocation.gate, self._deps.clock.now()
         # The write of a rejection fails if the gate has another one since this read.
-        return latched_by(self._invocation.gate, self._outcome.item, version) is not None
+        is_latched = latched_by(gate, self._outcome.item, version) is not None
+        return is_latched or gate.awaits_second_try(version, now)
 
     def _keep_rejection(self, error: CredentialRejected) -> bool:
         """Keep what a rejection means; say whether the version in use was accepted before.
@@ -155,7 +165,7 @@ class ExchangeAttempt:
         rejection = Rejection(self._secret.version(), failure, item.variant)
         try:
             judged = self._gate.reject(item, rejection, is_certain=error.is_certain)
-        except (StoreUnavailable, NotConfigured):
+        except AWS_FAILURES:
             raise error from None
         self._outcome.item = judged.own
         if judged.verdict is Verdict.BLAME_VARIANT:
@@ -179,31 +189,33 @@ class ExchangeAttempt:
         try:
             result = exchange.run(conversation, self._send, self._other_token)
         except UpstreamError as error:
-            raise quoted(error, self._last, self._secret.read().content) from None
+            raise quoted(error, self._current, self._secret.in_use().content) from None
         if not self._is_proven:
             raise Internal("no request of this exchange proved the credentials")
         return result
 
     def _other_token(self, need: NeedToken) -> Token:
         """Return another variant's token. An error of its exchange quotes no response of ours."""
-        self._last, self._is_proven = None, True
+        self._current, self._is_proven = None, True
         return self._token_of(need)
 
     def _send(self, request: Request) -> Response:
         """Send *request*, if enough time of the invocation and the lease is left for its answer."""
-        self._last = None
+        self._current = None
         if request.proves_credentials:
-            self._is_proven = True
-            self._gate.admit(self._outcome.item, self._secret.version())
+            self._is_proven, version = True, self._secret.version()
+            self._gate.admit(self._outcome.item, version)
+            if self._secret.version() != version:  # the gate has read the secret again
+                raise SecretReplaced
         seconds = self._seconds_for_request()  # `admit` may have waited
         if seconds < LEAST_REQUEST_SECONDS:
             if not self._has_sent:  # others took the time: the vendor is not to blame
                 raise RefreshInProgress("too little time is left for an exchange", retry_after=1)
             raise UpstreamUnavailable(f"{request.step}: no time was left to send it")
-        self._has_sent, self._last = True, (request, None)
+        self._has_sent, self._current = True, (request, None)
         self._invocation.record_sent(request)
         response = send(self._deps, request, seconds)
-        self._last = request, response
+        self._current = request, response
         return response
 
     def _seconds_for_request(self) -> float:

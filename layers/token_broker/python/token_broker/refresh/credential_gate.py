@@ -77,7 +77,7 @@ class CredentialGate:
             self.check(own, version)
             self._refuse_early(own, version)
         else:
-            self._admit_by_gate(version)
+            self._admit_by_gate(own, version)
         self._admitted = version
 
     def accept(self, own: Item, version: str) -> None:
@@ -132,12 +132,13 @@ class CredentialGate:
     def release(self) -> None:
         """End the gate's lease, if this invocation holds it; first write an acceptance.
 
-        If that cannot be written, no error is raised: the lease expires.
+        If that cannot be written, no error is raised: the lease expires. Attempts that need each
+        other's tokens share the lease, and the first to end ends it.
         """
         self._write_accepted()
         lease, self._lease = self._lease, None
         if lease:
-            write = partial(self._deps.store.fail, lease, None, renewal=None)
+            write = partial(self._deps.store.release, lease, None, renewal=None)
             self._invocation.try_write(lease, write)
 
     def reject(self, own: Item, rejection: Rejection, *, is_certain: bool) -> Judged:
@@ -150,55 +151,50 @@ class CredentialGate:
         version = rejection.version
         lease = own if own.is_gate else self._lease
         gate = lease or self._invocation.read_gate()
+        owner = lease.lease_owner if lease else None
         written: Item | None = None
         while not written:
-            was_accepted = gate.has_accepted(version)
-            now = self._deps.clock.now()
+            was_accepted, now = gate.has_accepted(version), self._deps.clock.now()
             decided = verdict(gate, version, own.variant, now, is_certain=is_certain)
             if decided is Verdict.BLAME_VARIANT:
                 return Judged(decided, own, was_accepted)
+            has_lease = owner is not None and owner == gate.lease_owner
             # Of the two leases, only that of the gate ends here: the variant's own one goes on.
-            written = self._judge(gate, decided, rejection, lease, ends_lease=not own.is_gate)
+            ends_lease = has_lease and not own.is_gate
+            written = self._deps.store.judge(
+                gate, decided, rejection, now, has_lease=has_lease, ends_lease=ends_lease
+            )
             gate = written or self._invocation.read_gate()
         self._lease = self._admitted = None
         if decided is Verdict.LATCH:
             self._invocation.announcements.send("Connection Latched", version)
         if decided is Verdict.REFUSE_VARIANT:  # its own item then forbids this version
-            own = self._judge(own, Verdict.LATCH, rejection, own) or own
+            has_lease = own.lease_owner is not None
+            latched = self._deps.store.judge(
+                own, Verdict.LATCH, rejection, now, has_lease=has_lease, ends_lease=False
+            )
+            own = latched or own
         elif own.is_gate and gate.lease_owner == own.lease_owner:
             own = gate  # unless another caller has acquired the lease
         return Judged(decided, own, was_accepted)
 
-    def _judge(
-        self,
-        item: Item,
-        decided: Verdict,
-        rejection: Rejection,
-        lease: Item | None,
-        *,
-        ends_lease: bool = False,
-    ) -> Item | None:
-        """Write a verdict to *item*. *lease* is the item as it was acquired, or None."""
-        now = self._deps.clock.now()
-        owner = lease.lease_owner if lease else None
-        has_lease = owner is not None and owner == item.lease_owner
-        ends_lease = has_lease and ends_lease
-        judge = self._deps.store.judge
-        return judge(item, decided, rejection, now, has_lease=has_lease, ends_lease=ends_lease)
-
     def _refuse_early(self, gate: Item, version: str) -> None:
         """Raise `CredentialRejected` until a suspect *version* may have its second try."""
         now = self._deps.clock.now()
-        if gate.is_suspect(version) and gate.is_too_early(now):
+        if gate.awaits_second_try(version, now):
             raise suspect_error(gate, now)
 
-    def _admit_by_gate(self, version: str) -> None:
-        """Wait until the gate has accepted *version*, or this caller has acquired its lease."""
+    def _admit_by_gate(self, own: Item, version: str) -> None:
+        """Wait until the gate has accepted *version*, or this caller has acquired its lease.
+
+        A variant without a lease, which callers do not share, may have been refused since *own*
+        was read: the gate has that, too.
+        """
         while True:
             gate = self._invocation.read_gate()
             refuse_held(self._deps, gate)
-            if gate.is_latched(version):
-                raise latched_error(gate)
+            if latching := latched_by(gate, own, version):
+                raise latched_error(latching)
             if gate.has_accepted(version) and not gate.is_suspect(version):
                 return
             self._refuse_early(gate, version)

@@ -51,11 +51,6 @@ class Deadline:
         """Seconds in which this caller may still wait for another one's lease."""
         return self.seconds_left - COMMIT_SECONDS / 2
 
-    @property
-    def is_nested(self) -> bool:
-        """Say whether an outer exchange waits for the token that is obtained now."""
-        return self._depth > 0
-
     @contextmanager
     def nested(self) -> Iterator[None]:
         """While this is open, tokens are obtained for an outer exchange."""

@@ -25,9 +25,6 @@ class Invocation:
     *noticed_version* is the version of the secret that an event named.
     """
 
-    gate_read_at: int = 0
-    """When `gate` was read, or a moment before. Cached tokens expire by it: docs/protocol.md."""
-
     def __init__(
         self,
         deps: Dependencies,
@@ -45,15 +42,18 @@ class Invocation:
         self.announcements = Announcements(deps, connection)
         self.gate = Item(self.partition, GATE)
         """The connection's gate, as it was read last."""
+        self.gate_read_at = 0
+        """When that read began. A new token's age in the cache counts from here: a hold that was
+        set later must end it within `MEMORY_SECONDS`."""
         self.last_request: Request | None = None
         """The last request that any exchange of this invocation sent to the vendor."""
         self._waited_seconds = 0.0
-        """Seconds of waiting for other callers' leases that `finish` has not emitted yet."""
+        """Seconds of waiting for others' leases. Pauses grow with it; `finish` emits it."""
 
     def look(self, key: str, seen: Look | None = None) -> Look:
-        """Return *seen*, else read the item of *key*, its target and the gate; keep the gate.
+        """Read the item of *key*, its target and the gate, unless *seen* has just shown them.
 
-        Raises `ConnectionHeld`.
+        Either way, keep the gate. Raises `ConnectionHeld`.
         """
         seen = seen or look(self.deps, self.partition, key)
         self.gate, self.gate_read_at = seen.gate, seen.read_at

@@ -8,6 +8,7 @@ from token_broker.aliases import Look, alias_values
 from token_broker.cache import CachedToken
 from token_broker.decisions import next_failure, refresh_at
 from token_broker.errors import (
+    AWS_FAILURES,
     BrokerError,
     CredentialLatched,
     Internal,
@@ -115,7 +116,7 @@ class Outcome:
 
         try:
             item = self._repeated(write, LAST_COMMIT_SECONDS)
-        except (StoreUnavailable, NotConfigured) as error:
+        except AWS_FAILURES as error:
             item = local_item(self.item, values)
             announcements.send_later("Token Unkept", item, code=error.code)
             self._end_lease(self.failure_for(error))
@@ -195,7 +196,7 @@ class Outcome:
         return replace(self.failure_for(unfinished), retry_at=self._deps.clock.now())
 
     def _end_lease(self, failure: Failure | None, *, renewal: str | None = None) -> None:
-        self._try_write(lambda: self._deps.store.fail(self.item, failure, renewal=renewal))
+        self._try_write(lambda: self._deps.store.release(self.item, failure, renewal=renewal))
 
     def _try_write(self, write: Callable[[], object]) -> None:
         self._invocation.try_write(self.item, write)

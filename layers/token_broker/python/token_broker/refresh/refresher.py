@@ -13,7 +13,12 @@
 
 The steps end: to wait and to acquire raise an error when too little time is left. An exchange may
 need the token of another variant (`NeedToken`). Then `token_of` goes through the same steps for
-that variant, in the same invocation. See docs/protocol.md.
+that variant, in the same invocation.
+
+If two processes race, the write of one lease fails: that caller reads again, and waits in step b.
+If the holder of a lease dies, the lease ends by itself. Then the kept token counts as uncertain,
+and the next caller acquires with a higher fence, so the late commit of the dead one would fail. See
+docs/protocol.md.
 """
 
 from typing import NamedTuple
@@ -23,7 +28,7 @@ from token_broker.cache import CachedToken
 from token_broker.decisions import MAX_REPORTS, recent_reports, refuse_too_long, stored_error
 from token_broker.errors import Internal, TooManyRequests
 from token_broker.exchange import NeedToken
-from token_broker.item import CREDENTIAL_REJECTED, REPORT_WINDOW_SECONDS, Item
+from token_broker.item import CREDENTIAL_REJECTED, REPORT_WINDOW_SECONDS, Item, is_ahead
 from token_broker.records import replace
 from token_broker.refresh.attempt import ExchangeAttempt, SecretReplaced
 from token_broker.refresh.credential_gate import CredentialGate
@@ -85,7 +90,8 @@ class Refresher:
         the old version must not use a token of the new one.
         """
         version = self._secret.version()
-        requirement = Requirement(rejected=need.rejected, of_version_in_use=True)
+        rejected = frozenset({need.rejected} if need.rejected else ())
+        requirement = Requirement(rejected=rejected, of_version_in_use=True)
         if made := self._made_here(need.variant.key, requirement):
             return made.cached.token
         with self._invocation.deadline.nested():
@@ -161,7 +167,9 @@ class Refresher:
             return made
         seen = self._invocation.look(variant.key, seen)
         target, own = seen.target, seen.own
-        requirement = requirement.after(self._first_seen.setdefault(target.variant, target))
+        first = self._first_seen.setdefault(target.variant, target)
+        if requirement.force and requirement.newer_than is None:
+            requirement = replace(requirement, newer_than=first.generation)
         if kept := self._kept(seen, requirement):
             return kept
         # Before anything that waits: no new token could meet this.
@@ -171,10 +179,12 @@ class Refresher:
             return None
         if not seen.is_target_lost:  # if it is lost, the alias is resolved again below
             self._raise_if_backing_off(target, requirement)
-        self._raise_if_backing_off(own, requirement)
+        self._raise_if_backing_off(own, requirement)  # an alias has back-offs, too
         if self._has_secret_changed(target, requirement):
             return None
-        self._gate.check(own, self._secret.recent_version())
+        version = self._secret.recent_version()
+        # An alias of this version leads to its target again, which may be latched for itself.
+        self._gate.check(target if own.secret_version == version else own, version)
         return self._resolver.resolve(variant, seen) or self._exchange(variant, own, requirement)
 
     def _kept(self, seen: Look, requirement: Requirement) -> Obtained | None:
@@ -215,8 +225,8 @@ class Refresher:
             return
         if requirement.force and not failure.is_login:
             return
-        if failure.code == CREDENTIAL_REJECTED:
-            self._gate.check(item, secret.recent_version())  # may read the secret again
+        if failure.code == CREDENTIAL_REJECTED:  # a latch tells callers more
+            self._gate.check(item, secret.recent_version())
         if failure.is_outage or secret.recent_version() == failure.secret_version:
             raise stored_error(failure, self._now())
 
@@ -259,27 +269,29 @@ class Refresher:
         return replace(own.without_token(), lease_owner=None, lease_until=0)
 
     def _report(self, seen: Look, requirement: Requirement) -> tuple[Requirement, Look | None]:
-        """Mark the kept token as rejected, if it is the one that *requirement* rejects.
+        """Mark the kept token as rejected, if *requirement* rejects it.
 
         Return the requirement, which then demands a newer token, and *seen*, or None if this write
         made it out of date. Reports of callers are limited; those of exchanges are not. An exchange
         reports a young token only while that is being replaced: the vendor may have revoked it.
         """
-        item, now, is_nested = seen.target, self._now(), self._invocation.deadline.is_nested
-        if item.fingerprint != requirement.rejected:
+        item, now = seen.target, self._now()
+        if item.fingerprint not in requirement.rejected:
             return requirement, seen
-        if is_nested and now - item.issued_at < YOUNG_SECONDS and item.lease_owner is None:
-            return replace(requirement, rejected=None), seen
+        by_exchange = requirement.of_version_in_use  # a caller's report demands no version
+        is_young = is_ahead(item.issued_at + YOUNG_SECONDS, now, YOUNG_SECONDS)
+        if by_exchange and is_young and item.lease_owner is None:
+            return replace(requirement, rejected=frozenset()), seen
         newer = replace(requirement, newer_than=item.generation)
         if item.is_rejected:
             return newer, seen
         times = recent_reports(item, now)
-        if not is_nested and len(times) >= MAX_REPORTS:
+        if not by_exchange and len(times) >= MAX_REPORTS:
             raise TooManyRequests(
                 f"rejected: at most {MAX_REPORTS} times in {REPORT_WINDOW_SECONDS} seconds",
                 retry_after=times[0] + REPORT_WINDOW_SECONDS - now,
             )
-        self._deps.store.report(item, times if is_nested else (*times, now))
+        self._deps.store.report(item, times if by_exchange else (*times, now))
         return newer, None
 
     def _now(self) -> int:

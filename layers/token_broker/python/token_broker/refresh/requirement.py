@@ -3,28 +3,21 @@
 from token_broker.decisions import FORCE_INTERVAL_SECONDS, longest_min_ttl, may_force, too_long
 from token_broker.errors import TooManyRequests, UpstreamContractChanged, UpstreamUnavailable
 from token_broker.item import Item
-from token_broker.records import Record, replace
+from token_broker.records import Record
 
 
 class Requirement(Record):
     """Conditions of a call on its token. It must live *min_ttl* seconds."""
 
     min_ttl: int | None = None
-    rejected: str | None = None
-    """Fingerprint of a token that the vendor refused: the token must be another one."""
+    rejected: frozenset[str] = frozenset()
+    """Fingerprints of tokens that the vendor refused: the token must be another one."""
     force: bool = False
     """The token must be newer than the one that this invocation read first."""
     newer_than: int | None = None
-    """A generation of the requested variant: the token must have a higher one."""
+    """The token must have a higher generation. Generations count within one variant."""
     of_version_in_use: bool = False
     """The token must be made with the version of the secret that this invocation uses."""
-    unkept: str | None = None
-    """Fingerprint of another token that the vendor refused. The table could not keep it."""
-
-    def after(self, item: Item) -> "Requirement":
-        """Return this requirement; if it forces, it demands a newer token than that of *item*."""
-        is_forced = self.force and self.newer_than is None
-        return replace(self, newer_than=item.generation) if is_forced else self
 
     def is_met(self, item: Item, now: int, version: str | None) -> bool:
         """Say whether the token of *item* meets this.
@@ -33,7 +26,7 @@ class Requirement(Record):
         """
         return (
             item.is_good(now, self.min_ttl)
-            and item.fingerprint not in (self.rejected, self.unkept)
+            and item.fingerprint not in self.rejected
             and (self.newer_than is None or item.generation > self.newer_than)
             and version in (None, item.secret_version)
         )
@@ -55,9 +48,9 @@ class Requirement(Record):
 
     def check_new(self, item: Item, now: int) -> None:
         """Raise if the new token of *item* does not meet this. It stays kept for other callers."""
-        if item.fingerprint and item.fingerprint in (self.rejected, self.unkept):
+        if item.fingerprint in self.rejected:
             raise UpstreamContractChanged("the upstream issued the reported token once more")
-        if item.is_live(now, self.min_ttl):
+        if item.lives_for(now, self.min_ttl):
             return
         if self.min_ttl and self.min_ttl > longest_min_ttl(item.lifetime):
             raise too_long(item)

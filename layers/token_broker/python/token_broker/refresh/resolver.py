@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from token_broker.aliases import Look, alias_values, expected_by, expects_another, may_be_outdated
+from token_broker.aliases import Look, alias_values, expected_by, expects_another
 from token_broker.decisions import latched_by
 from token_broker.errors import BrokerError, InvalidRequest
 from token_broker.item import Item
@@ -28,11 +28,9 @@ class Resolver:
         but not if the account of the new version lacks the target.
         """
         own, target, now = seen.own, seen.target, self._deps.clock.now()
-        if seen.is_target_lost:
-            return True
-        if not own.target or not may_be_outdated(own, target):
+        if not seen.may_be_outdated:
             return False
-        if expects_another(own, target):
+        if seen.is_wrong:
             return True
         if any(item.failure and item.failure.is_backing_off(now) for item in (own, target)):
             return False

@@ -1,6 +1,5 @@
 """The version of the connection's secret that one invocation works with."""
 
-from collections.abc import Callable
 from typing import Any
 
 from token_broker.decisions import SECRET_RECHECK_SECONDS
@@ -41,13 +40,13 @@ class SecretInUse:
         """Return the current version, as it was read last."""
         return self._current or self.reread()
 
-    def read(self) -> Secret:
+    def in_use(self) -> Secret:
         """Return the version in use."""
         return self._previous or self.current()
 
     def version(self) -> str:
         """Return the name of the version in use."""
-        return self.read().version
+        return self.in_use().version
 
     def reread(self) -> Secret:
         """Read the current version again: the secret may have another one now."""
@@ -66,33 +65,34 @@ class SecretInUse:
         self._was_rechecked = True
         return self.current().version != self.reread().version
 
-    def use_previous(self, unless: Callable[[str], bool]) -> bool:
-        """Use the previous version from now on: the current one was rejected. Say whether it is.
+    def previous(self) -> Secret | None:
+        """Return the previous version, which may be tried once the current one is rejected.
 
-        It is not if the current version is old, if *unless* is true of the previous one, or if that
-        cannot be read or parsed: then callers see the rejection.
+        None if it is in use already, if the current version is old, or if the previous one cannot
+        be read or parsed: then callers see the rejection.
         """
         current = self.current()
         if self.is_previous or self._deps.clock.now() - current.created_at > ROTATION_WINDOW:
-            return False
+            return None
         try:
             previous = self._deps.secrets.previous(self._connection)
             if not previous or previous.version == current.version:
-                return False
+                return None
             self._deps.flow.vendor.parse(previous.content)
         except BrokerError:
-            return False
-        if unless(previous.version):
-            return False
+            return None
+        return previous
+
+    def use(self, previous: Secret) -> None:
+        """Use the previous version until the end of the invocation."""
         self._previous = previous
-        return True
 
     def credentials(self) -> Any:
         """Return the vendor's credentials in the secret, parsed once for each version.
 
         Raises `NotConfigured`, which names the key that is wrong.
         """
-        secret = self.read()
+        secret = self.in_use()
         if self._parsed is None or self._parsed[0] != secret.version:
             self._parsed = secret.version, self._deps.flow.vendor.parse(secret.content)
         return self._parsed[1]

@@ -4,10 +4,12 @@ A timeout of `requests` restarts with every byte and with each line of a header,
 passes it. Here the timeout of each operation is the time that is left of the whole request.
 """
 
+import http.client
 import logging
 import socket
 import ssl
 from contextlib import suppress
+from http import HTTPStatus
 from time import time
 from typing import Any
 
@@ -75,7 +77,22 @@ def tls(ca_file: str) -> ssl.SSLContext:
     return context
 
 
+class _Response(http.client.HTTPResponse):
+    """Skips interim responses (1xx): `http.client` skips 100 only, and takes others for the last.
+
+    The last one would then be read as the response to the next request.
+    """
+
+    def begin(self) -> None:
+        super().begin()
+        while self.status < HTTPStatus.OK:
+            self.headers = None  # type: ignore[assignment]  # as before the first
+            super().begin()
+
+
 class _Connection(HTTPConnection):
+    response_class = _Response
+
     def _new_conn(self) -> socket.socket:
         return _connected(self.host, self.port)
 

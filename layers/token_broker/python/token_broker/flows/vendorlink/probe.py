@@ -176,5 +176,6 @@ def _note_exp(token: Token, now: int, observed: Observed) -> None:
         observed.note("exp", f"{seconds} s ahead", access_token="jwt", lifetime=seconds)  # noqa: S106 (a mode)
 
 
-PROBER = Prober(Budget(requests=19, logins=4), QUESTIONS, exchange)
-"""At most twelve ways to extend, three more extensions, and one login at up to four hosts."""
+PROBER = Prober(Budget(requests=23, logins=8), QUESTIONS, exchange)
+"""At most twelve ways to extend, three more extensions, and a login at up to four hosts, which the
+exchange repeats with the previous version of the secret if the current one is rejected."""

@@ -26,6 +26,9 @@ WAIT = frozenset({RATE_LIMIT, "INTERNAL_SERVER_ERROR", "BAD_GATEWAY"})
 BAD_CREDENTIALS = "BAD_CREDENTIALS"
 """The code for a dead token, or for a role that may not send the request."""
 
+WRONG_WORKSPACE = "INVALID_CLIENT_UUID"
+"""The code for a workspace that the organization does not have."""
+
 WRONG_CREDENTIALS = frozenset({BAD_CREDENTIALS, "UNAUTHORIZED"})
 SHUT_OUT = frozenset(
     {"CLIENT_BLOCKED", "UNAUTHORIZED_IP", "SUBSCRIPTION_NOT_FOUND", "SUBSCRIPTION_SUSPENDED"}

@@ -96,6 +96,10 @@ def enter_workspace(credentials: Credentials, variant: Variant, now: int) -> Exc
         role = organizations.role_in(kept, uuid)
         if role in organizations.ORGANIZATION_LEVEL:
             return ResolvedTo(organizations.organization(uuid), {"role": role})
+    if api.refuses_token(entered) or api.WRONG_WORKSPACE in api.codes_of(entered):
+        # The token is live. Another account may lack this workspace, and have another default.
+        listed: Response = yield api.list_workspaces(credentials, token.value)
+        organizations.workspace_in(listed, workspace, InvalidRequest, is_needed=True)
     role = token.context["role"]
     if role in organizations.ORGANIZATION_LEVEL:
         # Such a role gets no workspace's token. One was just made, so the role is out of date.

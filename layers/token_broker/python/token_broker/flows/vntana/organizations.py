@@ -102,13 +102,13 @@ def resolve_requested(credentials: Credentials, requested: Variant, now: int) ->
     error = InvalidRequest if requested.inputs["workspace"] else NotConfigured
     request = partial(api.list_workspaces, credentials)
     response, _ = yield from with_organization(entry.uuid, request)
-    uuid = _workspace(response, wanted, error, is_needed=is_needed)
+    uuid = workspace_in(response, wanted, error, is_needed=is_needed)
     if not is_needed:
         return ResolvedTo(organization(entry.uuid), {"role": entry.role})
     return ResolvedTo(workspace(entry.uuid, uuid))
 
 
-def _workspace(
+def workspace_in(
     listed: Response, wanted: str | None, error: type[BrokerError], *, is_needed: bool
 ) -> str:
     """Return the uuid of the *wanted* workspace.

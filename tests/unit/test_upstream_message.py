@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from token_broker import upstream_message as module
 from token_broker.errors import UpstreamRefused
 from token_broker.exchange import Request, Response
-from token_broker.refresh import upstream_message as module
-from token_broker.refresh.upstream_message import quoted, upstream_message
+from token_broker.upstream_message import quoted, upstream_message
 
 SECRET = {"username": "ann", "password": "pä ss/w0rd", "host": "app.vendorlink.nl", "pin": 4711}
 SECRET["answer"] = " c4 nary\n"
@@ -103,7 +103,12 @@ def test_a_short_value_is_masked_as_a_whole_word() -> None:
     assert shown({"message": "user 1 of 100"}, secret={"user": "1"}) == "user *** of 100"
 
 
-@given(st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+bodies = st.recursive(
+    st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=10
+)
+
+
+@given(bodies)
 def test_the_message_is_bounded_and_printable_for_any_body(body: Any) -> None:
     """At most 200 characters, or None."""
     message = shown(body)

@@ -1,0 +1,132 @@
+"""What an operator sees of a connection: each variant, and what a call would do with it now.
+
+`next_step` says what `Broker.token` and `Refresher` do, and does nothing: change them together.
+"""
+
+from enum import Enum
+from typing import Any
+
+from token_broker.decisions import held_words, latched_by, state
+from token_broker.holds import gate_of
+from token_broker.item import Item, rfc3339
+from token_broker.maintenance import is_token, items_in_time
+from token_broker.refresh.invocation import Invocation
+
+
+def status(invocation: Invocation) -> dict[str, Any]:
+    """Return the state of each variant. Never a token."""
+    deps, connection = invocation.deps, invocation.connection
+    version = deps.secrets.version(connection)
+    gate, now = gate_of(deps, connection), deps.clock.now()
+    variants, is_complete = [], False
+    for item in items_in_time(invocation):
+        if item is None:
+            break
+        if is_token(invocation, item) or item.failure:  # the failure is the reason for no token
+            variants.append(entry(item, gate, now, version))
+    else:
+        is_complete = True
+    return {
+        "flow": deps.flow.name,
+        "connection": connection,
+        "secret_version": version,
+        "variants": variants,
+        "held": gate.held.to_dict() if gate.held else None,
+        "complete": is_complete,
+    }
+
+
+def entry(item: Item, gate: Item, now: int, version: str) -> dict[str, Any]:
+    """Return one variant as an operator sees it."""
+    failure = item.failure
+    following, because = next_step(item, gate, now, version)
+    return {
+        "variant": item.variant,
+        "state": state(item, now, version=version).value,
+        "generation": item.generation,
+        "fingerprint": item.fingerprint,
+        "issued_at": rfc3339(item.issued_at),
+        "expires_at": rfc3339(item.expires_at),
+        "refresh_after": rfc3339(item.refresh_at),
+        "context": item.decoded_context(),
+        "failure": {
+            "code": failure.code,
+            "since": rfc3339(failure.since),
+            "count": failure.count,
+            "retry_at": rfc3339(failure.retry_at),
+        }
+        if failure
+        else None,
+        "latched": latched_by(gate, item, version) is not None,
+        "renewing": item.is_leased(now) or item.is_claimed(now),
+        "next": following.value,
+        "because": because,
+    }
+
+
+class Next(Enum):
+    """What the broker would do now for a call without particular wishes."""
+
+    HAND_OUT = "hand_out"
+    REFRESH = "refresh"
+    EXCHANGE = "exchange"
+    WAIT = "wait"
+    REFUSE = "refuse"
+
+
+def next_step(item: Item, gate: Item, now: int, version: str) -> tuple[Next, str]:
+    """Return what a call would do with *item* now, and why, for a person to read.
+
+    *gate* is the connection's gate, and *version* the current version of the secret.
+    """
+    if gate.held:
+        return Next.REFUSE, held_words(gate.held)
+    if item.is_good(now):
+        return _hand_out(item, now, version)
+    if item.is_leased(now):
+        return Next.WAIT, "another caller is exchanging; this one waits for its token"
+    if why := _why_refused(item, gate, now, version):
+        # The exchange is refused, so the call gets the old token, as stale.
+        is_old = item.lives_for(now, None)
+        return (Next.HAND_OUT, f"the token still lives; {why}") if is_old else (Next.REFUSE, why)
+    return Next.EXCHANGE, _why_exchange(item, now)
+
+
+def _why_refused(item: Item, gate: Item, now: int, version: str) -> str | None:
+    """Return why no exchange may begin; None if one may."""
+    if latched_by(gate, item, version):
+        return "this version of the secret was rejected: set a new one, or DELETE"
+    failure = item.failure
+    is_same = failure and (failure.is_outage or version == failure.secret_version)
+    if failure and is_same and failure.is_backing_off(now):
+        return f"the last exchange failed ({failure.code}): it is backing off"
+    if gate.awaits_second_try(version, now):
+        return "this version of the secret was rejected once: it is tried once more in a minute"
+    return None
+
+
+def _hand_out(item: Item, now: int, version: str) -> tuple[Next, str]:
+    if item.is_refresh_due(now):
+        return (
+            Next.REFRESH,
+            "the token is handed out, and its refresh starts in the background",
+        )
+    if item.lease_owner is not None:
+        return Next.HAND_OUT, "the token lives; another one is being made"
+    if item.failure:
+        return Next.HAND_OUT, "the last refresh failed; the token still lives"
+    if now >= item.refresh_at:
+        return Next.HAND_OUT, "the token lives, and its refresh has been started"
+    if version != item.secret_version:
+        return Next.HAND_OUT, "the token lives; it was made with another version of the secret"
+    return Next.HAND_OUT, "the token is fresh"
+
+
+def _why_exchange(item: Item, now: int) -> str:
+    if item.token is None:
+        return "no token is kept"
+    if item.is_rejected:
+        return "the token was reported as rejected"
+    if item.lives_for(now, None):
+        return "an exchange was begun and not finished, so the token may be dead"
+    return "the token has ended, or has too little time left"
