@@ -183,7 +183,10 @@ def test_the_key_of_the_secrets_may_be_used_by_secrets_manager() -> None:
         assert not may(stack, "vntana", "kms:Decrypt", KEY_ARN, **context)
         connect = stack["Connect"]["Properties"]["PolicyDocument"]["Statement"]
         assert allows(connect, Ask("kms:GenerateDataKey", key, context)) is is_allowed
-    assert not may(stack, "vntana", "kms:Decrypt", key)
+        for name, value in context.items():
+            alone = {name: value}
+            assert not may(stack, "vntana", "kms:Decrypt", key, **alone), "by one condition"
+            assert not allows(connect, Ask("kms:GenerateDataKey", key, alone)), "by one condition"
 
 
 @pytest.mark.parametrize(
