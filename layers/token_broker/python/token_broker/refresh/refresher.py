@@ -266,7 +266,7 @@ class Refresher:
         """
         if own.fingerprint:
             self._deps.store.drop(own)
-        return replace(own.without_token(), lease_owner=None, lease_until=0)
+        return replace(own.without_token(), lease_owner=None)
 
     def _report(self, seen: Look, requirement: Requirement) -> tuple[Requirement, Look | None]:
         """Mark the kept token as rejected, if *requirement* rejects it.
