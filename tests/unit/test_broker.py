@@ -29,7 +29,6 @@ from token_broker.errors import (
     UpstreamContractChanged,
     UpstreamUnavailable,
 )
-from token_broker.item import Item
 from token_broker.tokens import TokenRequest, Variant
 from token_broker_fakes.vntana import FakeVntana, Workspace
 
@@ -79,11 +78,18 @@ def test_a_token_is_handed_out_from_the_cache_for_a_minute() -> None:
 
 
 def slow_opening(broker: MemoryBroker, seconds: int) -> None:
-    def slowly(open_token: Any, item: Item) -> Any:
-        broker.now += seconds
-        return open_token(item)
+    slow(broker, seconds, broker.aws.sealer, "open_token")
 
-    around(broker.aws.sealer, "open_token", slowly)
+
+def slow(broker: MemoryBroker, seconds: int, owner: object, operation: str) -> None:
+    """Let *operation* take so many *seconds*, after it has read."""
+
+    def slowly(method: Any, *arguments: Any) -> Any:
+        found = method(*arguments)
+        broker.now += seconds
+        return found
+
+    around(owner, operation, slowly)
 
 
 @pytest.mark.parametrize(("min_ttl", "least"), [(None, 31), (0, 1), (100, 101)])
@@ -133,12 +139,18 @@ def test_a_min_ttl_above_the_lifetime_is_refused_before_an_exchange() -> None:
     assert (type(error), error.detail, broker.steps) == (InvalidRequest, detail, ["login"])
 
 
+@pytest.mark.parametrize("is_read", [True, False], ids=["read", "decrypted"])
 @pytest.mark.parametrize("at", [NOW, REFRESH], ids=["fresh", "due, so its refresh is started"])
-def test_the_age_of_a_cached_token_counts_from_the_start_of_its_read(at: int) -> None:
-    """I16: a hold or DELETE may come while the token is decrypted."""
+def test_the_age_of_a_cached_token_counts_from_the_start_of_its_read(
+    at: int, *, is_read: bool
+) -> None:
+    """I16: a hold or DELETE may come while the token is read, or decrypted."""
     broker = with_token(after=at - NOW)
     broker.restart()
-    slow_opening(broker, 9)
+    if is_read:
+        slow(broker, 9, broker.aws.store, "read_all")
+    else:
+        slow_opening(broker, 9)
     broker.call()
     cached = broker.deps.cache.recall("vendorlink#acme", "-")
     assert cached
@@ -540,11 +552,14 @@ def test_a_hold_is_seen_by_the_first_read_of_an_alias() -> None:
     broker.call()
     [alias] = [i for i in broker.aws.store.list("vntana#acme") if i.target]
     broker.deps.cache.drop(alias.partition)
+    broker.call(organization="studio", workspace="chairs")
+    assert len(broker.deps.cache) > 0
     broker.put(held={"since": NOW, "by": "ann", "reason": "a move"})
     reads = reads_of(broker)
     with pytest.raises(ConnectionHeld):
         look(broker.deps, alias.partition, alias.variant)
     assert reads == ["batch_get_item"]
+    assert len(broker.deps.cache) == 0, "those of other variants, too"
 
 
 def test_a_known_alias_and_its_target_are_read_by_one_request() -> None:

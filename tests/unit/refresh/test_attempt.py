@@ -522,6 +522,21 @@ def test_the_previous_version_is_tried_once(was_in_use: bool) -> None:
 
 
 @pytest.mark.parametrize("flow", ["vendorlink", "vntana"])
+def test_a_rejected_version_is_not_tried_as_the_previous_one(flow: str) -> None:
+    """I7: the secret may get a new version after this invocation has read the rejected one."""
+    broker = MemoryBroker(flow, secret=wrong_login(flow))
+    broker.aws.manager.created_at = NOW
+
+    def replaced(read: Any, *asked: Any) -> Any:
+        broker.put_secret()
+        return read(*asked)
+
+    around(broker.aws.secrets, "previous", replaced)
+    assert outcome(broker)["code"] == "credential_rejected"
+    assert broker.steps == ["login"]
+
+
+@pytest.mark.parametrize("flow", ["vendorlink", "vntana"])
 def test_one_rejection_does_not_latch_a_previous_version_that_worked(flow: str) -> None:
     """I7: nor does it while that is current. Its second try is a minute later, at the earliest."""
     broker = with_token(flow)
@@ -952,6 +967,15 @@ def test_an_alias_has_the_secret_version_of_its_defaults() -> None:
     kept = [i for i in items(broker) if i.token]
     assert {item.secret_version for item in kept} == {version}
     assert [item.kind for item in kept if item.target] == ["pointer"]
+
+
+def test_an_alias_has_the_secret_version_that_resolved_it() -> None:
+    """I11: that may be the version before, if the current one is rejected."""
+    broker = MemoryBroker("vntana")
+    broker.put_secret(personal_access_token="wrong")
+    broker.aws.manager.created_at = NOW
+    assert outcome(broker)["source"] == "exchange"
+    assert {item.secret_version for item in items(broker) if item.token} == {"v1"}
 
 
 @pytest.mark.parametrize("was_in_use", [False, True])

@@ -754,6 +754,19 @@ def test_an_unknown_name_in_a_request_stores_no_failure() -> None:
     assert len(broker.steps) == steps
 
 
+def test_a_request_that_a_pin_refuses_drops_no_token_of_the_version_in_use() -> None:
+    """The pin has the organization's slug, the request its uuid: both lead to one token."""
+    broker = with_token("vntana")
+    uuid = {"organization": broker.call()["context"]["organization"]}
+    broker.call(**uuid)
+    broker.put_secret(organization="acme", pinned=["organization"])
+    broker.now += 100
+    token = broker.call(force=True)
+    broker.restart()
+    assert broker.http(uuid)["body"]["code"] == "invalid_request"
+    assert broker.call() == token | {"source": "table"}
+
+
 def failures_of(broker: MemoryBroker) -> list[Failure]:
     """Return the failures that the table keeps."""
     return [i.failure for i in broker.aws.store.list(f"{broker.flow}#acme") if i.failure]

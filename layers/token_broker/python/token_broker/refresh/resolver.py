@@ -123,11 +123,11 @@ class Resolver:
         return found
 
     def _drop_older(self, seen: Look, version: str) -> None:
-        """Drop the tokens of a request that only an older version of the secret allowed."""
-        for item in (seen.own, seen.target):
-            if item.fingerprint and item.secret_version != version:
-                self._deps.store.drop(item)
-                self._deps.cache.drop(self._invocation.partition)
+        """Drop the token of a request that only an older version of the secret allowed."""
+        item = seen.target  # an alias itself has no token
+        if item.fingerprint and item.secret_version != version:
+            self._deps.store.drop(item)
+            self._deps.cache.drop(self._invocation.partition)
 
     def _write(self, own: Item, target: Variant, expected: Mapping[str, Any]) -> Item | None:
         """Keep *own* as an alias of *target*; None if *own* has changed since it was read."""
