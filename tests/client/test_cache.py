@@ -263,6 +263,14 @@ def test_an_overtaken_token_is_cached_if_the_newer_one_has_expired() -> None:
     assert world.obtain() == 1
 
 
+def test_a_rejected_token_is_not_cached_after_the_newer_one_has_expired() -> None:
+    world = World(answer(1), answer(2, expires_at="2026-11-22T10:10:00Z"), answer(1), answer(3))
+    requests = (PLAIN, rejecting(1), PLAIN, PLAIN)
+    assert [world.obtain(request) for request in requests[:2]] == [1, 2]
+    world.now = at("10:10")
+    assert [world.obtain(request) for request in requests[2:]] == [1, 3]
+
+
 def test_an_overtaken_report_still_marks_the_token_as_rejected() -> None:
     """The token that was fetched meanwhile is cached; the reported one is not served."""
     world = World(answer(1), answer(2))
@@ -466,17 +474,19 @@ def editor(generation: int, source: str) -> Answer:
     return Answer.of(access, document(generation, flow="editor", source=source))
 
 
-def shared(world: World, outcome: Answer | BrokerError, seconds: float) -> tuple[Any, Any]:
+def shared(
+    world: World, outcome: Answer | BrokerError, seconds: float, request: TokenRequest = PLAIN
+) -> tuple[Any, Any]:
     """Return the outcomes of two callers of one call; the first has a deadline of *seconds*.
 
     The second joins while the first caller's call is pending, which ends with *outcome*.
     """
     call = Pending(outcome)
     with ThreadPoolExecutor(2) as pool:
-        question = world.question(fetch=call)
+        question = world.question(request, fetch=call)
         first = pool.submit(world.cache.obtain, question, Deadline.after(seconds))
         call.await_begin()
-        second = pool.submit(world.cache.obtain, world.question(), soon())
+        second = pool.submit(world.cache.obtain, world.question(request), soon())
         wait_until(lambda: len(waiters(world)) == 2)
         call.go_on()
         return outcome_of(first), outcome_of(second)
@@ -521,6 +531,11 @@ def test_an_unshareable_token_is_returned_to_one_caller_only() -> None:
     world = World(editor(2, "exchange"))
     assert shared(world, editor(1, "exchange"), PATIENCE_SECONDS) == (1, 2)
     assert shared(World(), editor(1, "table"), PATIENCE_SECONDS) == (1, 1)
+
+
+def test_a_forced_call_is_shared_by_callers_that_wait_for_it() -> None:
+    """Though none of them would take its token from the cache."""
+    assert shared(World(), answer(2), PATIENCE_SECONDS, FORCE) == (2, 2)
 
 
 def test_callers_of_unshareable_tokens_do_not_wait_for_each_other() -> None:

@@ -304,7 +304,7 @@ def test_a_connection_idle_for_three_seconds_is_not_reused(
     now[0] += 100
     call(channel)
     before = server.connections
-    for ahead, more in ((2.9, 0), (2.9, 0), (3.1, 1), (-0.1, 2)):
+    for ahead, more in ((2.9, 0), (3.0, 0), (3.1, 1), (-0.1, 2)):
         now[0] += ahead / 2
         if meanwhile:
             call(elsewhere)

@@ -128,6 +128,17 @@ def test_a_response_to_head_has_no_body(serve: Serve) -> None:
     assert answer.endswith(b"\r\n\r\n")
 
 
+def test_a_response_without_content_has_no_length(serve: Serve) -> None:
+    """RFC 9110 forbids it at a 204."""
+    port = serve(lambda _event, _context: {"statusCode": 204})
+    connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
+    path = "/v1/vntana/acme"
+    connection.request("GET", path, headers=dict(signed("GET", path, b"").headers))
+    response = connection.getresponse()
+    assert (response.status, response.getheader("Content-Length")) == (204, None)
+    connection.close()
+
+
 def test_a_client_that_disconnects_causes_no_log_line(
     serve: Serve, capfd: pytest.CaptureFixture[str]
 ) -> None:

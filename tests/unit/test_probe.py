@@ -30,10 +30,11 @@ def probed(broker: MemoryBroker, seconds: float) -> dict[str, Any]:
 def test_a_probe_that_runs_out_of_time_keeps_its_token(
     flow: str, left: float, requests: int
 ) -> None:
-    """Further questions are left open once it has a token."""
+    """Further questions are left open once it has a token. A renewal token stays ready."""
     broker = MemoryBroker(flow, vendor_seconds=2.0)
     report = probed(broker, broker.vendor_seconds + left)
     assert (report["works"], report["sent"]["requests"]) == (True, requests)
+    assert broker.item().renewal == ("ready" if flow == "vendorlink" else None)
     assert broker.call(**body(flow))["generation"] == 1
     assert len(broker.steps) == requests
 

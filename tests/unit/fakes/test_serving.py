@@ -68,9 +68,10 @@ def test_a_connection_is_kept_alive() -> None:
         (b"Transfer-Encoding: chunked\r\nContent-Length: 3", b"400"),
         (b"Transfer-Encoding: chunked\r\n\r\n-1", b"400"),
         (b"Transfer-Encoding: chunked\r\n\r\n1\r\nxx", b"400"),
+        (b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\n0", b"400"),
         (b"Transfer-Encoding: chunked\r\n\r\nA00001", b"413"),
         (b"Transfer-Encoding: chunked\r\n\r\nA00000\r\n" + b" " * 0xA00000 + b"\r\n1", b"413"),
-        *((b"Content-Length: " + length, b"411") for length in (b"-1", b"x", b"1_0")),
+        *((b"Content-Length: " + length, b"411") for length in (b"-1", b"x", b"1_0", b"\xb2")),
         (b"Content-Length: 10485761", b"413"),
         (b"Content-Length: " + b"9" * 5000, b"413"),
     ],
@@ -96,6 +97,7 @@ def test_a_body_of_invalid_length_is_refused(
             assert said.count(b"HTTP/") == 1
 
 
+@pytest.mark.parametrize("coding", ["chunked", "Chunked"])
 @pytest.mark.parametrize(
     "chunks",
     [
@@ -103,14 +105,14 @@ def test_a_body_of_invalid_length_is_refused(
         b"1;a=b\r\n{\r\n00002 \r\n}\n\r\n0\r\nX-Sum: 1\r\n\r\n",
     ],
 )
-def test_a_chunked_body_is_read(chunks: bytes) -> None:
+def test_a_chunked_body_is_read(chunks: bytes, coding: str) -> None:
     """The connection can be used for the next request."""
     fake = FakeVendorlink()
     with fake.serve() as server:
         visit = connection(server)
         for _ in range(2):
             visit.putrequest("POST", "/API/Generic/Execute")
-            visit.putheader("transfer-encoding", "chunked")
+            visit.putheader("transfer-encoding", coding)
             visit.endheaders(chunks)
             answer = visit.getresponse()
             answer.read()
