@@ -141,14 +141,14 @@ def test_a_dead_token_stays_dead(item: Item) -> None:
 
 
 def test_a_renewal_is_due_unless_leased_claimed_or_backing_off() -> None:
-    assert AGING.is_refresh_due(NOW)
-    assert replace(AGING, nudged_until=NOW).is_refresh_due(NOW)
-    assert replace(AGING, **DIED).is_refresh_due(NOW)
-    assert kept(failure=AGAIN).is_refresh_due(NOW), "after a failure it may be early"
-    assert not FRESH.is_refresh_due(NOW)
-    assert not replace(AGING, nudged_until=NOW + 1).is_refresh_due(NOW)
-    assert not replace(AGING, **RUNNING).is_refresh_due(NOW)
-    assert not replace(AGING, failure=DOWN).is_refresh_due(NOW)
+    assert AGING.is_refresh_unclaimed(NOW)
+    assert replace(AGING, nudged_until=NOW).is_refresh_unclaimed(NOW)
+    assert replace(AGING, **DIED).is_refresh_unclaimed(NOW)
+    assert kept(failure=AGAIN).is_refresh_unclaimed(NOW), "after a failure it may be early"
+    assert not FRESH.is_refresh_unclaimed(NOW)
+    assert not replace(AGING, nudged_until=NOW + 1).is_refresh_unclaimed(NOW)
+    assert not replace(AGING, **RUNNING).is_refresh_unclaimed(NOW)
+    assert not replace(AGING, failure=DOWN).is_refresh_unclaimed(NOW)
 
 
 @given(st.integers(1, 10**7), st.floats(0, 1))
@@ -418,7 +418,7 @@ def test_an_item_without_its_token_keeps_fence_and_generation() -> None:
     [
         pytest.param(3600, lambda at: replace(DOWN, retry_at=at).is_backing_off(NOW), id="failure"),
         pytest.param(
-            30, lambda at: not replace(AGING, nudged_until=at).is_refresh_due(NOW), id="claim"
+            30, lambda at: not replace(AGING, nudged_until=at).is_refresh_unclaimed(NOW), id="claim"
         ),
         pytest.param(10, lambda at: not may_force(kept(forced_at=at - 10), NOW), id="force"),
         pytest.param(

@@ -102,7 +102,7 @@ PARTS: list[Record] = [
 def records() -> Iterator[Record]:
     """Yield records that some sequence of writes might have left."""
     chance = Random(1)
-    some = [chance.sample(PARTS, chance.randint(2, 8)) for _ in range(10)]
+    some = [chance.sample(PARTS, chance.randint(2, 8)) for _ in range(40)]
     for base in ({}, TOKEN, ALIAS):
         for parts in ([], *([part] for part in PARTS), *some):
             record: Record = BASE | base

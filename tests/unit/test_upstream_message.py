@@ -50,6 +50,7 @@ def shown(body: object, secret: object = SECRET, **headers: str) -> str | None:
             "Unknown client; invalid_client",
             id="OAuth's, the description first",
         ),
+        pytest.param({"reason": "No right"}, "No right", id="a reason"),
         pytest.param({"Data": {"message": "deep"}}, None, id="what is deeper is not looked for"),
         pytest.param("{\nWrong token\n}", "{ Wrong token }", id="a text that is no JSON"),
         pytest.param('"Wrong key"', "Wrong key", id="a JSON text"),
@@ -66,9 +67,9 @@ def test_the_message_is_found_in_each_kind_of_body(body: object, message: str | 
 
 @pytest.mark.parametrize("own", [None, "a text that a flow took out of the answer"])
 def test_an_error_has_the_masked_message_alone(own: str | None) -> None:
-    last = REQUEST, Response(403, {}, b'{"message": "No seat"}')
+    last = REQUEST, Response(403, {}, b'{"message": "No seat for c4 nary"}')
     error = quoted(UpstreamRefused("login: refused", upstream_message=own), last, SECRET)
-    assert (error.upstream_status, error.upstream_message) == (403, "No seat")
+    assert (error.upstream_status, error.upstream_message) == (403, "No seat for ***")
 
 
 @pytest.mark.parametrize("body", ['{"token": "0e44c407-48e', '{"plpass": "of a caller', "0e44c407"])
@@ -98,9 +99,27 @@ def test_values_of_a_form_are_masked() -> None:
     assert upstream_message(response, sent, {}) == "bad client_secret=***"
 
 
-def test_a_short_value_is_masked_as_a_whole_word() -> None:
-    """A user called "1" does not mask every digit of a message."""
-    assert shown({"message": "user 1 of 100"}, secret={"user": "1"}) == "user *** of 100"
+@pytest.mark.parametrize(
+    ("secret", "said", "message"),
+    [
+        pytest.param("1", "user 1 of 100", "user *** of 100", id="not every digit"),
+        pytest.param("ab", "ab xabx", "*** xabx", id="two characters: as a word"),
+        pytest.param("abc", "abc xabcx", "*** x***x", id="three: within a word, too"),
+        pytest.param(["zzz", "abzzz"], "no abzzz", "no ***", id="the longest value first"),
+        pytest.param([True, None], "True or None", "True or None", id="neither is a value"),
+        pytest.param("a\ud800bc", "no a bc", "no a bc", id="a text that is no UTF-8"),
+    ],
+)
+def test_values_are_masked_longest_first_and_short_ones_as_words(
+    secret: object, said: str, message: str
+) -> None:
+    assert shown({"message": said}, secret={"value": secret}) == message
+
+
+def test_the_last_word_of_a_header_is_masked() -> None:
+    request = Request("GET", "https://vendor/", "check", headers={"x-key": "Key of s3cret"})
+    answer = Response(403, {}, b"\xffno s3cret")
+    assert upstream_message(answer, request, {}) == "\ufffdno ***", "bytes that are no UTF-8, too"
 
 
 bodies = st.recursive(

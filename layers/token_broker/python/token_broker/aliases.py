@@ -37,7 +37,7 @@ class Look(Record):
 
     @property
     def shown(self) -> Item:
-        """The item that a hit uses: the target; *own*, without a token, if that may be outdated."""
+        """The item that a hit uses: the target. If the alias may be outdated, the alias: no hit."""
         return self.own if self.may_be_outdated else self.target
 
     @property

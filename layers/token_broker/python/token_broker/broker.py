@@ -2,14 +2,19 @@
 
 `Broker.token` returns the first of these that meets the request:
 
-1. the cached token, if it was read within `MEMORY_SECONDS` and no refresh is due;
-2. the token that one read of the table shows, opened by KMS. If a refresh is due, one of the
-   callers starts it in the background;
-3. the token of an exchange (`refresh`), or the old one if that fails, while it lives: it is stale.
+1. the cached token, if it was read within `MEMORY_SECONDS`, and no refresh waits for a claim;
+2. the token in the table, opened by KMS. If a refresh waits for a claim, one of the callers claims
+   it, and starts it in the background;
+3. the token of an exchange (`refresh`). If that fails, the old one while it lives, if
+   `may_use_old` allows it.
 
-A call that forces, or that reports a token, begins with 3, after the read. While the table or KMS
-cannot be reached, a cached token is returned as long as it lives. A hit loads no module but those
-imported here, unless it claims a refresh.
+A token of 1 or 2 is a hit, even while another caller exchanges: then it is stale. It is no hit if
+an exchange began and never ended: then it is uncertain (`Item.is_good`).
+
+A call that forces skips 1 and 2, after the read. A call that reports a token skips 1, and if the
+table still has that token, 2. If the table cannot be reached, any other call gets the cached token
+as long as it lives. If KMS cannot, the cached one serves if the table shows the same. A hit loads
+no module but those imported here, unless it claims a refresh, or boto3 replaces the fast client.
 """
 
 from token_broker.aliases import Look, look
@@ -35,6 +40,7 @@ class Answer(Record):
     token: Token = field(repr=False)
     source: str
     stale: bool
+    """Whether the exchange for a newer token still runs, failed, or never ended."""
     is_hit: bool = True
     """Whether the token was kept when the call came: the caller waited for no exchange."""
 
@@ -59,7 +65,7 @@ class Broker(Record):
             and may_be_cached
             and cache.is_recent(cached, now)
             and cached.item.is_good(now, request.min_ttl)
-            and not cached.item.is_refresh_due(now)  # if it is, the table shows who has claimed it
+            and not cached.item.is_refresh_unclaimed(now)  # the table shows a claim
         ):
             return self._answer(cached, "memory")
         try:
@@ -71,11 +77,11 @@ class Broker(Record):
             raise
         request = with_report_of_kept(request, seen.shown, cached)
         reports_kept = seen.shown.fingerprint in request.rejected
-        # The call wants another token: KMS need not open this one, unless the exchange fails.
+        # The call wants another token: KMS need not open this one. In an outage, `force` opens it.
         kept = None if request.force or reports_kept else self._opened(seen)
         now = self.deps.clock.now()  # to read and to decrypt took time
         if kept and kept.item.is_good(now, request.min_ttl):
-            if kept.item.is_refresh_due(now):
+            if kept.item.is_refresh_unclaimed(now):
                 self._start_refresh(connection, request, kept, now)
             return self._answer(kept, "table")
         return self._obtained(connection, request, deadline, seen, kept)
@@ -83,8 +89,9 @@ class Broker(Record):
     def _opened(self, seen: Look) -> CachedToken | None:
         """Decrypt and cache the token that *seen* shows. None if no live token can be opened."""
         now, item = self.deps.clock.now(), seen.shown
-        token = self._token_of(seen) if item.is_live(now) else None
-        if item.corrupt or (token is None and item.is_live(now)):  # a corrupt item is not live
+        is_live = item.is_live(now)
+        token = self._token_of(seen) if is_live else None
+        if item.corrupt or (is_live and token is None):  # a corrupt item has no token
             attributes = list(item.corrupt) or ["token"]
             self.deps.emit("damaged", variant=item.variant, attributes=attributes)
         if token is None:
@@ -107,10 +114,11 @@ class Broker(Record):
     def _start_refresh(
         self, connection: str, request: TokenRequest, kept: CachedToken, now: int
     ) -> None:
-        """Claim the background refresh: one conditional write. The winner invokes this function.
+        """Claim the background refresh by one conditional write. The winner starts it.
 
-        `maintenance.renew` then does the work. The cached item is marked first: this process tries
-        once in `CLAIM_SECONDS`, even if the table fails.
+        It invokes this Lambda function, which runs `maintenance.renew`, and does not wait. The
+        cached item is marked first: this process tries once in `CLAIM_SECONDS`, even if the table
+        fails. Table and log call the claim a nudge.
         """
         until = now + CLAIM_SECONDS
         claimed = replace(kept, item=replace(kept.item, nudged_until=until))
@@ -146,8 +154,8 @@ class Broker(Record):
             requirement = Requirement(request.min_ttl, request.rejected, request.force)
             obtained, source = Refresher(invocation).obtain(request.variant, requirement, seen)
         except BrokerError as error:
-            is_enough = is_old_enough(error, request, seen, kept)
-            old = self._old_token(invocation.partition, request, kept) if is_enough else None
+            may_use = may_use_old(error, request, seen, kept)
+            old = self._old_token(invocation.partition, request, kept) if may_use else None
             if not old:
                 raise
             return Answer(old.item, old.token, "table", stale=True, is_hit=False)
@@ -176,14 +184,14 @@ class Broker(Record):
         return old if old.item.lives_for(self.deps.clock.now(), request.min_ttl) else None
 
     def _answer(self, kept: CachedToken, source: str) -> Answer:
-        age = state(kept.item, self.deps.clock.now(), min_ttl=0)
-        return Answer(kept.item, kept.token, source, stale=age is State.STALE)
+        is_stale = state(kept.item, self.deps.clock.now(), min_ttl=0) is State.STALE
+        return Answer(kept.item, kept.token, source, stale=is_stale)
 
 
-def is_old_enough(
+def may_use_old(
     error: BrokerError, request: TokenRequest, seen: Look, kept: CachedToken | None
 ) -> bool:
-    """Say whether the old token is good enough after *error*. For `force`, only in an outage.
+    """Say whether the old token may be returned after *error*. For `force`, only in an outage.
 
     If an alias may be outdated, only while nothing can tell whether it is. Not under a hold: the
     table, which shows the hold, may fail at the next read.
@@ -200,7 +208,7 @@ def with_report_of_kept(
 ) -> TokenRequest:
     """Return *request*; if it reports a token that only the cache has, report that of *item*, too.
 
-    A token that could not be kept is in the cache of the process that made it.
+    A token that could not be kept (`Outcome.keep_token`) is in the cache of its maker's process.
     """
     is_reported = cached and cached.item.fingerprint in request.rejected
     if not (cached and is_reported and cached.is_newer_than(item) and item.fingerprint):

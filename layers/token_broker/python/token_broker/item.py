@@ -112,7 +112,8 @@ class Item(Record):
     noticed_version: str | None = None
     """On the gate: the version of the secret that the last event named."""
     suspect_version: str | None = None
-    """On the gate: a version that may be wrong, since *suspect_at* or of *suspect_variants*."""
+    """On the gate: a version that worked, and was rejected once, at *suspect_at*; or one that never
+    did, and was refused for each of *suspect_variants*."""
     suspect_at: int = 0
     suspect_variants: tuple[str, ...] = ()
     held: Hold | None = None
@@ -247,8 +248,8 @@ class Item(Record):
             return False
         return not self.failure.is_backing_off(now) if self.failure else now >= self.refresh_at
 
-    def is_refresh_due(self, now: int) -> bool:
-        """Say whether a background refresh is to start, and no caller has started one."""
+    def is_refresh_unclaimed(self, now: int) -> bool:
+        """Say whether a background refresh is due, and no caller has claimed it."""
         return self.is_due(now) and not self.is_claimed(now)
 
     def is_claimed(self, now: int) -> bool:

@@ -74,7 +74,7 @@ class Store:
     ) -> Item | None:
         """Acquire the lease of *item*. None if *item* has changed since it was read.
 
-        Fence and generation are compared and swapped, so no lease or commit came between. The same
+        `COMPARED` is compared, so neither lease, commit, verdict nor hold came between. The same
         write marks a ready renewal token as used, before it is sent.
         """
         changes: dict[str, object] = {

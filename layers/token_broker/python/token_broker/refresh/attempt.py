@@ -1,4 +1,4 @@
-"""One exchange with the vendor, by the holder of a variant's lease."""
+"""One exchange with the vendor: by the holder of the variant's lease, if callers share tokens."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -40,7 +40,7 @@ class SecretReplaced(Exception):
 class ExchangeAttempt:
     """An exchange of one variant. *token_of* returns live tokens of other variants.
 
-    *outcome* has the variant's item, with the lease that this invocation holds.
+    *outcome* has the variant's item: with this invocation's lease, if callers share tokens.
 
     `run` keeps the result or the failure of the exchange. `_result` begins again if the secret
     changes. `_with_version_in_use` keeps what a rejection means; `_with_previous_version` then
@@ -139,7 +139,7 @@ class ExchangeAttempt:
     def _with_previous_version(self) -> Token | ResolvedTo:
         """Converse with the previous version, which the gate does not count as accepted by that.
 
-        The next invocation meets the current version again, and its latch.
+        The next exchange meets the latch of the current version, even if this one succeeds.
         """
         try:
             return self._converse()

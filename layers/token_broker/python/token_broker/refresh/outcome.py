@@ -35,14 +35,14 @@ COMMIT_PAUSE_SECONDS = 0.1
 
 
 class Alias(NamedTuple):
-    """What a variant stands for: *target*."""
+    """*variant* stands for *leads_to*."""
 
     variant: Variant
     item: Item | None
     """The item of *variant*, which records this; None if that is not kept."""
-    target: Variant
+    leads_to: Variant
     seen: Look | None = None
-    """What the last read of the table shows of *target*, if it does."""
+    """What the last read of the table shows of *leads_to*, if it does."""
 
 
 class Outcome:
@@ -185,7 +185,7 @@ class Outcome:
         return replace(failure, count=max(1, failure.count - 1), retry_at=now + error.retry_after)
 
     def _uncertainty(self, has_sent: bool) -> Failure | None:
-        """Return a failure which marks the old token as uncertain.
+        """Return a failure which marks the old token as stale, and its refresh as due at once.
 
         None unless a request was sent: now, or by an exchange before that never ended.
         """

@@ -1,24 +1,36 @@
-"""The miss path: at most one exchange of a variant is in flight, even if its holder dies.
+"""The miss path: at most one exchange of a shared variant is in flight, even if its holder dies.
 
 `Refresher.obtain` goes through these steps:
 
-1. `_obtain_alone`: one thread of this process at a time. A reported token is marked as rejected.
+1. `_obtain_alone`: one thread of this process at a time. It returns what another one has cached
+   meanwhile. If the call reports the kept token, that is marked as rejected.
 2. `_follow_aliases` repeats `_step`, from the requested variant to the one that has the token.
-3. `_step` takes the first of these that applies to one variant:
+3. `_step` reads the table, which may show a hold, and takes the first of these that applies:
    a. a token that this invocation has made, or that the table has, is good enough: return it;
    b. another caller has the lease: wait, and read again;
-   c. a back-off or a latch forbids an exchange: raise its error;
-   d. the secret or a kept alias tells another variant (`Resolver.resolve`): go on with that;
+   c. a back-off, or the latch of a rejected version of the secret, forbids an exchange: raise its
+      error;
+   d. the secret or a kept alias tells another variant: `Resolver.resolve` keeps that; follow it;
    e. `_exchange`: acquire the lease, and run an `ExchangeAttempt`, which commits the `Outcome`.
 
 The steps end: to wait and to acquire raise an error when too little time is left. An exchange may
 need the token of another variant (`NeedToken`). Then `token_of` goes through the same steps for
 that variant, in the same invocation.
 
-If two processes race, the write of one lease fails: that caller reads again, and waits in step b.
-If the holder of a lease dies, the lease ends by itself. Then the kept token counts as uncertain,
-and the next caller acquires with a higher fence, so the late commit of the dead one would fail. See
-docs/protocol.md.
+A race: each process writes the lease if the fence is as it was read. One write fails; that caller
+reads again, and waits in step b.
+
+A dead holder: its lease ends by itself, once Lambda has certainly ended its invocation. Then the
+kept token counts as uncertain, and the next caller acquires with a higher fence, so a late commit
+of the holder before fails. A renewal token that may be spent is not sent again: the caller logs in.
+
+Rejected credentials: only one caller at a time tries a version that is not known to work
+(`CredentialGate.admit`). `ExchangeAttempt` keeps what a rejection means (`decisions.verdict`)
+before it sends anything else. A version that never worked is latched or, if the answer may mean
+something else, refused for this variant. The same attempt then tries the secret's previous version,
+if the current one is less than a day old. A version that has worked is tried once more, a minute
+later. Step c raises `CredentialLatched` for a latched version, until the secret has another one, or
+DELETE. See docs/protocol.md.
 """
 
 from typing import NamedTuple
@@ -144,9 +156,9 @@ class Refresher:
                 continue
             if isinstance(result, Alias):
                 followed.append(result)
-                variant, seen = result.target, result.seen
+                variant, seen = result.leads_to, result.seen
             elif may_go_back and self._resolver.is_contradicted(followed, result.cached.item):
-                # The last alias was made for a role that the account no longer has: go back to it.
+                # The last alias expects a role that the account no longer has: go back to it.
                 variant = followed.pop().variant
                 may_go_back = False
             else:
@@ -163,29 +175,31 @@ class Refresher:
 
         None if the table must be read again: after a wait, a lost lease, or a change of the secret.
         """
-        if made := self._made_here(variant.key, requirement):
+        if made := self._made_here(variant.key, requirement):  # a
             return made
-        seen = self._invocation.look(variant.key, seen)
-        target, own = seen.target, seen.own
+        seen = self._invocation.look(variant.key, seen)  # raises under a hold
+        target, own = seen.target, seen.own  # one item, unless *variant* is an alias
         first = self._first_seen.setdefault(target.variant, target)
         if requirement.force and requirement.newer_than is None:
             requirement = replace(requirement, newer_than=first.generation)
-        if kept := self._kept(seen, requirement):
+        if kept := self._kept(seen, requirement):  # a
             return kept
         # Before anything that waits: no new token could meet this.
         refuse_too_long(target, requirement.min_ttl, self._now())
-        if leased := self._leased_by_another(seen):
+        if leased := self._leased_by_another(seen):  # b
             self._invocation.wait_for_lease(leased)
             return None
-        if not seen.is_target_lost:  # if it is lost, the alias is resolved again below
+        if not seen.is_target_lost:  # c; if it is lost, the alias is resolved again below
             self._raise_if_backing_off(target, requirement)
-        self._raise_if_backing_off(own, requirement)  # an alias has back-offs, too
+        self._raise_if_backing_off(own, requirement)  # c: an alias has back-offs, too
         if self._has_secret_changed(target, requirement):
             return None
         version = self._secret.recent_version()
-        # An alias of this version leads to its target again, which may be latched for itself.
+        # c: an alias of this version leads to its target again, which may be latched for itself.
         self._gate.check(target if own.secret_version == version else own, version)
-        return self._resolver.resolve(variant, seen) or self._exchange(variant, own, requirement)
+        if alias := self._resolver.resolve(variant, seen):  # d
+            return alias
+        return self._exchange(variant, own, requirement)  # e
 
     def _kept(self, seen: Look, requirement: Requirement) -> Obtained | None:
         """Return the token that *seen* shows, if it meets *requirement*."""
@@ -209,7 +223,10 @@ class Refresher:
         return requirement.is_met(item, self._now(), version)
 
     def _leased_by_another(self, seen: Look) -> Item | None:
-        """Return the item whose lease this call must wait for. Unshared tokens need no lease."""
+        """Return the item whose lease this call must wait for. Unshared tokens need no lease.
+
+        It is another caller's: while this invocation holds a lease, it obtains other variants.
+        """
         now = self._now()
         leased = next((item for item in (seen.target, seen.own) if item.is_leased(now)), None)
         return leased if leased and self._secret.is_shared() else None
@@ -245,13 +262,13 @@ class Refresher:
     ) -> Obtained | Alias | None:
         """Acquire the lease, and exchange. None if another caller acquired it first."""
         if self._secret.is_shared():
-            is_on_demand = requirement.is_on_demand(own, self._now())
-            before, item = own, self._invocation.acquire(own, forced=is_on_demand)
+            forced = requirement.is_on_demand(own, self._now())  # raises if it is too often
+            item = self._invocation.acquire(own, forced=forced)
             if item is None:
                 return None
         else:
-            before = item = self._without_lease(own)
-        outcome = Outcome(self._invocation, variant, before=before, item=item)
+            own = item = self._without_lease(own)
+        outcome = Outcome(self._invocation, variant, before=own, item=item)
         result = ExchangeAttempt(self._invocation, self._gate, outcome, self.token_of).run()
         if not isinstance(result, CachedToken):
             return result
@@ -278,7 +295,7 @@ class Refresher:
         item, now = seen.target, self._now()
         if item.fingerprint not in requirement.rejected:
             return requirement, seen
-        by_exchange = requirement.of_version_in_use  # a caller's report demands no version
+        by_exchange = requirement.of_version_in_use  # only `token_of` reports and demands it
         is_young = is_ahead(item.issued_at + YOUNG_SECONDS, now, YOUNG_SECONDS)
         if by_exchange and is_young and item.lease_owner is None:
             return replace(requirement, rejected=frozenset()), seen

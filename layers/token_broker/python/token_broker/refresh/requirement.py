@@ -13,7 +13,8 @@ class Requirement(Record):
     rejected: frozenset[str] = frozenset()
     """Fingerprints of tokens that the vendor refused: the token must be another one."""
     force: bool = False
-    """The token must be newer than the one that this invocation read first."""
+    """The token must be newer than the one that this invocation read first: `Refresher._step` turns
+    this into *newer_than*."""
     newer_than: int | None = None
     """The token must have a higher generation. Generations count within one variant."""
     of_version_in_use: bool = False
