@@ -209,6 +209,20 @@ def test_a_due_token_costs_one_failed_call_while_the_table_is_unavailable() -> N
     assert failures == ["read_all"]
 
 
+def test_an_uncertain_token_is_handed_out_if_the_table_fails_after_it_was_read() -> None:
+    """It lives, and no exchange can replace it."""
+    broker = with_token(after=MEMORY_SECONDS)
+    broker.put(lease_owner="dead", lease_until=NOW)
+
+    def read_once(read_all: Any, *names: str) -> Any:
+        break_table(broker)
+        return read_all(*names)
+
+    around(broker.aws.store, "read_all", read_once)
+    around(broker.aws.store, "acquire", raising(StoreUnavailable("the table cannot be used")))
+    assert call(broker) == ("table", True, 1)
+
+
 @pytest.mark.parametrize("is_deleted", [True, False])
 def test_a_cached_token_that_the_table_shows_as_dead_is_not_handed_out(is_deleted: bool) -> None:
     """Another caller has reported it, or DELETE has dropped it; then Secrets Manager fails."""

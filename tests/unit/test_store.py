@@ -596,6 +596,27 @@ def test_a_write_that_was_not_done_and_has_no_response_is_an_error(name: str) ->
         assert desk.record == before
 
 
+@pytest.mark.parametrize(
+    "left",
+    [
+        {"accepted_version": "v1"},
+        {"suspect_version": "v2", "suspect_at": NOW - 60},
+        {"latched_version": "v0"},
+    ],
+    ids=lambda left: next(iter(left)),
+)
+def test_an_acceptance_is_not_done_if_only_the_lease_has_ended(left: Record) -> None:
+    """Another caller has acquired it: that tells nothing of this write, whose answer is lost."""
+    name = "accept, recovering"
+    record = fits(name, BASE | TOKEN)
+    desk = Desk(record)
+    accepted_by_another = without(record, "latched_version") | {"accepted_version": "v2"}
+    desk.put(accepted_by_another | BY_ANOTHER | left)
+    desk.aws.dynamodb.break_before = True
+    with pytest.raises(StoreUnavailable):
+        desk.do(WRITES[name])
+
+
 def is_own(name: str, record: Record) -> bool:
     """Return whether *record* cannot be there: its lease is the new one, or its token reported."""
     if name.startswith("acquire"):
