@@ -715,6 +715,13 @@ def test_the_status_describes_each_variant() -> None:
     assert broker.steps == []
 
 
+def test_the_status_shows_a_hold() -> None:
+    broker = MemoryBroker("editor")
+    broker.put(held={"since": NOW, "by": "arn:caller", "reason": "laptop stolen"})
+    held = broker.call(action="status")["held"]
+    assert held == {"since": "2030-03-17T17:46:40Z", "by": "arn:caller", "reason": "laptop stolen"}
+
+
 @pytest.mark.parametrize(("left", "shown"), [(31, "aging"), (30, "dead")])
 def test_the_status_is_that_of_a_call_without_min_ttl(left: int, shown: str) -> None:
     broker = with_token(after=3600 - left)

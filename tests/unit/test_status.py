@@ -21,7 +21,7 @@ from tests.unit.items import (
 )
 from token_broker.item import Item, rfc3339
 from token_broker.records import replace
-from token_broker.status import Next, next_step
+from token_broker.status import Next, entry, next_step
 
 FRESH_NEXT = (Next.HAND_OUT, "the token is fresh")
 OTHER = (Next.HAND_OUT, "the token lives; it was made with another version of the secret")
@@ -99,6 +99,13 @@ def test_the_next_step_of_a_call_and_its_reason(
 ) -> None:
     gate = replace(EMPTY, **{"accepted_version": "v1"} | of_gate)
     assert next_step(item, gate, NOW, "v1") == expected
+
+
+@pytest.mark.parametrize(("version", "shown"), [("v1", "fresh"), ("v2", "aging")])
+def test_the_state_is_that_under_the_current_version_of_the_secret(
+    version: str, shown: str
+) -> None:
+    assert entry(FRESH, EMPTY, NOW, version)["state"] == shown
 
 
 def test_the_names_of_the_next_steps() -> None:
