@@ -183,15 +183,15 @@ class Store:
         now: int,
         *,
         has_lease: bool,
-        ends_lease: bool,
     ) -> Item | None:
         """Keep what *rejection* means. None if *item* has changed since it was read.
 
-        *has_lease* says whether *item* was read with a lease of this caller. A gate that DELETE has
-        emptied since is not written again.
+        *has_lease* says whether *item* was read with a lease of this caller. The gate's lease ends;
+        that of the variant goes on. A gate that DELETE has emptied since is not written again.
         """
         from token_broker import conditional_writes as writes  # noqa: PLC0415 (off the hit path)
 
+        ends_lease = has_lease and item.variant != rejection.variant
         changes, as_read = writes.judged(verdict, item, rejection, now, has_lease=has_lease)
         return self._update(
             item,

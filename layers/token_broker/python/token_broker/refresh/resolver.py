@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from token_broker.aliases import Look, alias_values, expected_by, expects_another
+from token_broker.aliases import Look, expected_by, expects_another
 from token_broker.decisions import latched_by
 from token_broker.errors import BrokerError, InvalidRequest
 from token_broker.item import Item
 from token_broker.refresh.invocation import Invocation
-from token_broker.refresh.outcome import Alias
+from token_broker.refresh.outcome import Alias, alias_values
 from token_broker.tokens import Variant
 
 
