@@ -570,7 +570,7 @@ def test_a_hold_is_seen_by_the_first_read_of_an_alias() -> None:
     assert len(broker.deps.cache) > 0
     broker.put(held={"since": NOW, "by": "ann", "reason": "a move"})
     reads = reads_of(broker)
-    with pytest.raises(ConnectionHeld, match="^an operator has held .*: a move$"):
+    with pytest.raises(ConnectionHeld, match=r"^an operator has held .*: a move$"):
         look(broker.deps, alias.partition, alias.variant)
     assert reads == ["batch_get_item"]
     assert len(broker.deps.cache) == 0, "those of other variants, too"
