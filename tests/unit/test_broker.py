@@ -251,6 +251,8 @@ def test_a_token_that_kms_does_not_open_is_taken_from_the_cache_if_it_is_the_sam
     else:
         assert type(refusal(broker)) is kind
     assert broker.steps == ["login"]
+    broker.now = ENDS
+    assert call(broker) == ("exchange", False, 2), "a token that has ended is not opened"
 
 
 # What may be old
