@@ -251,6 +251,8 @@ def test_a_token_that_kms_does_not_open_is_taken_from_the_cache_if_it_is_the_sam
     else:
         assert type(refusal(broker)) is kind
     assert broker.steps == ["login"]
+    broker.now = ENDS
+    assert call(broker) == ("exchange", False, 2), "a token that has ended is not opened"
 
 
 # What may be old
@@ -578,7 +580,7 @@ def test_a_hold_is_seen_by_the_first_read_of_an_alias() -> None:
     assert len(broker.deps.cache) > 0
     broker.put(held={"since": NOW, "by": "ann", "reason": "a move"})
     reads = reads_of(broker)
-    with pytest.raises(ConnectionHeld):
+    with pytest.raises(ConnectionHeld, match=r"^an operator has held .*: a move$"):
         look(broker.deps, alias.partition, alias.variant)
     assert reads == ["batch_get_item"]
     assert len(broker.deps.cache) == 0, "those of other variants, too"

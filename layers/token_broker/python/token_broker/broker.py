@@ -20,7 +20,7 @@ from token_broker.cache import CachedToken
 from token_broker.dependencies import Dependencies
 from token_broker.errors import AWS_FAILURES, BrokerError
 from token_broker.item import CLAIM_SECONDS, Item
-from token_broker.records import Record, field, replace
+from token_broker.records import Record, replace
 from token_broker.tokens import Token, TokenRequest
 
 
@@ -28,7 +28,7 @@ class Answer(Record):
     """A live token and where it came from: ``memory``, ``table`` or ``exchange``."""
 
     item: Item
-    token: Token = field(repr=False)
+    token: Token
     source: str
     stale: bool
     """Whether the exchange for a newer token still runs, failed, or never ended."""
