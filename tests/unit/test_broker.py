@@ -587,3 +587,33 @@ def test_a_known_alias_and_its_target_are_read_by_one_request() -> None:
     reads.clear()
     assert broker.call() == token | {"source": "table"}
     assert reads == ["batch_get_item", "get_item"]
+
+
+@pytest.mark.parametrize("is_down", [False, True])
+def test_an_alias_that_the_secret_confirms_is_a_hit_from_then_on(is_down: bool) -> None:
+    """I5: it was made with a new version of the secret, just after a token of the one before.
+
+    When it is certainly newer than the token, by any clock, it is written anew. That may fail.
+    """
+    broker = with_token("vntana")
+    assert isinstance(broker.fake, FakeVntana)
+    named = {"organization": broker.fake.accounts[0].organizations[0].slug}
+    broker.put_secret()
+    asked: list[str] = []
+
+    def noted(operation: Any, **request: Any) -> Any:
+        asked.append("the secret")
+        return operation(**request)
+
+    around(broker.aws.manager, "get_secret_value", noted)
+    if is_down:
+        around(broker.aws.store, "alias_to", raising(StoreUnavailable("busy")))
+    for seconds, is_asked in ((0, True), (60, True), (1, True), (1, is_down)):
+        broker.now += seconds
+        broker.restart()
+        asked.clear()
+        assert broker.call(**named)["source"] == "table"
+        assert bool(asked) is is_asked
+    assert {one["code"] for one in broker.telemetry.of("unkept")} == (
+        {"store_unavailable"} if is_down else set()
+    )
