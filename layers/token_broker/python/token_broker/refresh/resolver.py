@@ -39,7 +39,8 @@ class Resolver:
         version = self._secret.recent_version()
         if own.secret_version != version:
             return not latched_by(seen.gate, own, version)
-        if is_newer(replace(own, issued_at=now), target) and (end := self._end_of(seen)):
+        may_write = is_newer(replace(own, issued_at=now), target) and not own.is_leased(now)
+        if may_write and (end := self._end_of(seen)):
             self._try_write(own, end, expected_by(own))
         return False
 
