@@ -103,7 +103,8 @@ class Credential:
     refused: list[tuple[Invocation, Sent]] = field(default_factory=list)
     """Logins with this credential that the vendor rejected."""
     strangers: list[Invocation] = field(default_factory=list)
-    """Invocations with a bad variant that were rejected before the first accepted login."""
+    """Invocations with a bad variant that were rejected before the first accepted login, or after a
+    DELETE, which removes the acceptance."""
 
 
 @dataclass(slots=True)

@@ -115,7 +115,11 @@ class Judge(History):
         credential = self.credentials[sent.credential or ""]
         if sent.credential not in self.valid:
             credential.refused.append((invocation, sent))
-        elif invocation.is_bad and not response.is_success and not credential.was_accepted:
+        elif (
+            invocation.is_bad
+            and not response.is_success
+            and (self.forgotten or not credential.was_accepted)
+        ):
             credential.strangers.append(invocation)
         else:
             credential.was_accepted = True
