@@ -597,3 +597,37 @@ def test_a_known_alias_and_its_target_are_read_by_one_request() -> None:
     reads.clear()
     assert broker.call() == token | {"source": "table"}
     assert reads == ["batch_get_item", "get_item"]
+
+
+@pytest.mark.parametrize("hindrance", ["", "the table", "a lease"])
+def test_an_alias_that_the_secret_confirms_is_a_hit_from_then_on(hindrance: str) -> None:
+    """I5: it was made with a new version of the secret, just after a token of the one before.
+
+    When it is certainly newer than the token, by any clock, it is written anew. That may fail. It
+    does not fence off a caller that is resolving the alias.
+    """
+    broker = with_token("vntana")
+    assert isinstance(broker.fake, FakeVntana)
+    named = {"organization": broker.fake.accounts[0].organizations[0].slug}
+    broker.put_secret()
+    asked: list[str] = []
+
+    def noted(operation: Any, **request: Any) -> Any:
+        asked.append("the secret")
+        return operation(**request)
+
+    around(broker.aws.manager, "get_secret_value", noted)
+    for seconds, is_asked in ((0, True), (60, True), (1, True), (1, bool(hindrance))):
+        broker.now += seconds
+        broker.restart()
+        asked.clear()
+        assert broker.call(**named)["source"] == "table"
+        assert bool(asked) is is_asked
+        [alias] = [
+            i for i in broker.aws.store.list("vntana#acme") if i.secret_version == "v2" and i.target
+        ]
+        if hindrance == "the table":
+            around(broker.aws.store, "alias_to", raising(StoreUnavailable("busy")))
+        elif hindrance == "a lease":
+            broker.put(alias.variant, lease_owner="another", lease_until=broker.now + 90)
+    assert bool(broker.telemetry.of("unkept")) is (hindrance == "the table")
