@@ -8,7 +8,7 @@ from collections.abc import Callable
 from token_broker.aliases import Look, look
 from token_broker.decisions import lease_end
 from token_broker.dependencies import Dependencies
-from token_broker.errors import BrokerError, RefreshInProgress
+from token_broker.errors import BrokerError, RefreshInProgress, StoreUnavailable
 from token_broker.exchange import Request
 from token_broker.item import GATE, Item
 from token_broker.refresh.announcements import Announcements
@@ -47,6 +47,8 @@ class Invocation:
         set later must end it within `MEMORY_SECONDS`."""
         self.last_request: Request | None = None
         """The last request that any exchange of this invocation sent to the vendor."""
+        self.delayed_by: StoreUnavailable | None = None
+        """The error of AWS for which a write was repeated last: that took time."""
         self._waited_seconds = 0.0
         """Seconds of waiting for others' leases. Pauses grow with it; `finish` emits it."""
 
@@ -72,11 +74,13 @@ class Invocation:
     def acquire(self, item: Item, *, forced: bool = False) -> Item | None:
         """Acquire the lease of *item*; None if *item* has changed since it was read.
 
-        Raises `RefreshInProgress` if there is too little time for an exchange and its commit.
+        Raises `RefreshInProgress` if there is too little time for an exchange and its commit, or
+        what it was `delayed_by`.
         """
         seconds_left = self.deadline.seconds_left
         if seconds_left < COMMIT_SECONDS + LEAST_EXCHANGE_SECONDS:
-            raise RefreshInProgress("too little time is left for an exchange", retry_after=1)
+            late = RefreshInProgress("too little time is left for an exchange", retry_after=1)
+            raise self.delayed_by or late
         now = self.deps.clock.now()
         until = lease_end(now, seconds_left, self.deps.skew)
         forced_at = now if forced else None

@@ -5,7 +5,7 @@ from typing import Any
 
 from token_broker.aliases import Look, alias_values, expected_by, expects_another
 from token_broker.decisions import latched_by
-from token_broker.errors import BrokerError, InvalidRequest
+from token_broker.errors import AWS_FAILURES, BrokerError, InvalidRequest
 from token_broker.item import Item
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.outcome import Alias
@@ -68,9 +68,8 @@ class Resolver:
         """Rewrite each of the aliases *followed*, the last of which leads to *end*, to lead to it.
 
         *seen* is the read that showed the token: *end* may be an alias itself, which another call
-        has resolved. So one read of the table finds the token, and a call's report reaches it. What
-        fails is emitted, not raised: the caller has the token. With the previous version of the
-        secret the aliases stay as they are.
+        has resolved. So one read of the table finds the token, and a call's report reaches it.
+        With the previous version of the secret the aliases stay as they are.
         """
         items = [alias.item for alias in followed if alias.item]
         expected: dict[str, Any] = {}
@@ -83,12 +82,7 @@ class Resolver:
             end, expected = found, expected_by(seen.own)
         for item in reversed(items):
             expected = expected_by(item) | expected
-            if item.target == end.key:
-                continue
-            try:
-                self._write(item, end, expected)
-            except BrokerError as error:
-                self._deps.emit("unkept", code=error.code, variant=item.variant)
+            if item.target != end.key and not self._write(item, end, expected):
                 return
 
     def _end_of(self, seen: Look) -> Variant | None:
@@ -130,6 +124,13 @@ class Resolver:
             self._deps.cache.drop(self._invocation.partition)
 
     def _write(self, own: Item, target: Variant, expected: Mapping[str, Any]) -> Item | None:
-        """Keep *own* as an alias of *target*; None if *own* has changed since it was read."""
-        values = alias_values(self._deps, own, target, self._secret.version(), expected)
-        return self._deps.store.alias_to(own, values)
+        """Keep *own* as an alias of *target*; None if *own* has changed since it was read.
+
+        None, too, if AWS fails. That is emitted, not raised: no token depends on an alias.
+        """
+        try:
+            values = alias_values(self._deps, own, target, self._secret.version(), expected)
+            return self._deps.store.alias_to(own, values)
+        except AWS_FAILURES as error:
+            self._deps.emit("unkept", code=error.code, variant=own.variant)
+            return None
