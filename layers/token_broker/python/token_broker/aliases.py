@@ -1,4 +1,4 @@
-"""Aliases, which are items that refer to another item; and the one read that follows them.
+"""Aliases, which are items that refer to another item. One read follows them to the token.
 
 "The only organization" refers to its uuid, and an editor's request to all its parameters.
 """
@@ -7,11 +7,12 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from token_broker.cache import CachedToken
 from token_broker.decisions import held_words
-from token_broker.errors import ConnectionHeld, InvalidRequest, NotConfigured
+from token_broker.errors import AWS_FAILURES, ConnectionHeld, InvalidRequest, NotConfigured
 from token_broker.item import GATE, MAX_SKEW_SECONDS, Item
 from token_broker.records import Record, replace
-from token_broker.tokens import Variant
+from token_broker.tokens import Token, Variant
 
 if TYPE_CHECKING:
     from token_broker.dependencies import Dependencies
@@ -93,6 +94,33 @@ def look(deps: "Dependencies", partition: str, key: str) -> Look:
     own = items[key]
     target = items.get(own.target or key) or deps.store.read(partition, own.target or key)
     return Look(own, target, items[GATE], now)
+
+
+def open_shown(deps: "Dependencies", seen: Look) -> CachedToken | None:
+    """Decrypt and cache the token that *seen* shows. None if no live token can be opened."""
+    item = seen.shown
+    is_live = item.is_live(deps.clock.now())
+    token = _token_of(deps, seen) if is_live else None
+    if item.corrupt or (is_live and token is None):  # a corrupt item has no token
+        attributes = list(item.corrupt) or ["token"]
+        deps.emit("damaged", variant=item.variant, attributes=attributes)
+    if token is None:
+        return None
+    opened = CachedToken(item, token, seen.read_at)
+    # By the requested variant: the item may be that of its target.
+    deps.cache.put(item.partition, seen.own.variant, opened)
+    return opened
+
+
+def _token_of(deps: "Dependencies", seen: Look) -> Token | None:
+    """Decrypt the token; while KMS does not, the cache may still have the same one."""
+    try:
+        return deps.sealer.open_token(seen.shown)
+    except AWS_FAILURES:
+        cached = deps.cache.recall(seen.own.partition, seen.own.variant)
+        if cached and cached.item.fingerprint == seen.shown.fingerprint:
+            return cached.token
+        raise
 
 
 def refuse_held(deps: "Dependencies", gate: Item) -> None:

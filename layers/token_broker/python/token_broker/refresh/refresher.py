@@ -64,6 +64,8 @@ class Obtained(NamedTuple):
     source: str
     seen: Look | None = None
     """The read of the table that showed it."""
+    is_old: bool = False
+    """Whether it is the token that a failed exchange should have replaced."""
 
 
 class Refresher:
