@@ -1253,19 +1253,15 @@ def test_a_changed_alias_target_is_logged_and_not_followed() -> None:
     assert broker.item(alias.variant).target == alias.target
 
 
-def test_a_failure_to_store_an_alias_fails_no_call() -> None:
-    """Nor a later one: nothing backs off."""
-    broker = MemoryBroker("vntana")
-
-    def failing(commit: Any, lease: Item, values: Any, **more: Any) -> Any:
-        if "target" in values:
-            raise NotConfigured("TABLE_NAME: the table cannot be used")
-        return commit(lease, values, **more)
-
-    around(broker.aws.store, "commit", failing)
+@pytest.mark.parametrize("flow", ["vntana", "editor"])
+@pytest.mark.parametrize("error", [NotConfigured("no key"), StoreUnavailable("the key is busy")])
+def test_a_failure_to_store_an_alias_fails_no_call(flow: str, error: BrokerError) -> None:
+    """I13: nor a later one: nothing backs off. An exchange found the alias, or the secret alone."""
+    broker = MemoryBroker(flow)
+    around(broker.aws.sealer, "seal_variant", raising(error))
     assert broker.call()["source"] == "exchange"
     [unkept] = broker.telemetry.of("unkept")
-    assert unkept["code"] == "not_configured"
+    assert unkept["code"] == error.code
     left = broker.item(unkept["variant"])
     assert (left.lease_owner, left.failure) == (None, None)
     broker.restart()

@@ -29,12 +29,15 @@ from token_broker.tokens import Token, Variant
 LAST_COMMIT_SECONDS = 1.0
 """With less time than this left, the table is not tried again."""
 
-LEAST_ALIAS_SECONDS = COMMIT_SECONDS + LEAST_EXCHANGE_SECONDS
-"""With less time than this left, no exchange could follow: an alias is not tried again."""
+ALIAS_SECONDS = 2.0
+"""How long an alias is tried: the caller waits for its token, which needs no alias."""
+
+LEAST_ALIAS_SECONDS = ALIAS_SECONDS + COMMIT_SECONDS + LEAST_EXCHANGE_SECONDS
+"""With less time than this left, an alias is not tried again: an exchange may have to follow."""
 
 COMMIT_PAUSE_SECONDS = 0.1
 
-ALIAS_SECONDS = 30 * 86_400
+ALIAS_LIFETIME_SECONDS = 30 * 86_400
 """Seconds after which the table may drop an alias. It is bound to the secret's version anyway."""
 
 
@@ -101,9 +104,10 @@ class Outcome:
             values = alias_values(self._deps, self.item, resolved.variant, version, expected)
             return self._deps.store.commit(self.item, values)
 
+        until = self._invocation.deadline.seconds_to_commit - ALIAS_SECONDS
         try:
-            item = self._repeated(write, LEAST_ALIAS_SECONDS)
-        except NotConfigured as error:
+            item = self._repeated(write, max(until, LEAST_ALIAS_SECONDS))
+        except AWS_FAILURES as error:
             self._deps.emit("unkept", code=error.code, variant=self.item.variant)
             self._end_lease(None)
             item = None
@@ -147,7 +151,8 @@ class Outcome:
         while True:
             try:
                 return write()
-            except StoreUnavailable:
+            except StoreUnavailable as error:
+                self._invocation.record_delay(error)
                 if self._invocation.deadline.seconds_to_commit < least_seconds:
                     raise
                 self._deps.clock.sleep(COMMIT_PAUSE_SECONDS)
@@ -241,7 +246,7 @@ def alias_values(
         "target": target.key,
         "secret_version": version,
         "issued_at": now,
-        "expires_at": now + ALIAS_SECONDS,
+        "expires_at": now + ALIAS_LIFETIME_SECONDS,
     }
 
 

@@ -217,6 +217,7 @@ class Refresher:
         # KMS took time: the token may have expired.
         if not token or not self._is_met(requirement, target):
             return None
+        self._resolver.confirm(seen)
         return Obtained(CachedToken(target, token, seen.read_at), "table", seen)
 
     def _made_here(self, key: str, requirement: Requirement) -> Obtained | None:
