@@ -10,7 +10,6 @@ import pytest
 from tests.protocol.simulation.table import client_error
 from tests.unit.memory_aws import timeout
 from tests.unit.memory_broker import NOW, MemoryBroker, around, raising, with_token
-from token_broker.aliases import Look
 from token_broker.cache import CachedToken
 from token_broker.conditional_writes import Rejection
 from token_broker.errors import (
@@ -28,6 +27,7 @@ from token_broker.errors import (
 )
 from token_broker.exchange import NeedToken, Request, Response
 from token_broker.item import Failure, Item
+from token_broker.look import Look
 from token_broker.records import replace
 from token_broker.refresh.credential_gate import CredentialGate, latched_error, suspect_error
 from token_broker.refresh.invocation import Invocation

@@ -6,11 +6,11 @@ The refresher, the attempts and the gate share it. It imports none of them.
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from token_broker.aliases import Look, look
 from token_broker.decisions import lease_end
 from token_broker.dependencies import Dependencies
 from token_broker.errors import BrokerError, RefreshInProgress, StoreUnavailable
 from token_broker.item import GATE, Item
+from token_broker.look import Look, look
 from token_broker.refresh.announcements import Announcements
 from token_broker.refresh.deadline import COMMIT_SECONDS, LEAST_EXCHANGE_SECONDS, Deadline
 from token_broker.refresh.secret_in_use import SecretInUse

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from token_broker.aliases import Look, expected_by, expects_another, is_newer
 from token_broker.decisions import latched_by
 from token_broker.errors import AWS_FAILURES, BrokerError, InvalidRequest
 from token_broker.item import Item
+from token_broker.look import Look, expected_by, expects_another, is_newer
 from token_broker.records import replace
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.outcome import Alias, alias_values
