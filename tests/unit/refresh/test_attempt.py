@@ -30,6 +30,7 @@ from token_broker.flows.vntana.organizations import LISTING
 from token_broker.item import Failure, Item, rfc3339
 from token_broker.item_codec import OUTAGE
 from token_broker.records import replace as replace_record
+from token_broker.refresh.attempt import SecretReplaced
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.outcome import Outcome, local_item
 from token_broker.refresh.refresher import Refresher
@@ -1162,6 +1163,24 @@ def test_a_version_with_a_successful_login_is_accepted_despite_later_errors(
     with pytest.raises(mistake):
         refresher(broker).obtain(Variant("asked", PARAMETERS[0]), Requirement())
     assert record(broker) == {"schema": 1, "fence": 1, "accepted_version": "v1"}
+
+
+def test_a_version_that_no_login_used_is_not_accepted() -> None:
+    """The secret changed after a login with the version before: the new one cannot be parsed."""
+    broker = MemoryBroker("editor")
+
+    def replaced(*arguments: Any) -> Exchange:
+        yield from VENDOR.exchange(*arguments)
+        broker.put_secret(api_key=7)
+        work.secret.reread()
+        raise SecretReplaced
+
+    flow: Any = SimpleNamespace(name="editor", vendor=replace(VENDOR, exchange=replaced))
+    broker.deps = replace_record(broker.deps, flow=flow)
+    work = Invocation(broker.deps, "acme", broker.monotonic + 29)
+    with pytest.raises(NotConfigured):
+        Refresher(work).obtain(Variant("asked", PARAMETERS[0]), Requirement())
+    assert "accepted_version" not in record(broker)
 
 
 def test_a_rejection_in_a_nested_exchange_is_counted_once() -> None:
