@@ -9,27 +9,22 @@ from itertools import count
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
+from urllib.parse import quote
 
 import boto3
 import pytest
 import yaml
 from botocore.credentials import Credentials, ReadOnlyCredentials
 from botocore.exceptions import (
-    BotoCoreError,
     ClientError,
     ConnectTimeoutError,
-    LoginRefreshRequired,
     NoCredentialsError,
-    NoRegionError,
-    ProfileNotFound,
     ReadTimeoutError,
-    SSOError,
     TokenRetrievalError,
-    UnknownServiceError,
 )
 
-from tests.client.systems import refused, tries
-from tests.servers import Server, answer, in_turn, sends
+from tests.client.systems import Entrance, MakeBroker, refused, tries
+from tests.servers import Server, answer, sends
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_client import (
     AccessDenied,
@@ -37,12 +32,11 @@ from token_broker_client import (
     BrokerError,
     InvalidRequest,
     Unreachable,
-    functions,
     identity,
 )
 from token_broker_client.cache import Cache
 from token_broker_client.deadline import Deadline
-from token_broker_client.functions import CLIENTS, Functions, names, region, unsent
+from token_broker_client.functions import endpoint, names, region_of
 from token_broker_client.gateway import ROUTES, Gateway
 from token_broker_client.request import FLOWS, Command
 from token_broker_client.transport import Request
@@ -113,7 +107,7 @@ def test_the_default_session_of_boto3_gives_region_and_credentials(
 
 
 def test_a_signature_covers_the_whole_request(session: boto3.Session) -> None:
-    """Method, URL, headers, body, region and credentials."""
+    """Method, URL, headers, body, service, region and credentials."""
     one = Request("POST", "https://api.example/v1", {"x-api-key": "a"}, b"a")
     changes: list[dict[str, Any]] = [
         {},
@@ -122,8 +116,9 @@ def test_a_signature_covers_the_whole_request(session: boto3.Session) -> None:
         {"headers": {"x-api-key": "b"}},
         {"body": b"b"},
     ]
-    ways = [(one._replace(**change), session, REGION) for change in changes]
-    ways += [(one, session, "us-east-1"), (one, boto3.Session("other", "other"), REGION)]
+    ways = [(one._replace(**change), session, "lambda", REGION) for change in changes]
+    ways += [(one, session, "execute-api", REGION), (one, session, "lambda", "us-east-1")]
+    ways += [(one, boto3.Session("other", "other"), "lambda", REGION)]
     authorizations = (identity.signed(*way)["Authorization"] for way in ways)
     assert len({each.rpartition("Signature=")[2] for each in authorizations}) == len(ways)
 
@@ -289,7 +284,11 @@ def test_a_function_is_invoked_in_the_region_of_its_arn(
     broker = Broker.from_function(arns | {"vendorlink": "plain"}, session=session)
     for flow, code in (regions | {"vendorlink": "us-east-1"}).items():
         assert broker.forget(flow, "acme") == 1
-        assert f"/{code}/lambda/aws4_request" in server.requests[-1].decode()
+        sent = server.requests[-1].decode()
+        assert f"/{code}/lambda/aws4_request" in sent
+        named = quote(arns.get(flow, "plain"), safe="")
+        assert sent.startswith(f"POST /2015-03-31/functions/{named}/invocations HTTP/1.1")
+        assert json.loads(sent.splitlines()[-1]) == {"connection": "acme", "action": "forget"}
 
 
 @pytest.mark.parametrize(
@@ -348,38 +347,59 @@ def test_a_function_without_a_region_is_an_invalid_request() -> None:
         broker.vntana("acme")
 
 
+@pytest.mark.parametrize("region", ["eu-west-1", "cn-north-1", "us-gov-west-1", "mars-north-1"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"AWS_USE_FIPS_ENDPOINT": "true"},
+        {"AWS_USE_DUALSTACK_ENDPOINT": "true"},
+        {"AWS_ENDPOINT_URL": "https://all.example/"},
+        {"AWS_ENDPOINT_URL_LAMBDA": "https://one.example", "AWS_ENDPOINT_URL": "https://all"},
+        {"AWS_PROFILE": "own"},
+        {"AWS_PROFILE": "own", "AWS_ENDPOINT_URL": "https://all.example"},
+        {"AWS_PROFILE": "services"},
+        {"AWS_PROFILE": "own", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"},
+    ],
+    ids=lambda settings: "+".join(settings) or "none",
+)
+def test_the_address_of_lambda_is_that_of_boto3(
+    region: str, settings: dict[str, str], bare_environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = tmp_path / "config"
+    config.write_text(
+        "[profile own]\nendpoint_url = https://own.example/path\n"
+        "[profile services]\nservices = ours\nendpoint_url = https://own.example\n"
+        "[services ours]\nlambda =\n  endpoint_url = https://lambda.example\n"
+    )
+    for name, value in ({"AWS_CONFIG_FILE": str(config)} | settings).items():
+        bare_environment.setenv(name, value)
+    session = boto3.Session("local", "local", region_name=region)
+    expected = session.client("lambda").meta.endpoint_url.rstrip("/")
+    assert identity.read(session, partial(endpoint, region)) == expected
+
+
 STS: dict[str, Any] = {"endpoint_url": "https://s3cret"}
 OF_ROLE: dict[str, Any] = {"provider": "sso", "error_msg": "s3cret"}
 
 
 @pytest.mark.parametrize(
-    ("error", "kind", "is_retryable"),
+    ("error", "kind"),
     [
-        (ConnectTimeoutError(**STS), Unreachable, True),
-        (ReadTimeoutError(**STS), Unreachable, True),
-        (UnknownServiceError(service_name="s3cret", known_service_names=[]), Unreachable, False),
-        (NoCredentialsError(), AccessDenied, False),
-        (ProfileNotFound(profile="s3cret"), AccessDenied, False),
-        (SSOError(), AccessDenied, False),
-        (LoginRefreshRequired(), AccessDenied, False),
-        (TokenRetrievalError(**OF_ROLE), AccessDenied, False),
-        (NoRegionError(), InvalidRequest, False),
+        (ConnectTimeoutError(**STS), Unreachable),
+        (ReadTimeoutError(**STS), Unreachable),
+        (NoCredentialsError(), AccessDenied),
+        (TokenRetrievalError(**OF_ROLE), AccessDenied),
     ],
     ids=lambda one: type(one).__name__,
 )
-def test_each_error_of_boto3_without_a_response_has_a_class_and_retryability(
-    error: BotoCoreError, kind: type[BrokerError], *, is_retryable: bool
+def test_each_error_of_the_credentials_has_a_class(
+    error: Exception, kind: type[BrokerError]
 ) -> None:
-    """Also while a role is assumed. Only errors of the network are retryable."""
-    what = type(error).__name__
-    details = {
-        Unreachable: f"Lambda, to invoke f: {what}",
-        AccessDenied: f"the AWS credentials cannot be obtained ({what})",
-        InvalidRequest: "no region: name the function by its ARN, or set AWS_DEFAULT_REGION",
-    }
-    found = unsent(error, "f")
-    assert (type(found), found.detail) == (kind, details[kind])
-    assert found.retryable is is_retryable
+    """Only those of the network are retryable: while a role is assumed, for example."""
+    found = identity.unobtained(error)
+    what = f"the AWS credentials cannot be obtained ({type(error).__name__})"
+    assert (type(found), found.detail, found.retryable) == (kind, what, kind.retryable)
 
 
 @pytest.mark.parametrize(
@@ -410,16 +430,13 @@ def test_credentials_that_cannot_be_read_raise_access_denied(
 def test_missing_credentials_raise_access_denied() -> None:
     """Not Unreachable. The error has no cause: its text would be a library's."""
     anonymous = boto3.Session(region_name=REGION)
-    brokers = {
-        "there are no AWS credentials: boto3's chain found none": Broker.from_url(
-            "http://127.0.0.1:9", session=anonymous
-        ),
-        "the AWS credentials cannot be obtained (NoCredentialsError)": Broker.from_function(
-            "token-broker", session=anonymous
-        ),
-    }
-    for message, broker in brokers.items():
-        with refused(AccessDenied, message) as caught:
+    for broker in (
+        Broker.from_url("http://127.0.0.1:9", session=anonymous),
+        Broker.from_function("token-broker", session=anonymous),
+    ):
+        with refused(
+            AccessDenied, "there are no AWS credentials: boto3's chain found none"
+        ) as caught:
             broker.vntana("acme")
         assert caught.value.__cause__ is None
         assert caught.value.__suppress_context__ or caught.value.__context__ is None
@@ -453,28 +470,7 @@ def test_a_role_that_may_not_be_assumed_raises_access_denied() -> None:
     with pytest.raises(AccessDenied) as caught:
         Broker.from_url(API, session=session).vntana("acme")
     assert "s3cret" not in str(caught.value)
-    error = Functions((), session).refusal(refusal, "tokens-vntana", REGION)
-    assert (type(error), len(calls)) == (AccessDenied, 1)
-    assert error.detail == "Lambda refused to invoke tokens-vntana (AccessDenied)"
-
-
-@pytest.mark.parametrize("status", [201, 301, 401, 404, 499, 429, 500, 502, 504])
-def test_each_error_status_of_api_gateway_has_its_retryability(
-    status: int, session: boto3.Session, server: Server
-) -> None:
-    """Only temporary errors are retried; no redirect is followed, with GET or POST."""
-    is_temporary = status in (429, 500, 502, 504)
-    kind = "X-Amzn-Errortype: LimitExceededException:http://internal/"
-    body = b'{"message": "s3cret canonical request"}'
-    server.behaviour = sends(answer(body, f"Location: {server.url}/", kind, status=f"{status} X"))
-    channel = gateway(server.url, session=session)
-    for call in (Broker.vntana, partial(Broker.status, flow="vntana")):
-        server.requests.clear()
-        with pytest.raises(Unreachable) as caught:
-            call(Broker(channel, tries(2), Cache()), connection="acme")
-        assert (caught.value.status, caught.value.retryable) == (status, is_temporary)
-        assert len(server.requests) == 1 + is_temporary
-        assert f"{status} LimitExceededException, not the broker" in str(caught.value)
+    assert len(calls) == 1
 
 
 DENIED = [
@@ -495,47 +491,35 @@ DENIED = [
     ("code", "status"),
     [
         *((code, 400) for code in DENIED),
-        ("AccessDeniedException", 403),
-        ("ResourceNotFoundException", 404),
-        ("RequestTooLargeException", 413),
-        ("TooManyRequestsException", 429),
-        ("ServiceException", 500),
-        ("EC2ThrottledException", 502),
+        ("AnyException", 403),
+        *(("AnyException", status) for status in (201, 301, 400, 401, 404, 413, 499)),
+        *(("AnyException", status) for status in (429, 500, 502, 504)),
     ],
 )
-def test_each_error_code_of_lambda_has_a_class_and_retryability(
-    code: str, status: int, session: boto3.Session, server: Server, monkeypatch: pytest.MonkeyPatch
+def test_each_error_of_aws_has_a_class_and_retryability(
+    code: str, status: int, make_broker: MakeBroker, entrance: Entrance, server: Server
 ) -> None:
-    """Code and status are passed on, not the text; only temporary errors are retried."""
-    is_temporary = status in (429, 500, 502)
-    kind, passed_on = (AccessDenied, 403) if code in DENIED else (Unreachable, status)
-    line = f"x-amzn-ErrorType: {code}"
-    server.behaviour = sends(answer(b'{"Message": "s3cret"}', line, status=f"{status} X"))
-    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", server.url)
-    channel = Broker.from_function("token-broker", session=session)._channel
-    with pytest.raises(BrokerError) as caught:
-        Broker(channel, tries(2), Cache()).vntana("acme")
-    error = caught.value
-    assert (type(error), error.status, error.retryable) == (kind, passed_on, is_temporary)
-    assert len(server.requests) == 1 + is_temporary
-    assert f"token-broker-vntana ({code})" in str(error)
-    assert "s3cret" not in "".join(traceback.format_exception(error))
+    """Code and status are passed on, not the text. Only temporary errors are retried.
 
-
-@pytest.mark.parametrize(
-    "content", [b"null", b"[]", b'"s3cret"', b'{"__type": 5}', b'{"code": ["x"]}', b"[" * 100_000]
-)
-def test_an_error_of_lambda_that_boto3_cannot_read_is_unreachable(
-    content: bytes, session: boto3.Session, server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """And its status decides whether it is retryable. boto3 raises Python's own errors for it."""
-    server.behaviour = in_turn(*(answer(content, status=f"{each} X") for each in (500, 404)))
-    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", server.url)
-    channel = Broker.from_function("token-broker", session=session)._channel
-    with pytest.raises(Unreachable) as caught:
-        Broker(channel, tries(2), Cache()).vntana("acme")
-    assert (caught.value.status, caught.value.retryable) == (404, False)
-    assert "s3cret" not in "".join(traceback.format_exception(caught.value))
+    No redirect is followed, with GET or POST.
+    """
+    is_temporary = status in (429, 500, 502, 504)
+    is_denied = code in DENIED or status == 403
+    kind, passed_on = (AccessDenied, 403) if is_denied else (Unreachable, status)
+    line = f"X-Amzn-Errortype: {code}:http://internal/"
+    body = b'{"message": "s3cret canonical request"}'
+    server.behaviour = sends(answer(body, f"Location: {server.url}/", line, status=f"{status} X"))
+    for call in (Broker.vntana, partial(Broker.status, flow="vntana")):
+        server.requests.clear()
+        with pytest.raises(BrokerError) as caught:
+            call(make_broker(server.url, tries(2)), connection="acme")
+        error = caught.value
+        assert (type(error), error.status, error.retryable) == (kind, passed_on, is_temporary)
+        assert len(server.requests) == 1 + is_temporary
+        who = {"url": "API Gateway", "function": "Lambda, for token-broker-vntana,"}[entrance]
+        said = f"refused the call ({status} {code})" if is_denied else f"answered {status} {code}"
+        assert error.detail.startswith(f"{who} {said}")
+        assert "s3cret" not in "".join(traceback.format_exception(error))
 
 
 PARTITIONS = {"aws": "eu-west-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
@@ -558,13 +542,16 @@ def test_the_account_is_read_from_each_form_of_arn_in_an_error_message(
 ) -> None:
     """Forms: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html."""
     code = PARTITIONS[partition]
-    message = identity.signer(session, code, text.format(partition, code))
-    assert message == f"the call was signed for {code} by account 111122223333"
+    content = json.dumps({"Message": text.format(partition, code)}).encode()
+    assert (
+        identity.signed_by(session, code, content)
+        == f"the call was signed for {code} by account 111122223333"
+    )
 
 
 def test_the_region_is_read_from_an_arn_of_each_partition() -> None:
     for partition, code in PARTITIONS.items():
-        assert region(f"arn:{partition}:lambda:{code}:111122223333:function:tokens") == code
+        assert region_of(f"arn:{partition}:lambda:{code}:111122223333:function:tokens") == code
 
 
 USER = "User: arn:aws:sts::111122223333:assumed-role/orders/s3cret is not authorized to perform: "
@@ -583,12 +570,12 @@ UNKNOWN = "the call was signed for eu-north-1"
         ("url", 403, {"message": ["s3cret"]}, None, UNKNOWN),
         ("url", 403, ["s3cret"], None, UNKNOWN),
         ("url", 403, {"message": f"s3cret {USER}"}, None, UNKNOWN),
-        ("url", 404, {"message": "s3cret"}, "111122223333", "not the broker"),
+        ("url", 500, {"message": "s3cret"}, "111122223333", "not the broker"),
         ("function", 403, {"Message": f"{USER}lambda:InvokeFunction"}, None, KNOWN),
         ("function", 403, {"Message": "s3cret"}, "111122223333", KNOWN),
         ("function", 403, {"Message": "s3cret"}, None, UNKNOWN),
         ("function", 404, {"Message": MISSING}, None, KNOWN),
-        ("function", 500, {"Message": "s3cret"}, "111122223333", "(Refused)"),
+        ("function", 500, {"Message": "s3cret"}, "111122223333", "not the broker"),
     ],
 )
 def test_a_refusal_names_the_account_that_signed(
@@ -675,33 +662,12 @@ def test_wrong_settings_of_boto3_are_invalid_requests(
     bare_environment.setenv("AWS_PROFILE", "not-there")
     with refused(AccessDenied, "the AWS settings cannot be read (ProfileNotFound)"):
         Broker.from_url("https://tokens.example.com")
-    for broker in (Broker.from_url(API), Broker.from_function("token-broker")):
-        with refused(AccessDenied, "the AWS credentials cannot be obtained (ProfileNotFound)"):
-            broker.vntana("acme")
+    with refused(AccessDenied, "the AWS credentials cannot be obtained (ProfileNotFound)"):
+        Broker.from_url(API).vntana("acme")
+    with refused(AccessDenied, "the AWS settings cannot be read (ProfileNotFound)"):
+        Broker.from_function("arn:aws:lambda:eu-west-1:1:function:t").vntana("acme")
     bare_environment.delenv("AWS_PROFILE")
     bare_environment.setenv("AWS_ENDPOINT_URL_LAMBDA", "nonsense")
     session = boto3.Session("local", "local", region_name=REGION)
     with refused(InvalidRequest, "boto3's settings: its endpoint is no address"):
         Broker.from_function("token-broker", session=session).vntana("acme")
-
-
-def test_each_identity_and_region_has_one_boto3_client(
-    session: boto3.Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The client is made once, because that takes long, and under a lock."""
-    make, locked = functions.made, []
-
-    def noted(*how: Any) -> Any:
-        locked.append(CLIENTS._lock.locked())
-        return make(*how)
-
-    monkeypatch.setattr(functions, "made", noted)
-    other = boto3.Session("other", "other", region_name=REGION)
-    made = [CLIENTS.get(one, REGION) for one in (session, other, session)]
-    assert made[0] is made[2]
-    assert made[0] is not made[1]
-    assert CLIENTS.get(session, "us-east-1").meta.region_name == "us-east-1"
-    for default, client in ((session, made[0]), (other, made[1])):
-        monkeypatch.setattr(boto3, "DEFAULT_SESSION", default)
-        assert CLIENTS.get(None, REGION) is client
-    assert locked == [True] * 3

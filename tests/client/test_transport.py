@@ -31,7 +31,6 @@ from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS
 from token_broker_client import Broker, Unreachable, transport
 from token_broker_client.cache import Cache
 from token_broker_client.deadline import Deadline, Patience
-from token_broker_client.functions import CLIENTS
 from token_broker_client.request import Command
 from token_broker_fakes import FakeVntana
 
@@ -190,7 +189,6 @@ def test_certificate_authorities_are_found_as_by_boto3(
         bare_environment.setenv(f"AWS_{name}", "eu-west-1")
 
     def channel(session: boto3.Session | None) -> Any:
-        CLIENTS.reset()
         if entrance == "url":
             return Broker.from_url(url, session=session)._channel
         return Broker.from_function("token-broker", session=session)._channel
@@ -379,7 +377,7 @@ import gc, os, signal, sys, threading, time
 import boto3
 from tests.client.channels import document
 from tests.servers import Server, answer, sends
-from token_broker_client import Broker, functions, identity, refusals, transport
+from token_broker_client import Broker, identity, refusals, transport
 from token_broker_client.deadline import Patience
 
 transport.IDLE_SECONDS = 1e9  # however slow this machine is
@@ -406,7 +404,7 @@ channel.begun.wait()
 def is_ours(one):
     return str(type(one).__module__).startswith("token_broker_client")
 locking = [one for one in gc.get_objects() if is_ours(one) and hasattr(one, "_lock")]
-assert {broker._cache, broker._cache._calls, functions.CLIENTS, refusals.SHARED} <= {*locking}
+assert {broker._cache, broker._cache._calls, refusals.SHARED} <= {*locking}
 for one in locking:
     one._lock.acquire()
 child = os.fork()

@@ -7,11 +7,11 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from token_broker_client import identity, transport
+from token_broker_client import identity
 from token_broker_client.deadline import Deadline
-from token_broker_client.errors import AccessDenied, BrokerError, InvalidRequest, Unreachable
-from token_broker_client.request import Action, Command, problem
-from token_broker_client.transport import Reply, Request
+from token_broker_client.errors import InvalidRequest
+from token_broker_client.request import Action, Command, decoded, problem
+from token_broker_client.transport import Request
 
 if TYPE_CHECKING:
     import boto3
@@ -37,8 +37,6 @@ HOST = re.compile(
 PATH = re.compile(r"[!-~]*")
 REGION = re.compile(r"[a-z0-9-]{1,40}")
 API_KEY = re.compile(r"[!-~]{1,256}")
-
-OK, FORBIDDEN, TOO_MANY, SERVER_ERROR = 200, 403, 429, 500
 
 
 class Gateway(NamedTuple):
@@ -76,31 +74,12 @@ class Gateway(NamedTuple):
         url = f"{self.url}/v1/{command.flow}/{command.connection}{rest}"
         body = json.dumps(command.body).encode() if command.body else b""
         headers = {"Content-Type": "application/json"} | team_key()
-        signed = identity.signed(Request(method, url, headers, body), self.session, self.region)
-        where = f"the API at {urlsplit(self.url).netloc}"
-        trusted = identity.authorities(self.session)
-        reply = transport.send(where, Request(method, url, signed, body), deadline, trusted)
+        request = Request(method, url, headers, body)
+        reply = identity.send(request, self.session, "execute-api", self.region, deadline)
         document = decoded(reply.content)
-        if reply.status == OK and isinstance(document, dict):
+        if reply.is_ok and isinstance(document, dict):
             return document
-        raise problem(document) or self.refusal(reply, document)
-
-    def refusal(self, reply: Reply, document: object) -> BrokerError:
-        """Return the error for an answer of API Gateway itself.
-
-        Its text is not shown: for a wrong signature, it repeats headers of the request.
-        """
-        kind = reply.headers.get("x-amzn-ErrorType", "").partition(":")[0]
-        named = f"{reply.status} {kind}".strip()
-        if reply.status == FORBIDDEN:
-            words = texts(document)
-            message = words.get("Message") or words.get("message")
-            signer = identity.signer(self.session, self.region, message)
-            return AccessDenied(f"API Gateway refused the call ({named}): {signer}")
-        error = Unreachable(f"API Gateway answered {named}, not the broker")
-        error.status = reply.status
-        error.retryable = may_pass(reply.status)
-        return error
+        raise problem(document) or identity.refusal("API Gateway", reply, self.session, self.region)
 
 
 def team_key() -> dict[str, str]:
@@ -111,25 +90,6 @@ def team_key() -> dict[str, str]:
     if not API_KEY.fullmatch(key):
         raise InvalidRequest("the variable TOKEN_BROKER_API_KEY: must be printable ASCII")
     return {"x-api-key": key}
-
-
-def decoded(content: bytes | str) -> object:
-    """Return the decoded JSON; None if it is not JSON."""
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
-        return None
-
-
-def texts(document: object) -> dict[str, str]:
-    """Return the members of an object that are texts; nothing if *document* is no object."""
-    members = document.items() if isinstance(document, dict) else ()
-    return {name: value for name, value in members if isinstance(value, str)}
-
-
-def may_pass(status: int) -> bool:
-    """Say whether another attempt may succeed after an error with *status*."""
-    return status == TOO_MANY or status >= SERVER_ERROR
 
 
 def region_of(host: str, given: str | None, session: "boto3.Session | None") -> str:

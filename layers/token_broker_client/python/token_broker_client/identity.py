@@ -1,29 +1,47 @@
-"""The caller's AWS credentials and settings, from boto3's chain, without loading boto3."""
+"""Calls of AWS in the caller's name: credentials and settings of boto3's chain, without boto3."""
 
 import os
 import re
 import sys
+from collections.abc import Callable
 from functools import lru_cache
+from http import HTTPStatus
 from json import JSONDecodeError
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as AwsConnectionError
 
-from token_broker_client.errors import AccessDenied
-from token_broker_client.transport import Request
+from token_broker_client import transport
+from token_broker_client.deadline import Deadline
+from token_broker_client.errors import AccessDenied, BrokerError, Unreachable
+from token_broker_client.transport import Reply, Request
 
 if TYPE_CHECKING:
     import boto3
     from botocore.credentials import ReadOnlyCredentials
 
+T = TypeVar("T")
+
+SERVER_ERROR = 500
+
+DENIED = re.compile(
+    "AccessDenied|ExpiredToken|IncompleteSignature|InvalidClientTokenId|InvalidSignature"
+    "|MissingAuthenticationToken|SignatureDoesNotMatch|UnrecognizedClient"
+)
+"""How the types of the errors begin that are about the caller, whatever their status."""
 
 CALLER = re.compile(
-    r"(?:User: arn:[a-z-]+:(?:iam|sts)::|Function not found: arn:[a-z-]+:lambda:[a-z0-9-]+:)"
-    r"([0-9]{12}):"
+    rb'"[Mm]essage" *: *'
+    rb'"(?:User: arn:[a-z-]+:(?:iam|sts)::|Function not found: arn:[a-z-]+:lambda:[a-z0-9-]+:)'
+    rb"([0-9]{12}):"
 )
 """The part of AWS's refusal that has the caller's account. The rest is not shown."""
+
+NETWORK = (AwsConnectionError, HTTPClientError)
+"""What boto3's chain raises if it cannot reach AWS: another try may."""
 
 UNREADABLE = (OSError, JSONDecodeError, UnicodeDecodeError)
 """What boto3's chain raises for a file or a program of the credentials that cannot be read."""
@@ -41,9 +59,10 @@ def credentials(session: "boto3.Session | None") -> "ReadOnlyCredentials":
     raise AccessDenied("there are no AWS credentials: boto3's chain found none")
 
 
-def unobtained(error: Exception) -> AccessDenied:
+def unobtained(error: Exception) -> BrokerError:
     """Return the error for credentials that cannot be obtained. Its text names no file."""
-    return AccessDenied(f"the AWS credentials cannot be obtained ({type(error).__name__})")
+    kind = Unreachable if isinstance(error, NETWORK) else AccessDenied
+    return kind(f"the AWS credentials cannot be obtained ({type(error).__name__})")
 
 
 def authorities(session: "boto3.Session | None") -> str | None:
@@ -57,31 +76,68 @@ def authorities(session: "boto3.Session | None") -> str | None:
 
 def setting(session: "boto3.Session | None", name: str) -> str | None:
     """Return a setting of *session*, or of boto3's default, by botocore's name; None if unset."""
-    found: Any = session or default()
-    try:
-        # A session of boto3's reads its settings from one of botocore's.
-        value: str | None = getattr(found, "_session", found).get_config_variable(name)
-    except (BotoCoreError, *UNREADABLE) as error:
-        what = type(error).__name__
-        raise AccessDenied(f"the AWS settings cannot be read ({what})") from None
+    value: str | None = read(session, lambda settings: settings.get_config_variable(name))
     return value or None
 
 
-def signer(session: "boto3.Session | None", region: str, refusal: str | None) -> str:
+def read(session: "boto3.Session | None", reader: Callable[[Any], T]) -> T:
+    """Return what *reader* reads from the session of botocore that has the settings."""
+    found: Any = session or default()
+    try:
+        return reader(getattr(found, "_session", found))
+    except (BotoCoreError, *UNREADABLE) as error:
+        what = type(error).__name__
+        raise AccessDenied(f"the AWS settings cannot be read ({what})") from None
+
+
+def send(
+    request: Request,
+    session: "boto3.Session | None",
+    service: str,
+    region: str,
+    deadline: Deadline,
+) -> Reply:
+    """Sign *request* to an AWS *service*, send it, and return the answer before *deadline*."""
+    headers = signed(request, session, service, region)
+    return transport.send(request._replace(headers=headers), deadline, authorities(session))
+
+
+def signed(
+    request: Request, session: "boto3.Session | None", service: str, region: str
+) -> dict[str, str]:
+    """Return the headers of a *request* to an AWS *service*, with its signature."""
+    signing = AWSRequest(request.method, request.url, dict(request.headers), request.body)
+    SigV4Auth(credentials(session), service, region).add_auth(signing)
+    return dict(signing.headers.items())
+
+
+def refusal(who: str, reply: Reply, session: "boto3.Session | None", region: str) -> BrokerError:
+    """Return the error for an answer of AWS itself, not of the broker. *who* of AWS answered.
+
+    Its text is not shown: for a wrong signature, it repeats headers of the request.
+    """
+    kind = reply.headers.get("x-amzn-ErrorType", "").partition(":")[0]
+    named = f"{reply.status} {kind}".strip()
+    may_pass = reply.status == HTTPStatus.TOO_MANY_REQUESTS or reply.status >= SERVER_ERROR
+    signer = ""
+    if reply.status >= HTTPStatus.BAD_REQUEST and not may_pass:
+        signer = f": {signed_by(session, region, reply.content)}"
+    if reply.status == HTTPStatus.FORBIDDEN or DENIED.match(kind):
+        return AccessDenied(f"{who} refused the call ({named}){signer}")
+    error = Unreachable(f"{who} answered {named}, not the broker{signer}")
+    error.status = reply.status
+    error.retryable = may_pass
+    return error
+
+
+def signed_by(session: "boto3.Session | None", region: str, content: bytes) -> str:
     """Return a text with the region and the account of the call that AWS refused.
 
-    No call is made for it: the account is in the *refusal*, or in the credentials.
+    No call is made for it: the account is in the refusal's *content*, or in the credentials.
     """
-    named = CALLER.match(refusal or "")
-    account = named[1] if named else getattr(credentials(session), "account_id", None)
+    named = CALLER.search(content)
+    account = named[1].decode() if named else getattr(credentials(session), "account_id", None)
     return f"the call was signed for {region}" + (f" by account {account}" if account else "")
-
-
-def signed(request: Request, session: "boto3.Session | None", region: str) -> dict[str, str]:
-    """Return the headers of a *request* to API Gateway, with its signature."""
-    signing = AWSRequest(request.method, request.url, dict(request.headers), request.body)
-    SigV4Auth(credentials(session), "execute-api", region).add_auth(signing)
-    return dict(signing.headers.items())
 
 
 def default() -> Any:

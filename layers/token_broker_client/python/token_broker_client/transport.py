@@ -16,6 +16,7 @@ from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from time import time
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import requests
 import urllib3.exceptions
@@ -73,19 +74,25 @@ class Reply(NamedTuple):
     def __repr__(self) -> str:
         return f"Reply({self.status})"
 
+    @property
+    def is_ok(self) -> bool:
+        """Say whether the call succeeded."""
+        return self.status == HTTPStatus.OK
 
-def send(where: str, request: Request, deadline: Deadline, authorities: str | None) -> Reply:
+
+def send(request: Request, deadline: Deadline, authorities: str | None) -> Reply:
     """Send *request* once, and return the answer of any status that comes before *deadline*.
 
     The file *authorities* has the certificate authorities; None stands for the usual ones. Raises
-    `Unreachable` with the text *where*, without the library's text, which may quote the request.
+    `Unreachable` with the host, without the library's text, which may quote the request.
     """
     _deadline.set(deadline)
     try:
         return _sent(_sessions(os.getpid())[authorities], request, authorities)
     except Exception as error:  # noqa: BLE001 (a library may raise anything)
         is_untrusted = "CERTIFICATE_VERIFY_FAILED" in str(error)
-        failure = Unreachable(f"{where}: {type(error).__name__}{hint(is_untrusted, authorities)}")
+        why = f"{type(error).__name__}{hint(is_untrusted, authorities)}"
+        failure = Unreachable(f"{urlsplit(request.url).netloc}: {why}")
         failure.retryable = isinstance(error, TRANSIENT) and not is_untrusted
     raise failure
 
