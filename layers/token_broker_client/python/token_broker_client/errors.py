@@ -22,6 +22,7 @@
 The last three are this client's own; the rest are named after the codes of the broker's answers.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -56,10 +57,11 @@ class BrokerError(Exception):
         self.upstream_message = upstream_message
         """The vendor's message, in which the broker has masked possible secrets."""
 
-    def __init_subclass__(cls) -> None:
+    def __init_subclass__(cls, *, status: int = 0, retryable: bool = False) -> None:
         """Name the code after the class: ``InvalidRequest`` is ``invalid_request``."""
-        letters = (f"_{one.lower()}" if one.isupper() else one for one in cls.__name__)
-        cls.code = "".join(letters).removeprefix("_")
+        cls.code = re.sub(r"\B([A-Z])", r"_\1", cls.__name__).lower()
+        cls.status = status or cls.status
+        cls.retryable = retryable or cls.retryable
 
     def __str__(self) -> str:
         return f"{self.code}: {self.detail}"
@@ -97,29 +99,20 @@ def number(value: object) -> float | None:
     return max(0, min(value, LONGEST_SECONDS))
 
 
-class InvalidRequest(BrokerError, ValueError):
+class InvalidRequest(BrokerError, ValueError, status=400):
     """The body, path, parameters or settings are wrong. The text names the field."""
 
-    status = 400
 
-
-class UnknownConnection(BrokerError):
+class UnknownConnection(BrokerError, status=404):
     """There is no secret for this connection."""
 
-    status = 404
 
-
-class ConnectionHeld(BrokerError):
+class ConnectionHeld(BrokerError, status=409):
     """An operator holds the connection: there is no token until that ends. The text says why."""
 
-    status = 409
 
-
-class TooManyRequests(BrokerError):
+class TooManyRequests(BrokerError, status=429, retryable=True):
     """Callers, all together, forced or rejected this variant too often."""
-
-    status = 429
-    retryable = True
 
 
 class NotConfigured(BrokerError):
@@ -130,10 +123,8 @@ class Internal(BrokerError):
     """A defect of the broker's. Its log has more under the request id."""
 
 
-class UpstreamError(BrokerError):
+class UpstreamError(BrokerError, status=502):
     """The vendor's side of an exchange went wrong."""
-
-    status = 502
 
 
 class CredentialRejected(UpstreamError):
@@ -152,41 +143,25 @@ class UpstreamContractChanged(UpstreamError):
     """The vendor answered, but not as documented. The text names the step."""
 
 
-class UpstreamUnavailable(UpstreamError):
+class UpstreamUnavailable(UpstreamError, status=503, retryable=True):
     """The vendor did not answer, failed, or told to wait."""
 
-    status = 503
-    retryable = True
 
-
-class RefreshInProgress(BrokerError):
+class RefreshInProgress(BrokerError, status=503, retryable=True):
     """Another caller is renewing this token, and it took longer than the broker could wait."""
 
-    status = 503
-    retryable = True
 
-
-class StoreUnavailable(BrokerError):
+class StoreUnavailable(BrokerError, status=503, retryable=True):
     """The broker's table cannot be reached, and exchanging without it would be unsafe."""
 
-    status = 503
-    retryable = True
 
-
-class AccessDenied(BrokerError):
+class AccessDenied(BrokerError, status=403):
     """AWS did not let the call through: no credentials, a wrong signature, or no permission."""
 
-    status = 403
 
-
-class Unreachable(BrokerError):
+class Unreachable(BrokerError, status=503, retryable=True):
     """The broker did not answer: the network, API Gateway or Lambda failed."""
 
-    status = 503
-    retryable = True
 
-
-class WrongDestination(BrokerError):
+class WrongDestination(BrokerError, status=421):
     """The request goes to another host than the vendor's. It was not sent."""
-
-    status = 421
