@@ -31,7 +31,7 @@ from token_broker_client import (
     WrongDestination,
 )
 from token_broker_client.cache import Cache
-from token_broker_client.httpx_guard import Guard
+from token_broker_client.httpx_auth import Guard
 from token_broker_fakes import FakeVendorlink, FakeVntana
 
 PRODUCTS = "/v1/products"
@@ -528,7 +528,7 @@ def test_the_token_is_removed_from_http1_and_http2_requests_to_another_host(vers
     """Right before the request is written."""
     request = httpx.Request("GET", "https://api-platform.vntana.com")
     guard = Guard(request)
-    guard.sign(request, channels.answer())
+    guard.signed(request, channels.answer())
     for url, names in (
         ("https://api-platform.vntana.com/x", [b"X-Auth-Token", b"Accept"]),
         ("https://elsewhere.example/x", [b"Accept"]),
