@@ -151,7 +151,7 @@ def test_an_html_body_is_unreachable(
 def test_a_refused_tcp_connection_is_unreachable(make_broker: MakeBroker) -> None:
     """The text names the address, and nothing else."""
     error = raised(make_broker("http://127.0.0.1:9", tries(2)))
-    assert error.detail == "127.0.0.1:9: ConnectionError"
+    assert error.detail == "127.0.0.1:9: NewConnectionError"
     assert type(error) is Unreachable
     assert error.retryable
     assert "Bearer" not in "".join(traceback.format_exception(error))

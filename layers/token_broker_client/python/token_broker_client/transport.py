@@ -8,20 +8,19 @@ import http.client
 import os
 import socket
 import ssl
-from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from functools import lru_cache, partial
+from functools import lru_cache
 from http import HTTPStatus
-from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
 from time import time
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-import requests
-import urllib3.exceptions
-from requests import exceptions
+from certifi import where
 from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies, prepend_scheme_if_needed, select_proxy
+from urllib3 import PoolManager, Timeout, exceptions, proxy_from_url
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util.ssl_ import create_urllib3_context
@@ -39,11 +38,14 @@ LARGEST_BYTES = 8 << 20
 
 PIECE_BYTES = 1 << 16
 
+HEADERS = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "token-broker-client"}
+
 TRANSIENT = (
-    exceptions.ConnectionError,
-    exceptions.Timeout,
-    urllib3.exceptions.ProtocolError,
-    urllib3.exceptions.TimeoutError,
+    exceptions.NewConnectionError,
+    exceptions.ProtocolError,
+    exceptions.ProxyError,
+    exceptions.SSLError,
+    exceptions.TimeoutError,
     TimeoutError,
 )
 """Errors after which another attempt may succeed. All others come from the request itself."""
@@ -88,7 +90,7 @@ def send(request: Request, deadline: Deadline, authorities: str | None) -> Reply
     """
     _deadline.set(deadline)
     try:
-        return _sent(_sessions(os.getpid())[authorities], request, authorities)
+        return _sent(request, authorities)
     except Exception as error:  # noqa: BLE001 (a library may raise anything)
         is_untrusted = "CERTIFICATE_VERIFY_FAILED" in str(error)
         why = f"{type(error).__name__}{hint(is_untrusted, authorities)}"
@@ -106,37 +108,37 @@ def hint(is_untrusted: bool, authorities: str | None) -> str:
     return ""
 
 
-def _sent(session: requests.Session, request: Request, authorities: str | None) -> Reply:
+def _sent(request: Request, authorities: str | None) -> Reply:
     seconds = seconds_left()
-    with session.request(
+    pool = _pools(os.getpid())(proxy_to(request.url), authorities)
+    with pool.urlopen(
         request.method,
         request.url,
-        data=request.body or None,
-        auth=partial(set_headers, request.headers),
-        timeout=(min(CONNECT_SECONDS, seconds), seconds),
-        verify=authorities,
-        allow_redirects=False,
-        stream=True,
+        body=request.body or None,
+        headers={**HEADERS, **request.headers},
+        timeout=Timeout(connect=min(CONNECT_SECONDS, seconds), read=seconds),
+        redirect=False,
+        retries=False,
+        preload_content=False,
+        decode_content=False,
     ) as answer:
-        content, has_length = b"", answer.raw.chunked or answer.raw.length_remaining is not None
-        for piece in answer.raw.stream(PIECE_BYTES):
+        content, has_length = b"", answer.chunked or answer.length_remaining is not None
+        for piece in answer.stream(PIECE_BYTES):
             content += piece
             if len(content) > LARGEST_BYTES:
-                raise exceptions.ContentDecodingError("the answer is too large")
+                raise exceptions.DecodeError("the answer is too large")
         if not content and not has_length:  # a head that broke off, which is no error of urllib3's
-            raise exceptions.ConnectionError
-        return Reply(answer.status_code, answer.headers, content)
+            raise exceptions.ProtocolError
+        return Reply(answer.status, answer.headers, content)
 
 
-def set_headers(
-    headers: Mapping[str, str], request: requests.PreparedRequest
-) -> requests.PreparedRequest:
-    """Set the signed *headers* last, so that nothing replaces one.
-
-    It is the `auth` of a request, because without one requests reads ~/.netrc.
-    """
-    request.headers.update(headers)
-    return request
+def proxy_to(url: str) -> str | None:
+    """Return the proxy that the environment names for *url*."""
+    proxy = select_proxy(url, get_environ_proxies(url))
+    if not proxy:
+        return None
+    whole: str = prepend_scheme_if_needed(proxy, "http")  # type: ignore[no-untyped-call]  # in the stubs
+    return whole
 
 
 class _Socket(socket.socket):
@@ -214,41 +216,24 @@ class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
 
 
-class _Adapter(HTTPAdapter):
-    """Uses the sockets of this module, to proxies as well."""
-
-    def init_poolmanager(self, *args: Any, **more: Any) -> None:
-        super().init_poolmanager(*args, ssl_context=_tls(), **more)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
-
-    def proxy_manager_for(self, proxy: str, **more: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **more, ssl_context=_tls())
-        manager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
-        return manager
+@lru_cache(maxsize=1)
+def _pools(process: int) -> Callable[[str | None, str | None], PoolManager]:  # noqa: ARG001 (a fork must not share its parent's)
+    return lru_cache(_pool)
 
 
-def _tls() -> ssl.SSLContext:
-    context = create_urllib3_context()
-    context.sslsocket_class = _TlsSocket
-    return context
-
-
-class _Session(requests.Session):
-    """The connections of a process with the same certificate authorities.
+def _pool(proxy: str | None, authorities: str | None) -> PoolManager:
+    """Return the connections through a *proxy*, or direct ones, that trust the same *authorities*.
 
     One TLS context has them. With a shared context, one caller would trust another one's.
     """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.headers = requests.structures.CaseInsensitiveDict(
-            {"accept": "*/*", "accept-encoding": "identity", "user-agent": "token-broker-client"}
-        )
-        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        for scheme in ("https://", "http://"):
-            self.mount(scheme, _Adapter())
-
-
-@lru_cache(maxsize=1)
-def _sessions(process: int) -> defaultdict[str | None, _Session]:  # noqa: ARG001 (a fork must not share its parent's)
-    return defaultdict(_Session)
+    tls = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
+    tls.sslsocket_class = _TlsSocket
+    named = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+    path = authorities or named or where()
+    tls.load_verify_locations(**{"capath" if Path(path).is_dir() else "cafile": path})
+    pool = PoolManager(ssl_context=tls)
+    if proxy:
+        headers = HTTPAdapter().proxy_headers(proxy)
+        pool = proxy_from_url(proxy, proxy_headers=headers, ssl_context=tls, proxy_ssl_context=tls)
+    pool.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+    return pool
