@@ -14,6 +14,7 @@ from urllib.parse import quote
 import boto3
 import pytest
 import yaml
+from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials, ReadOnlyCredentials
 from botocore.exceptions import (
     ClientError,
@@ -33,13 +34,13 @@ from token_broker_client import (
     InvalidRequest,
     Unreachable,
     identity,
+    transport,
 )
 from token_broker_client.cache import Cache
 from token_broker_client.deadline import Deadline
 from token_broker_client.functions import endpoint, names, region_of
 from token_broker_client.gateway import ROUTES, Gateway
 from token_broker_client.request import FLOWS, Command
-from token_broker_client.transport import Request
 from token_broker_local.addresses import REGION
 
 API = "https://abc123.execute-api.eu-central-1.amazonaws.com/prod"
@@ -106,20 +107,28 @@ def test_the_default_session_of_boto3_gives_region_and_credentials(
     assert found.access_key == "local"
 
 
-def test_a_signature_covers_the_whole_request(session: boto3.Session) -> None:
+def test_a_signature_covers_the_whole_request(
+    session: boto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Method, URL, headers, body, service, region and credentials."""
-    one = Request("POST", "https://api.example/v1", {"x-api-key": "a"}, b"a")
+    one = {"method": "POST", "url": "https://api/1", "headers": {"x-api-key": "a"}, "data": b"a"}
     changes: list[dict[str, Any]] = [
         {},
         {"method": "PUT"},
-        {"url": "https://api.example/v2"},
+        {"url": "https://api/2"},
         {"headers": {"x-api-key": "b"}},
-        {"body": b"b"},
+        {"data": b"b"},
     ]
-    ways = [(one._replace(**change), session, "lambda", REGION) for change in changes]
+    other = boto3.Session("other", "other")
+    ways: list[Any] = [(one | change, session, "lambda", REGION) for change in changes]
     ways += [(one, session, "execute-api", REGION), (one, session, "lambda", "us-east-1")]
-    ways += [(one, boto3.Session("other", "other"), "lambda", REGION)]
-    authorizations = (identity.signed(*way)["Authorization"] for way in ways)
+    ways += [(one, other, "lambda", REGION)]
+    sent: list[Any] = []
+    monkeypatch.setattr(transport, "send", lambda request, *_: sent.append(request))
+    deadline = Deadline.after(PATIENCE_SECONDS)
+    for request, caller, service, region in ways:
+        identity.send(AWSRequest(**request), caller, service, region, deadline)
+    authorizations = (each.headers["Authorization"] for each in sent)
     assert len({each.rpartition("Signature=")[2] for each in authorizations}) == len(ways)
 
 
@@ -281,12 +290,12 @@ def test_a_function_is_invoked_in_the_region_of_its_arn(
     monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", server.url)
     regions: dict[Any, str] = {"vntana": "eu-west-1", "editor": "eu-north-1"}
     arns = {flow: f"arn:aws:lambda:{regions[flow]}:123456789012:function:f" for flow in regions}
-    broker = Broker.from_function(arns | {"vendorlink": "plain"}, session=session)
+    broker = Broker.from_function(arns | {"vendorlink": "a/b"}, session=session)
     for flow, code in (regions | {"vendorlink": "us-east-1"}).items():
         assert broker.forget(flow, "acme") == 1
         sent = server.requests[-1].decode()
         assert f"/{code}/lambda/aws4_request" in sent
-        named = quote(arns.get(flow, "plain"), safe="")
+        named = quote(arns.get(flow, "a/b"), safe="")
         assert sent.startswith(f"POST /2015-03-31/functions/{named}/invocations HTTP/1.1")
         assert json.loads(sent.splitlines()[-1]) == {"connection": "acme", "action": "forget"}
 

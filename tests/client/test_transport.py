@@ -94,34 +94,19 @@ def test_a_tls_handshake_ends_at_the_deadline(
     unreachable(Broker.from_url(url, region="eu-west-1", session=session)._channel, 0.3)
 
 
-OPERATIONS = [
-    (transport._Socket, "recv_into", None),
-    (transport._Socket, "sendall", None),
-    (transport._TlsSocket, "recv_into", None),
-    (transport._TlsSocket, "sendall", None),
-    (transport._TlsSocket, "send", None),
-    (transport._TlsSocket, "do_handshake", 5),
-]
-
-
-@pytest.mark.parametrize(("kind", "operation", "most"), OPERATIONS)
-def test_each_socket_operation_gets_the_remaining_time(
-    kind: Any, operation: str, most: float | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The timeout is set before each one; if no time is left, nothing is read or sent."""
-    socket, timeouts = kind.__new__(kind), []
-    monkeypatch.setattr(kind, "settimeout", lambda _, seconds: timeouts.append(seconds))
-    library = ssl.SSLSocket if issubclass(kind, ssl.SSLSocket) else kind.__base__
-    monkeypatch.setattr(library, operation, lambda _, *given: timeouts.append(given))
-    for left in (20.0, 3.0):
-        transport._deadline.set(Deadline(left, lambda: 0.0))
-        getattr(socket, operation)(b"given")
-        assert timeouts == [min(left, most or left), (b"given",)]
-        timeouts.clear()
-    transport._deadline.set(Deadline(0, lambda: 0.0))
-    with pytest.raises(TimeoutError, match="timed out"):
-        getattr(socket, operation)(b"given")
-    assert timeouts == []
+def test_each_read_of_a_socket_gets_the_remaining_time() -> None:
+    """The timeout is set before each one; if no time is left, nothing is read."""
+    ours, theirs = socket.socketpair()
+    reader = transport._Reader(ours, "r")
+    with ours, theirs:
+        for left in (20.0, 3.0):
+            theirs.sendall(b"x")
+            transport._deadline.set(Deadline(left, lambda: 0.0))
+            assert reader.readinto(bytearray(1)) == 1
+            assert ours.gettimeout() == left
+        transport._deadline.set(Deadline(0, lambda: 0.0))
+        with pytest.raises(TimeoutError, match="timed out"):
+            reader.readinto(bytearray(1))
 
 
 @pytest.fixture

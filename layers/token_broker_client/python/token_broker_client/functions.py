@@ -8,13 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
+from botocore.awsrequest import AWSRequest
 from botocore.utils import is_valid_endpoint_url
 
 from token_broker_client import identity
 from token_broker_client.deadline import Deadline
 from token_broker_client.errors import InvalidRequest, Unreachable
 from token_broker_client.request import FLOWS, Command, decoded, problem
-from token_broker_client.transport import Request
 
 if TYPE_CHECKING:
     import boto3
@@ -42,7 +42,7 @@ class Functions(NamedTuple):
             )
         url = identity.read(self.session, partial(endpoint, region))
         url += f"/2015-03-31/functions/{quote(name, safe='')}/invocations"
-        request = Request("POST", url, {}, payload)
+        request = AWSRequest("POST", url, {}, payload)
         reply = identity.send(request, self.session, "lambda", region, deadline)
         if not reply.is_ok:
             raise identity.refusal(f"Lambda, for {name},", reply, self.session, region)

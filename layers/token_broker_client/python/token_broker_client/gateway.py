@@ -7,11 +7,12 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
+from botocore.awsrequest import AWSRequest
+
 from token_broker_client import identity
 from token_broker_client.deadline import Deadline
 from token_broker_client.errors import InvalidRequest
 from token_broker_client.request import Action, Command, decoded, problem
-from token_broker_client.transport import Request
 
 if TYPE_CHECKING:
     import boto3
@@ -74,7 +75,7 @@ class Gateway(NamedTuple):
         url = f"{self.url}/v1/{command.flow}/{command.connection}{rest}"
         body = json.dumps(command.body).encode() if command.body else b""
         headers = {"Content-Type": "application/json"} | team_key()
-        request = Request(method, url, headers, body)
+        request = AWSRequest(method, url, headers, body)
         reply = identity.send(request, self.session, "execute-api", self.region, deadline)
         document = decoded(reply.content)
         if reply.is_ok and isinstance(document, dict):

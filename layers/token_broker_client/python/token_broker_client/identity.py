@@ -17,7 +17,7 @@ from botocore.exceptions import ConnectionError as AwsConnectionError
 from token_broker_client import transport
 from token_broker_client.deadline import Deadline
 from token_broker_client.errors import AccessDenied, BrokerError, Unreachable
-from token_broker_client.transport import Reply, Request
+from token_broker_client.transport import Reply
 
 if TYPE_CHECKING:
     import boto3
@@ -91,24 +91,15 @@ def read(session: "boto3.Session | None", reader: Callable[[Any], T]) -> T:
 
 
 def send(
-    request: Request,
+    request: AWSRequest,
     session: "boto3.Session | None",
     service: str,
     region: str,
     deadline: Deadline,
 ) -> Reply:
     """Sign *request* to an AWS *service*, send it, and return the answer before *deadline*."""
-    headers = signed(request, session, service, region)
-    return transport.send(request._replace(headers=headers), deadline, authorities(session))
-
-
-def signed(
-    request: Request, session: "boto3.Session | None", service: str, region: str
-) -> dict[str, str]:
-    """Return the headers of a *request* to an AWS *service*, with its signature."""
-    signing = AWSRequest(request.method, request.url, dict(request.headers), request.body)
-    SigV4Auth(credentials(session), service, region).add_auth(signing)
-    return dict(signing.headers.items())
+    SigV4Auth(credentials(session), service, region).add_auth(request)
+    return transport.send(request, deadline, authorities(session))
 
 
 def refusal(who: str, reply: Reply, session: "boto3.Session | None", region: str) -> BrokerError:

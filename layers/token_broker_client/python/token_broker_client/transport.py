@@ -1,7 +1,7 @@
 """The only module that sends HTTP to AWS. A request has one deadline, an answer a maximum size.
 
-A timeout of `requests` begins again with every byte, so a slow peer never exceeds it. Here each
-operation on a socket gets the time that is left until the deadline.
+A timeout of urllib3 begins again with every byte, so a slow peer never exceeds it. Here each read
+of a socket gets the time that is left until the deadline.
 """
 
 import http.client
@@ -17,6 +17,7 @@ from time import time
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from botocore.awsrequest import AWSRequest
 from certifi import where
 from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies, prepend_scheme_if_needed, select_proxy
@@ -54,18 +55,6 @@ _deadline: ContextVar[Deadline] = ContextVar("deadline")
 """The deadline of this thread's request. urllib3 cannot pass it to a socket."""
 
 
-class Request(NamedTuple):
-    """A signed request."""
-
-    method: str
-    url: str
-    headers: Mapping[str, str]
-    body: bytes
-
-    def __repr__(self) -> str:
-        return f"Request({self.method})"
-
-
 class Reply(NamedTuple):
     """A whole answer."""
 
@@ -82,7 +71,7 @@ class Reply(NamedTuple):
         return self.status == HTTPStatus.OK
 
 
-def send(request: Request, deadline: Deadline, authorities: str | None) -> Reply:
+def send(request: AWSRequest, deadline: Deadline, authorities: str | None) -> Reply:
     """Send *request* once, and return the answer of any status that comes before *deadline*.
 
     The file *authorities* has the certificate authorities; None stands for the usual ones. Raises
@@ -94,7 +83,7 @@ def send(request: Request, deadline: Deadline, authorities: str | None) -> Reply
     except Exception as error:  # noqa: BLE001 (a library may raise anything)
         is_untrusted = "CERTIFICATE_VERIFY_FAILED" in str(error)
         why = f"{type(error).__name__}{hint(is_untrusted, authorities)}"
-        failure = Unreachable(f"{urlsplit(request.url).netloc}: {why}")
+        failure = Unreachable(f"{urlsplit(str(request.url)).netloc}: {why}")
         failure.retryable = isinstance(error, TRANSIENT) and not is_untrusted
     raise failure
 
@@ -108,13 +97,12 @@ def hint(is_untrusted: bool, authorities: str | None) -> str:
     return ""
 
 
-def _sent(request: Request, authorities: str | None) -> Reply:
-    seconds = seconds_left()
-    pool = _pools(os.getpid())(proxy_to(request.url), authorities)
-    with pool.urlopen(
-        request.method,
-        request.url,
-        body=request.body or None,
+def _sent(request: AWSRequest, authorities: str | None) -> Reply:
+    seconds, url = seconds_left(), str(request.url)
+    with _pools(os.getpid())(proxy_to(url), authorities).urlopen(
+        str(request.method),
+        url,
+        body=request.data or None,
         headers={**HEADERS, **request.headers},
         timeout=Timeout(connect=min(CONNECT_SECONDS, seconds), read=seconds),
         redirect=False,
@@ -141,35 +129,6 @@ def proxy_to(url: str) -> str | None:
     return whole
 
 
-class _Socket(socket.socket):
-    """A socket whose operations end at the deadline. `http.client` uses only these two."""
-
-    read_at = 0.0
-    """When it was read last, by the wall clock: the other may stand still in a frozen function."""
-
-    def recv_into(self, *args: Any) -> int:
-        self.settimeout(seconds_left())
-        count = super().recv_into(*args)
-        self.read_at = time()
-        return count
-
-    def sendall(self, *args: Any) -> None:
-        self.settimeout(seconds_left())
-        super().sendall(*args)
-
-
-class _TlsSocket(_Socket, ssl.SSLSocket):
-    """The same with TLS, where `sendall` calls `send`, and a handshake comes first."""
-
-    def send(self, *args: Any) -> int:
-        self.settimeout(seconds_left())
-        return super().send(*args)
-
-    def do_handshake(self, *args: Any) -> None:
-        self.settimeout(min(CONNECT_SECONDS, seconds_left()))
-        super().do_handshake(*args)
-
-
 def seconds_left() -> float:
     """Return the seconds until this thread's deadline. Raises `TimeoutError` if there are none."""
     if seconds := _deadline.get().left:
@@ -177,11 +136,22 @@ def seconds_left() -> float:
     raise TimeoutError("timed out")
 
 
-class _Answer(http.client.HTTPResponse):
-    """Skips interim answers (1xx): `http.client` skips 100 only, and takes others for the last.
+class _Reader(socket.SocketIO):
+    def readinto(self, buffer: Any) -> int | None:
+        sock: socket.socket = vars(self)["_sock"]
+        sock.settimeout(seconds_left())
+        return super().readinto(buffer)
 
-    The last one would then be read as the answer to the next request.
+
+class _Answer(http.client.HTTPResponse):
+    """Is read until the deadline. Skips interim answers (1xx): `http.client` skips 100 only.
+
+    The answer after one would be read as the answer to the next request.
     """
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.fp.raw.__class__ = _Reader
 
     def begin(self) -> None:
         super().begin()
@@ -192,16 +162,18 @@ class _Answer(http.client.HTTPResponse):
 
 class _Connection(HTTPConnection):
     response_class = _Answer
+    answered_at = 0.0
+    """By the wall clock: the other may stand still in a frozen function."""
 
-    def _new_conn(self) -> socket.socket:
-        made = super()._new_conn()
-        return _Socket(made.family, made.type, made.proto, made.detach())
+    def getresponse(self) -> Any:
+        answer = super().getresponse()
+        self.answered_at = time()
+        return answer
 
     @property
     def is_connected(self) -> bool:
         """Say whether the connection may be used for another request: urllib3 asks before one."""
-        read_at = getattr(self.sock, "read_at", 0.0)
-        return super().is_connected and 0 <= time() - read_at <= IDLE_SECONDS
+        return super().is_connected and 0 <= time() - self.answered_at <= IDLE_SECONDS
 
 
 class _TlsConnection(_Connection, HTTPSConnection):
@@ -227,7 +199,6 @@ def _pool(proxy: str | None, authorities: str | None) -> PoolManager:
     One TLS context has them. With a shared context, one caller would trust another one's.
     """
     tls = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
-    tls.sslsocket_class = _TlsSocket
     named = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
     path = authorities or named or where()
     tls.load_verify_locations(**{"capath" if Path(path).is_dir() else "cafile": path})
