@@ -184,8 +184,9 @@ def test_each_action_is_sent_to_its_route(session: boto3.Session, server: Server
     assert routes == {}
 
 
-REFUSED: dict[str, list[Any]] = {
-    "the URL must begin with https://": [
+@pytest.mark.parametrize(
+    "url",
+    [
         "http://abc123.execute-api.eu-central-1.amazonaws.com/prod",
         "http://127.0.0.1.example.com",
         "http://10.0.0.1",
@@ -196,8 +197,6 @@ REFUSED: dict[str, list[Any]] = {
         "abc123.execute-api.eu-central-1.amazonaws.com",
         "ftp://tokens.example.com",
         "",
-    ],
-    "the URL must have a host, may have a path, and nothing else": [
         "https://",
         "https://user@tokens.example.com",
         "https://tokens.example.com/?stage=prod",
@@ -211,23 +210,20 @@ REFUSED: dict[str, list[Any]] = {
         "https://tokens.example.com/prod#v1",
         "https://@tokens.example.com",
         "https://tokens.exam\nple.com",
-    ],
-    "the URL must be one: its host or port cannot be read": [
         "https://tokens.example.com:99999",
         "https://tokens.example.com:x",
         "https://[::1",
+        "https://to\u212aens.example.com",
+        None,
     ],
-    "the URL must be a text": [None],
-}
-
-
-@pytest.mark.parametrize("detail", REFUSED)
-def test_an_invalid_api_url_is_refused_at_once(detail: str) -> None:
+)
+def test_an_invalid_api_url_is_refused_at_once(url: Any) -> None:
     """With an InvalidRequest, which is a `ValueError` as well; no call is made."""
-    for url in REFUSED[detail]:
-        with refused(InvalidRequest, detail) as caught:
-            Broker.from_url(url, region="eu-west-1")
-        assert isinstance(caught.value, ValueError)
+    with refused(
+        InvalidRequest, "the URL must begin with https:// and a host, and may have a path"
+    ) as caught:
+        Broker.from_url(url, region="eu-west-1")
+    assert isinstance(caught.value, ValueError)
 
 
 @pytest.mark.parametrize("region", ["eu west", "eu-west-1\r\nX: y", "EU", "a" * 41, 5])

@@ -1,11 +1,9 @@
 """The channel through the broker's API: HTTPS, signed by AWS Signature Version 4."""
 
-import ipaddress
 import json
 import os
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
 
 from botocore.awsrequest import AWSRequest
 
@@ -32,10 +30,14 @@ ROUTES: dict[Action, tuple[str, str]] = {
 DOMAINS = frozenset({"amazonaws.com", "amazonaws.com.cn", "vpce.amazonaws.com"})
 """The part after the region in API Gateway's host names."""
 
-HOST = re.compile(
-    r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*"
+LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+ADDRESS = re.compile(
+    rf"(https?)://({LABEL}(?:\.{LABEL})*|\[[0-9a-f:.]+\])\.?(:[1-9][0-9]{{0,4}})?(/[!-\"$->@-~]*)?",
+    re.IGNORECASE | re.ASCII,
 )
-PATH = re.compile(r"[!-~]*")
+"""Scheme, host, port and path. A dot after the host is not in the `Host` that urllib3 sends."""
+LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|\[::1\]")
+LARGEST_PORT = 65535
 REGION = re.compile(r"[a-z0-9-]{1,40}")
 API_KEY = re.compile(r"[!-~]{1,256}")
 
@@ -50,24 +52,17 @@ class Gateway(NamedTuple):
     @classmethod
     def at(cls, url: str, region: str | None, session: "boto3.Session | None") -> "Gateway":
         """Return the API at *url*. Raises `InvalidRequest` for a wrong URL or region."""
-        if not isinstance(url, str):
-            raise InvalidRequest("the URL must be a text")
-        address = url.strip()
-        try:
-            parts = urlsplit(address)
-            name, colon, port = parts.netloc.partition(":")
-            # As in the `Host` that urllib3 sends: another one must not be signed.
-            parts = parts._replace(netloc=name.removesuffix(".") + colon + port)
-            host = parts.hostname or ""
-            is_plain = parts.port != 0 and not (parts.username or parts.query or parts.fragment)
-        except ValueError:
-            raise InvalidRequest("the URL must be one: its host or port cannot be read") from None
-        if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
-            raise InvalidRequest("the URL must begin with https://")
-        if not is_host(host) or not is_plain or "@" in parts.netloc or not PATH.fullmatch(address):
-            raise InvalidRequest("the URL must have a host, may have a path, and nothing else")
-        region = region_of(host, region, session)
-        return cls(without_version(parts.geturl().rstrip("/"), host), region, session)
+        found = ADDRESS.fullmatch(url.strip()) if isinstance(url, str) else None
+        scheme, host, port, path = found.groups("") if found else ("", "", "", "")
+        scheme, host = scheme.lower(), host.lower()
+        is_safe = scheme == "https" or LOOPBACK.fullmatch(host)
+        if not found or not is_safe or int(port[1:] or 0) > LARGEST_PORT:
+            raise InvalidRequest("the URL must begin with https:// and a host, and may have a path")
+        path = path.rstrip("/")
+        base = path.removesuffix("/v1").rstrip("/")
+        if base or not region_in(host):  # else it is a stage of API Gateway's
+            path = base
+        return cls(f"{scheme}://{host}{port}{path}", region_of(host, region, session), session)
 
     def call(self, command: Command, deadline: Deadline) -> dict[str, Any]:
         """Return the API's answer to *command*."""
@@ -113,26 +108,3 @@ def region_in(host: str) -> str | None:
     """Return the region in *host*. A custom domain has none."""
     region, _, domain = host.partition(".execute-api.")[2].partition(".")
     return region if domain in DOMAINS else None
-
-
-def without_version(address: str, host: str) -> str:
-    """Return *address* without a final ``/v1``, unless that is a stage of API Gateway's."""
-    base = address.removesuffix("/v1").rstrip("/")
-    is_stage = region_in(host) is not None and not urlsplit(base).path
-    return address if is_stage else base
-
-
-def is_host(host: str) -> bool:
-    """Say whether *host* is a valid host name or an IP address."""
-    try:
-        return bool(HOST.fullmatch(host)) or bool(ipaddress.ip_address(host))
-    except ValueError:
-        return False
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether *host* is a loopback host."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

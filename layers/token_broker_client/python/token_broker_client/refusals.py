@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from token_broker_client.origins import is_home, is_signed
 from token_broker_client.request import REFUSAL_CODES
-from token_broker_client.single_flight import ProcessState
+from token_broker_client.single_flight import when_forked
 
 if TYPE_CHECKING:
     import httpx
@@ -119,7 +119,7 @@ def entries(response: "Response", answer: "Answer") -> list[Hashable]:
     return [(key, response.request.method, url), *of_token]
 
 
-class Forbidden(ProcessState):
+class Forbidden:
     """Remembers refusals for missing rights, so that no further token is replaced for them.
 
     VNTANA answers FORBIDDEN to a dead token and to one that has too few rights. If a new token is
@@ -130,7 +130,8 @@ class Forbidden(ProcessState):
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        super().__init__()
+        self.reset()
+        when_forked(self.reset)
 
     def reset(self) -> None:
         """Forget all refusals, as in a new process."""
