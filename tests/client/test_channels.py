@@ -19,7 +19,6 @@ from botocore.credentials import Credentials, ReadOnlyCredentials
 from botocore.exceptions import (
     ClientError,
     ConnectTimeoutError,
-    NoCredentialsError,
     ReadTimeoutError,
     TokenRetrievalError,
 )
@@ -41,6 +40,7 @@ from token_broker_client.deadline import Deadline
 from token_broker_client.functions import endpoint, names, region_of
 from token_broker_client.gateway import ROUTES, Gateway
 from token_broker_client.request import FLOWS, Command
+from token_broker_client.transport import Reply
 from token_broker_local.addresses import REGION
 
 API = "https://abc123.execute-api.eu-central-1.amazonaws.com/prod"
@@ -389,25 +389,6 @@ OF_ROLE: dict[str, Any] = {"provider": "sso", "error_msg": "s3cret"}
 
 
 @pytest.mark.parametrize(
-    ("error", "kind"),
-    [
-        (ConnectTimeoutError(**STS), Unreachable),
-        (ReadTimeoutError(**STS), Unreachable),
-        (NoCredentialsError(), AccessDenied),
-        (TokenRetrievalError(**OF_ROLE), AccessDenied),
-    ],
-    ids=lambda one: type(one).__name__,
-)
-def test_each_error_of_the_credentials_has_a_class(
-    error: Exception, kind: type[BrokerError]
-) -> None:
-    """Only those of the network are retryable: while a role is assumed, for example."""
-    found = identity.unobtained(error)
-    what = f"the AWS credentials cannot be obtained ({type(error).__name__})"
-    assert (type(found), found.detail, found.retryable) == (kind, what, kind.retryable)
-
-
-@pytest.mark.parametrize(
     ("settings", "what"),
     [
         (
@@ -455,13 +436,24 @@ def test_an_empty_setting_is_none(value: str | None) -> None:
         def get_config_variable(self, _: str) -> str | None:
             return value
 
-    assert identity.authorities(cast("boto3.Session", Session())) is None
+    assert identity.setting(cast("boto3.Session", Session()), "ca_bundle") is None
 
 
-def test_a_role_that_may_not_be_assumed_raises_access_denied() -> None:
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (ClientError(cast("Any", {"Error": {"Message": "s3cret"}}), "AssumeRole"), AccessDenied),
+        (TokenRetrievalError(**OF_ROLE), AccessDenied),
+        (ConnectTimeoutError(**STS), Unreachable),
+        (ReadTimeoutError(**STS), Unreachable),
+    ],
+    ids=lambda one: type(one).__name__,
+)
+def test_an_error_while_a_role_is_assumed_is_retryable_if_it_is_one_of_the_network(
+    error: Exception, kind: type[BrokerError]
+) -> None:
     """boto3 calls STS for the first credentials: once, and not again for the error's text."""
-    response = {"Error": {"Code": "AccessDenied", "Message": "s3cret"}}
-    refusal, calls = ClientError(cast("Any", response), "AssumeRole"), []
+    calls = []
 
     class Denied:
         def get_config_variable(self, name: str) -> str | None:
@@ -469,13 +461,13 @@ def test_a_role_that_may_not_be_assumed_raises_access_denied() -> None:
 
         def get_credentials(self) -> Any:
             calls.append(1)
-            raise refusal
+            raise error
 
     session = cast("boto3.Session", Denied())
-    with pytest.raises(AccessDenied) as caught:
-        Broker.from_url(API, session=session).vntana("acme")
-    assert "s3cret" not in str(caught.value)
-    assert len(calls) == 1
+    what = f"the AWS credentials cannot be obtained ({type(error).__name__})"
+    with refused(kind, what) as caught:
+        Broker(gateway(API, session=session), tries(1), Cache()).vntana("acme")
+    assert (caught.value.retryable, len(calls)) == (kind.retryable, 1)
 
 
 DENIED = [
@@ -547,16 +539,10 @@ def test_the_account_is_read_from_each_form_of_arn_in_an_error_message(
 ) -> None:
     """Forms: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html."""
     code = PARTITIONS[partition]
+    assert region_of(f"arn:{partition}:lambda:{code}:111122223333:function:tokens") == code
     content = json.dumps({"Message": text.format(partition, code)}).encode()
-    assert (
-        identity.signed_by(session, code, content)
-        == f"the call was signed for {code} by account 111122223333"
-    )
-
-
-def test_the_region_is_read_from_an_arn_of_each_partition() -> None:
-    for partition, code in PARTITIONS.items():
-        assert region_of(f"arn:{partition}:lambda:{code}:111122223333:function:tokens") == code
+    error = identity.refusal("AWS", Reply(404, {}, content), session, code)
+    assert error.detail.endswith(f"the call was signed for {code} by account 111122223333")
 
 
 USER = "User: arn:aws:sts::111122223333:assumed-role/orders/s3cret is not authorized to perform: "

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Mapping
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
@@ -44,7 +45,7 @@ class Functions(NamedTuple):
         url += f"/2015-03-31/functions/{quote(name, safe='')}/invocations"
         request = AWSRequest("POST", url, {}, payload)
         reply = identity.send(request, self.session, "lambda", region, deadline)
-        if not reply.is_ok:
+        if reply.status != HTTPStatus.OK:
             raise identity.refusal(f"Lambda, for {name},", reply, self.session, region)
         return answered(decoded(reply.content), "x-amz-function-error" in reply.headers)
 

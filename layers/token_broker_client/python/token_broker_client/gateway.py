@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.awsrequest import AWSRequest
@@ -73,7 +74,7 @@ class Gateway(NamedTuple):
         request = AWSRequest(method, url, headers, body)
         reply = identity.send(request, self.session, "execute-api", self.region, deadline)
         document = decoded(reply.content)
-        if reply.is_ok and isinstance(document, dict):
+        if reply.status == HTTPStatus.OK and isinstance(document, dict):
             return document
         raise problem(document) or identity.refusal("API Gateway", reply, self.session, self.region)
 

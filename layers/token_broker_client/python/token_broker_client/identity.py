@@ -55,23 +55,10 @@ def credentials(session: "boto3.Session | None") -> "ReadOnlyCredentials":
             frozen: ReadOnlyCredentials = found.get_frozen_credentials()
             return frozen
     except (BotoCoreError, ClientError, *UNREADABLE) as error:
-        raise unobtained(error) from None
+        kind = Unreachable if isinstance(error, NETWORK) else AccessDenied
+        what = type(error).__name__
+        raise kind(f"the AWS credentials cannot be obtained ({what})") from None
     raise AccessDenied("there are no AWS credentials: boto3's chain found none")
-
-
-def unobtained(error: Exception) -> BrokerError:
-    """Return the error for credentials that cannot be obtained. Its text names no file."""
-    kind = Unreachable if isinstance(error, NETWORK) else AccessDenied
-    return kind(f"the AWS credentials cannot be obtained ({type(error).__name__})")
-
-
-def authorities(session: "boto3.Session | None") -> str | None:
-    """Return the file of the certificate authorities for AWS's hosts; None for the usual ones.
-
-    The variable ``AWS_CA_BUNDLE`` names it, or else ``ca_bundle`` of the profile in AWS's config:
-    https://docs.aws.amazon.com/sdkref/latest/guide/feature-gen-config.html
-    """
-    return setting(session, "ca_bundle")
 
 
 def setting(session: "boto3.Session | None", name: str) -> str | None:
@@ -99,36 +86,29 @@ def send(
 ) -> Reply:
     """Sign *request* to an AWS *service*, send it, and return the answer before *deadline*."""
     SigV4Auth(credentials(session), service, region).add_auth(request)
-    return transport.send(request, deadline, authorities(session))
+    return transport.send(request, deadline, setting(session, "ca_bundle"))
 
 
 def refusal(who: str, reply: Reply, session: "boto3.Session | None", region: str) -> BrokerError:
     """Return the error for an answer of AWS itself, not of the broker. *who* of AWS answered.
 
-    Its text is not shown: for a wrong signature, it repeats headers of the request.
+    Its text is not shown: for a wrong signature, it repeats headers of the request. Only the
+    account of the call is, which is in AWS's text or in the credentials.
     """
     kind = reply.headers.get("x-amzn-ErrorType", "").partition(":")[0]
-    named = f"{reply.status} {kind}".strip()
+    named, signer = f"{reply.status} {kind}".strip(), ""
     may_pass = reply.status == HTTPStatus.TOO_MANY_REQUESTS or reply.status >= SERVER_ERROR
-    signer = ""
     if reply.status >= HTTPStatus.BAD_REQUEST and not may_pass:
-        signer = f": {signed_by(session, region, reply.content)}"
+        found = CALLER.search(reply.content)
+        account = found[1].decode() if found else getattr(credentials(session), "account_id", None)
+        signer = f": the call was signed for {region}" + (
+            f" by account {account}" if account else ""
+        )
     if reply.status == HTTPStatus.FORBIDDEN or DENIED.match(kind):
         return AccessDenied(f"{who} refused the call ({named}){signer}")
     error = Unreachable(f"{who} answered {named}, not the broker{signer}")
-    error.status = reply.status
-    error.retryable = may_pass
+    error.status, error.retryable = reply.status, may_pass
     return error
-
-
-def signed_by(session: "boto3.Session | None", region: str, content: bytes) -> str:
-    """Return a text with the region and the account of the call that AWS refused.
-
-    No call is made for it: the account is in the refusal's *content*, or in the credentials.
-    """
-    named = CALLER.search(content)
-    account = named[1].decode() if named else getattr(credentials(session), "account_id", None)
-    return f"the call was signed for {region}" + (f" by account {account}" if account else "")
 
 
 def default() -> Any:

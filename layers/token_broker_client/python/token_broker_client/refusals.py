@@ -53,7 +53,7 @@ def steps(
     other = yield Call(
         partial(source.replacement, answer), partial(source.replacement_async, answer)
     )
-    if other is None:
+    if other is None or other.fingerprint == answer.fingerprint:
         SHARED.add(refusal)
     elif is_home(str(response.request.url), other.base_url) and (
         again := signed_again(response.request, other)

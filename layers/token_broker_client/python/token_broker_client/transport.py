@@ -65,11 +65,6 @@ class Reply(NamedTuple):
     def __repr__(self) -> str:
         return f"Reply({self.status})"
 
-    @property
-    def is_ok(self) -> bool:
-        """Say whether the call succeeded."""
-        return self.status == HTTPStatus.OK
-
 
 def send(request: AWSRequest, deadline: Deadline, authorities: str | None) -> Reply:
     """Send *request* once, and return the answer of any status that comes before *deadline*.
