@@ -18,7 +18,7 @@ from token_broker_client.functions import answered
 from token_broker_client.request import problem
 
 OURS = {"AccessDenied": (403, False), "Unreachable": (503, True), "WrongDestination": (421, False)}
-CODES = [kind for kind in errors.kinds() if kind.__name__ not in {*OURS, "UpstreamError"}]
+CODES = [kind for kind in errors.KINDS.values() if kind.__name__ not in {*OURS, "UpstreamError"}]
 
 
 def failing(error: brokers.BrokerError) -> Any:
@@ -69,13 +69,13 @@ def test_the_error_classes_are_those_of_the_broker_and_three_more() -> None:
     ours = tree(errors.BrokerError)
     assert ours == tree(brokers.BrokerError) | {name: {} for name in OURS}
     names = sorted([*ours, *(name for kinds in ours.values() for name in kinds)])
-    assert sorted(kind.__name__ for kind in errors.kinds()) == names
+    assert sorted(kind.__name__ for kind in errors.KINDS.values()) == names
     assert sorted(token_broker_client.__all__) == sorted(
         [*names, "Access", "Answer", "Broker", "BrokerError", "Headers"]
     )
     base = errors.BrokerError("why")
     assert (base.code, base.status, base.retryable) == ("internal", 500, False)
-    for kind in errors.kinds():
+    for kind in errors.KINDS.values():
         theirs = getattr(brokers, kind.__name__, None)
         expected = (theirs.status, theirs.retryable) if theirs else OURS[kind.__name__]
         assert (kind.status, kind.retryable) == expected, kind

@@ -23,11 +23,14 @@ The last three are this client's own; the rest are named after the codes of the 
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 LONGEST_SECONDS = 31_536_000.0
 """A year: a larger `retry_after` could not be added to a time."""
+
+KINDS: dict[str, type["BrokerError"]] = {}
+"""The class of each code."""
 
 
 class BrokerError(Exception):
@@ -62,6 +65,7 @@ class BrokerError(Exception):
         cls.code = re.sub(r"\B([A-Z])", r"_\1", cls.__name__).lower()
         cls.status = status or cls.status
         cls.retryable = retryable or cls.retryable
+        KINDS.setdefault(cls.code, cls)  # a caller may derive classes of its own
 
     def __str__(self) -> str:
         return f"{self.code}: {self.detail}"
@@ -70,7 +74,7 @@ class BrokerError(Exception):
     def of(cls, problem: Mapping[str, Any]) -> "BrokerError":
         """Return the error for a problem (RFC 9457)."""
         code: str = problem["code"]
-        kind = next((one for one in kinds() if one.code == code), cls)
+        kind = KINDS.get(code, cls)
         error = kind(
             str(problem.get("detail", "")),
             retry_after=number(problem.get("retry_after")),
@@ -83,13 +87,6 @@ class BrokerError(Exception):
         error.status = problem.get("status", kind.status)
         error.retryable = problem.get("retryable", kind.retryable) is True
         return error
-
-
-def kinds(root: type[BrokerError] = BrokerError) -> Iterator[type[BrokerError]]:
-    """Yield all subclasses of *root*."""
-    for kind in root.__subclasses__():
-        yield kind
-        yield from kinds(kind)
 
 
 def number(value: object) -> float | None:

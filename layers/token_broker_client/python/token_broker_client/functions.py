@@ -36,7 +36,8 @@ class Functions(NamedTuple):
             raise InvalidRequest(f"{command.flow}: no function was named for it")
         fixed = {"connection": command.connection, "action": command.action}
         payload = json.dumps({**command.body, **fixed}).encode()
-        region = region_of(name) or identity.setting(self.session, "region")
+        named = REGION.match(name)
+        region = named[1] if named else identity.setting(self.session, "region")
         if not region:
             raise InvalidRequest(
                 "no region: name the function by its ARN, or set AWS_DEFAULT_REGION"
@@ -63,12 +64,6 @@ def names(functions: str | Mapping[str, str]) -> tuple[tuple[str, str], ...]:
             raise InvalidRequest("functions: put {flow} where the names have the flow")
         functions = f"{functions.rstrip('-')}-{{flow}}"
     return tuple((flow, functions.replace("{flow}", flow)) for flow in FLOWS)
-
-
-def region_of(name: str) -> str | None:
-    """Return the region in an ARN; None for a plain name."""
-    found = REGION.match(name)
-    return found[1] if found else None
 
 
 def endpoint(region: str, settings: Any) -> str:

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from botocore.awsrequest import AWSRequest
 from certifi import where
 from requests.adapters import HTTPAdapter
-from requests.utils import get_environ_proxies, prepend_scheme_if_needed, select_proxy
+from requests.utils import get_environ_proxies, select_proxy
 from urllib3 import PoolManager, Timeout, exceptions, proxy_from_url
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -118,10 +118,7 @@ def _sent(request: AWSRequest, authorities: str | None) -> Reply:
 def proxy_to(url: str) -> str | None:
     """Return the proxy that the environment names for *url*."""
     proxy = select_proxy(url, get_environ_proxies(url))
-    if not proxy:
-        return None
-    whole: str = prepend_scheme_if_needed(proxy, "http")  # type: ignore[no-untyped-call]  # in the stubs
-    return whole
+    return proxy if not proxy or "://" in proxy else f"http://{proxy}"
 
 
 def seconds_left() -> float:
