@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.client.channels import NOW, Answering, RecordingChannel, answer, document
+from tests.client.channels import NOW, Answering, HangingChannel, RecordingChannel, answer
 from tests.client.systems import refused
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS
 from token_broker_client import Broker, InvalidRequest, Unreachable
@@ -159,19 +159,6 @@ def test_each_method_ends_with_patience_if_the_call_hangs(ask: Callable[[Broker]
         ask(Broker(hanging, Patience(0.1), Cache()))
     assert time.monotonic() - began < SOON_SECONDS
     hanging.go.set()
-
-
-class HangingChannel:
-    """A channel whose calls block until `go` is set."""
-
-    def __init__(self) -> None:
-        self.go = threading.Event()
-
-    def call(self, command: Command, deadline: Deadline) -> dict[str, Any]:
-        """Answer once `go` is set."""
-        assert deadline
-        assert self.go.wait(PATIENCE_SECONDS)
-        return document(flow=command.flow)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import httpx
 
-from token_broker_client import origins
-from token_broker_client.refusals import Call, Steps, advanced, steps
+from token_broker_client import origins, refusals
+from token_broker_client.refusals import Call, Steps, advanced
 
 if TYPE_CHECKING:
     from token_broker_client.answers import Answer, TokenSource
@@ -73,7 +73,7 @@ class Guard:
         """Yield the steps of the request. This does no I/O."""
         answer = yield Call(access.answer, access.answer_async)
         response = yield self.signed(request, answer)
-        yield from steps(response, answer, self._signed_again)
+        yield from refusals.steps(response, answer, self._signed_again)
 
     def signed(self, request: httpx.Request, answer: "Answer") -> httpx.Request:
         """Add the token to a *request*. Raises `WrongDestination` if that goes to another host."""
