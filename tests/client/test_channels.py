@@ -386,11 +386,16 @@ def test_the_address_of_lambda_is_that_of_boto3(
     assert identity.read(session, partial(endpoint, region)) == expected
 
 
+def of_sts(status: int) -> ClientError:
+    response = {"Error": {"Message": "s3cret"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(cast("Any", response), "AssumeRole")
+
+
 STS: dict[str, Any] = {"endpoint_url": "https://s3cret"}
 OF_ROLE: dict[str, Any] = {"provider": "sso", "error_msg": "s3cret"}
 
 
-UNREADABLE = "the AWS credentials cannot be obtained"
+UNREADABLE = "the AWS credentials or settings cannot be read"
 
 
 @pytest.mark.parametrize(
@@ -432,7 +437,9 @@ def test_an_empty_setting_is_none(value: str | None) -> None:
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (ClientError(cast("Any", {"Error": {"Message": "s3cret"}}), "AssumeRole"), AccessDenied),
+        (of_sts(403), AccessDenied),
+        (of_sts(429), Unreachable),
+        (of_sts(500), Unreachable),
         (TokenRetrievalError(**OF_ROLE), AccessDenied),
         (ConnectTimeoutError(**STS), Unreachable),
         (ReadTimeoutError(**STS), Unreachable),
@@ -454,8 +461,7 @@ def test_an_error_while_a_role_is_assumed_is_retryable_if_it_is_one_of_the_netwo
             raise error
 
     session = cast("boto3.Session", Denied())
-    what = f"the AWS credentials cannot be obtained ({type(error).__name__})"
-    with refused(kind, what) as caught:
+    with refused(kind, f"{UNREADABLE} ({type(error).__name__})") as caught:
         Broker(gateway(API, session=session), tries(1), Cache()).vntana("acme")
     assert (caught.value.retryable, len(calls)) == (kind.retryable, 1)
 
@@ -602,12 +608,13 @@ def test_wrong_settings_of_boto3_are_invalid_requests(
 ) -> None:
     """A missing profile, and an endpoint that is not a URL."""
     bare_environment.setenv("AWS_PROFILE", "not-there")
-    with refused(AccessDenied, "the AWS settings cannot be read (ProfileNotFound)"):
-        Broker.from_url("https://tokens.example.com")
-    with refused(AccessDenied, "the AWS credentials cannot be obtained (ProfileNotFound)"):
-        Broker.from_url(API).vntana("acme")
-    with refused(AccessDenied, "the AWS settings cannot be read (ProfileNotFound)"):
-        Broker.from_function("arn:aws:lambda:eu-west-1:1:function:t").vntana("acme")
+    for call in (
+        lambda: Broker.from_url("https://tokens.example.com"),
+        lambda: Broker.from_url(API).vntana("acme"),
+        lambda: Broker.from_function("arn:aws:lambda:eu-west-1:1:function:t").vntana("acme"),
+    ):
+        with refused(AccessDenied, f"{UNREADABLE} (ProfileNotFound)"):
+            call()
     bare_environment.delenv("AWS_PROFILE")
     bare_environment.setenv("AWS_ENDPOINT_URL_LAMBDA", "nonsense")
     session = boto3.Session("local", "local", region_name=REGION)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from http import HTTPStatus
 from json import JSONDecodeError
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -22,8 +22,6 @@ from token_broker_client.transport import Reply
 if TYPE_CHECKING:
     import boto3
     from botocore.credentials import ReadOnlyCredentials
-
-T = TypeVar("T")
 
 SERVER_ERROR = 500
 
@@ -49,32 +47,29 @@ UNREADABLE = (OSError, JSONDecodeError, UnicodeDecodeError)
 
 def credentials(session: "boto3.Session | None") -> "ReadOnlyCredentials":
     """Return the credentials of *session*, or of boto3's default."""
-    try:
-        found = (session or default()).get_credentials()
-        if found is not None:
-            frozen: ReadOnlyCredentials = found.get_frozen_credentials()
-            return frozen
-    except (BotoCoreError, ClientError, *UNREADABLE) as error:
-        kind = Unreachable if isinstance(error, NETWORK) else AccessDenied
-        what = type(error).__name__
-        raise kind(f"the AWS credentials cannot be obtained ({what})") from None
-    raise AccessDenied("there are no AWS credentials: boto3's chain found none")
+    chain = read(session, lambda settings: settings.get_credentials())
+    if chain is None:
+        raise AccessDenied("there are no AWS credentials: boto3's chain found none")
+    frozen: ReadOnlyCredentials = read(session, lambda _: chain.get_frozen_credentials())
+    return frozen
 
 
 def setting(session: "boto3.Session | None", name: str) -> str | None:
     """Return a setting of *session*, or of boto3's default, by botocore's name; None if unset."""
-    value: str | None = read(session, lambda settings: settings.get_config_variable(name))
-    return value or None
+    return read(session, lambda settings: settings.get_config_variable(name)) or None
 
 
-def read(session: "boto3.Session | None", reader: Callable[[Any], T]) -> T:
-    """Return what *reader* reads from the session of botocore that has the settings."""
+def read(session: "boto3.Session | None", reader: Callable[[Any], Any]) -> Any:
+    """Return what *reader* reads from the session of botocore that has credentials and settings."""
     found: Any = session or default()
     try:
         return reader(getattr(found, "_session", found))
-    except (BotoCoreError, *UNREADABLE) as error:
+    except (BotoCoreError, ClientError, *UNREADABLE) as error:
+        answered = error.response if isinstance(error, ClientError) else {}  # of STS, for a role
+        status = answered.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        kind = Unreachable if isinstance(error, NETWORK) or may_pass(status) else AccessDenied
         what = type(error).__name__
-        raise AccessDenied(f"the AWS settings cannot be read ({what})") from None
+        raise kind(f"the AWS credentials or settings cannot be read ({what})") from None
 
 
 def send(
@@ -97,8 +92,7 @@ def refusal(who: str, reply: Reply, session: "boto3.Session | None", region: str
     """
     kind = reply.headers.get("x-amzn-ErrorType", "").partition(":")[0]
     named, signer = f"{reply.status} {kind}".strip(), ""
-    may_pass = reply.status == HTTPStatus.TOO_MANY_REQUESTS or reply.status >= SERVER_ERROR
-    if reply.status >= HTTPStatus.BAD_REQUEST and not may_pass:
+    if reply.status >= HTTPStatus.BAD_REQUEST and not may_pass(reply.status):
         found = CALLER.search(reply.content)
         account = found[1].decode() if found else getattr(credentials(session), "account_id", None)
         signer = f": the call was signed for {region}" + (
@@ -107,14 +101,18 @@ def refusal(who: str, reply: Reply, session: "boto3.Session | None", region: str
     if reply.status == HTTPStatus.FORBIDDEN or DENIED.match(kind):
         return AccessDenied(f"{who} refused the call ({named}){signer}")
     error = Unreachable(f"{who} answered {named}, not the broker{signer}")
-    error.status, error.retryable = reply.status, may_pass
+    error.status, error.retryable = reply.status, may_pass(reply.status)
     return error
+
+
+def may_pass(status: int) -> bool:
+    """Say whether another attempt may succeed after an error of AWS with *status*."""
+    return status == HTTPStatus.TOO_MANY_REQUESTS or status >= SERVER_ERROR
 
 
 def default() -> Any:
     """Return boto3's default session; if none is set, a session of botocore."""
-    boto3 = sys.modules.get("boto3")
-    return getattr(boto3, "DEFAULT_SESSION", None) or _botocore(os.getpid())
+    return getattr(sys.modules.get("boto3"), "DEFAULT_SESSION", None) or _botocore(os.getpid())
 
 
 @lru_cache(maxsize=1)
