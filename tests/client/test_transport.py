@@ -24,7 +24,7 @@ import urllib3
 from tests.certificates import certificate
 from tests.client.callers import NO_TLS
 from tests.client.channels import Answering, HangingChannel
-from tests.client.systems import MakeBroker, refused
+from tests.client.systems import refused
 from tests.servers import Server, answer, drips, sends, tunnels
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS
 from token_broker_client import Broker, Unreachable, transport
@@ -41,9 +41,9 @@ Reach = Callable[[str], Any]
 
 
 @pytest.fixture
-def reach(make_broker: MakeBroker) -> Reach:
-    """Return a function that makes the channel to a URL: the API's, then the functions'."""
-    return lambda url: make_broker(url)._channel
+def reach(session: boto3.Session) -> Reach:
+    """Return a function that makes the channel to a URL."""
+    return lambda url: Broker.from_url(url, region="eu-west-1", session=session)._channel
 
 
 def call(channel: Any, seconds: float = PATIENCE_SECONDS) -> Any:
@@ -84,12 +84,11 @@ def test_a_call_after_the_deadline_sends_nothing(reach: Reach, server: Server) -
 
 @pytest.mark.parametrize("behaviour", [sends(), drips(b"", b"\x16\x03\x03")], ids=["hang", "drip"])
 def test_a_tls_handshake_ends_at_the_deadline(
-    behaviour: Any, session: boto3.Session, server: Server, monkeypatch: pytest.MonkeyPatch
+    behaviour: Any, reach: Reach, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server accepts the connection and never completes the handshake."""
     monkeypatch.setattr(Server, "_read", lambda _, taken: behaviour(taken) or taken.recv(1))
-    url = f"https://127.0.0.1:{server.port}"
-    unreachable(Broker.from_url(url, region="eu-west-1", session=session)._channel, 0.3)
+    unreachable(reach(f"https://127.0.0.1:{server.port}"), 0.3)
 
 
 def test_each_read_of_a_socket_gets_the_remaining_time() -> None:
@@ -121,7 +120,7 @@ def tls_server(tmp_path: Path) -> Iterator[tuple[Server, Path]]:
 @pytest.mark.parametrize("has_proxy", [False, True], ids=["direct", "through a proxy"])
 def test_a_call_over_tls_ends_at_its_deadline(
     tls_server: tuple[Server, Path],
-    session: boto3.Session,
+    reach: Reach,
     monkeypatch: pytest.MonkeyPatch,
     *,
     has_proxy: bool,
@@ -132,8 +131,7 @@ def test_a_call_over_tls_ends_at_its_deadline(
     proxy = Server(tunnels(server.port))
     if has_proxy:
         use_proxy(monkeypatch, proxy)
-    url = f"https://127.0.0.1:{server.port}"
-    channel = Broker.from_url(url, region="eu-west-1", session=session)._channel
+    channel = reach(f"https://127.0.0.1:{server.port}")
     unreachable(channel, match="SSLError")
     assert server.requests == []
     monkeypatch.setenv("AWS_CA_BUNDLE", str(pem))
@@ -152,12 +150,8 @@ def use_proxy(monkeypatch: pytest.MonkeyPatch, proxy: Server) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.mark.parametrize("entrance", ["url", "function"])
 def test_certificate_authorities_are_found_as_by_boto3(
-    entrance: str,
-    tls_server: tuple[Server, Path],
-    tmp_path: Path,
-    bare_environment: pytest.MonkeyPatch,
+    tls_server: tuple[Server, Path], tmp_path: Path, bare_environment: pytest.MonkeyPatch
 ) -> None:
     """In the environment, then in the profile; each session has its own."""
     server, pem = tls_server
@@ -167,14 +161,11 @@ def test_certificate_authorities_are_found_as_by_boto3(
     config = tmp_path / "config"
     config.write_text(f"[default]\nca_bundle = {pem}\n[profile plain]\nregion = eu-west-1\n")
     bare_environment.setenv("AWS_CONFIG_FILE", str(config))
-    bare_environment.setenv("AWS_ENDPOINT_URL_LAMBDA", url)
     for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "DEFAULT_REGION"):
         bare_environment.setenv(f"AWS_{name}", "eu-west-1")
 
     def channel(session: boto3.Session | None) -> Any:
-        if entrance == "url":
-            return Broker.from_url(url, session=session)._channel
-        return Broker.from_function("token-broker", session=session)._channel
+        return Broker.from_url(url, session=session)._channel
 
     trusting = boto3.Session()
     plain = boto3.Session("local", "local", profile_name="plain")
@@ -183,12 +174,10 @@ def test_certificate_authorities_are_found_as_by_boto3(
         error = unreachable(channel(plain), match="SSLError, as its certificate is not")
         assert not error.retryable  # it will be the same at the next try
     for file, message in {
-        other: "SSLError, as its certificate is not trusted: see AWS_CA_BUNDLE and ca_bundle",
-        Path(
-            "no"
-        ): "FileNotFoundError, as AWS_CA_BUNDLE or ca_bundle names a file that cannot be read",
+        str(other): "SSLError, as its certificate is not trusted: see AWS_CA_BUNDLE and ca_bundle",
+        "no": "FileNotFoundError, as AWS_CA_BUNDLE or ca_bundle names a file that cannot be read",
     }.items():
-        bare_environment.setenv("AWS_CA_BUNDLE", str(file))
+        bare_environment.setenv("AWS_CA_BUNDLE", file)
         error = unreachable(channel(trusting))
         assert error.detail.endswith(f": {message}")
         assert not error.retryable
@@ -249,10 +238,10 @@ def test_a_compressed_answer_is_not_decompressed(reach: Reach, server: Server) -
     assert b"accept-encoding: identity" in server.requests[0].lower()
 
 
-def test_a_request_has_the_user_agent_of_the_client(session: boto3.Session, server: Server) -> None:
+def test_a_request_has_the_user_agent_of_the_client(reach: Reach, server: Server) -> None:
     """And only the headers of content and signature."""
     server.behaviour = OK
-    call(Broker.from_url(server.url, region="eu-west-1", session=session)._channel)
+    call(reach(server.url))
     _, *lines = server.requests[0].decode().partition("\r\n\r\n")[0].lower().split("\r\n")
     sent = dict(line.split(": ", 1) for line in lines)
     assert sent.pop("user-agent") == "token-broker-client"
@@ -271,18 +260,12 @@ def test_cookies_are_not_kept(reach: Reach, server: Server) -> None:
 
 @pytest.mark.parametrize("meanwhile", [False, True])
 def test_a_connection_idle_for_three_seconds_is_not_reused(
-    reach: Reach,
-    server: Server,
-    session: boto3.Session,
-    monkeypatch: pytest.MonkeyPatch,
-    *,
-    meanwhile: bool,
+    reach: Reach, server: Server, monkeypatch: pytest.MonkeyPatch, *, meanwhile: bool
 ) -> None:
     """It may be dead, and only the deadline would show that. Calls elsewhere change nothing."""
     other = Server(sends(answer(b"{}")))
     server.behaviour = sends(answer(b"{}"))
-    elsewhere = Broker.from_url(other.url, region="eu-west-1", session=session)._channel
-    channel, now = reach(server.url), [time.time()]
+    elsewhere, channel, now = reach(other.url), reach(server.url), [time.time()]
     monkeypatch.setattr(transport, "time", lambda: now[0])
     now[0] += 100
     call(channel)
@@ -347,14 +330,13 @@ def test_a_hanging_call_does_not_keep_the_process_alive() -> None:
 
 
 def test_an_invalid_proxy_address_is_not_retried(
-    session: boto3.Session, monkeypatch: pytest.MonkeyPatch
+    reach: Reach, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only temporary errors are retried."""
-    channel = Broker.from_url("http://127.0.0.1:9", session=session)._channel
     monkeypatch.setenv("HTTP_PROXY", "http://a..b:1")
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
-    assert not unreachable(channel).retryable
+    assert not unreachable(reach("http://127.0.0.1:9")).retryable
 
 
 FORK = """
