@@ -1,24 +1,18 @@
-"""Aliases, which are items that refer to another item; and the one read that follows them.
+"""Aliases, which are items that refer to another item. One read follows them to the token.
 
 "The only organization" refers to its uuid, and an editor's request to all its parameters.
 """
 
-import json
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from token_broker.decisions import held_words
-from token_broker.errors import ConnectionHeld, InvalidRequest, NotConfigured
+from token_broker.cache import CachedToken
+from token_broker.errors import AWS_FAILURES, ConnectionHeld, InvalidRequest, NotConfigured
 from token_broker.item import GATE, MAX_SKEW_SECONDS, Item
 from token_broker.records import Record, replace
-from token_broker.tokens import Variant
+from token_broker.tokens import Token
 
 if TYPE_CHECKING:
     from token_broker.dependencies import Dependencies
-
-LIFETIME = 30 * 86_400
-"""Seconds after which the table may drop an alias. It is bound to the secret's version anyway."""
-
 
 NOT_THERE = frozenset({InvalidRequest.code, NotConfigured.code})
 """Codes of an exchange that found that the account does not have what was asked for."""
@@ -95,6 +89,33 @@ def look(deps: "Dependencies", partition: str, key: str) -> Look:
     return Look(own, target, items[GATE], now)
 
 
+def open_shown(deps: "Dependencies", seen: Look) -> CachedToken | None:
+    """Decrypt and cache the token that *seen* shows. None if no live token can be opened."""
+    item = seen.shown
+    is_live = item.is_live(deps.clock.now())
+    token = _token_of(deps, seen) if is_live else None
+    if item.corrupt or (is_live and token is None):  # a corrupt item has no token
+        attributes = list(item.corrupt) or ["token"]
+        deps.emit("damaged", variant=item.variant, attributes=attributes)
+    if token is None:
+        return None
+    opened = CachedToken(item, token, seen.read_at)
+    # By the requested variant: the item may be that of its target.
+    deps.cache.put(item.partition, seen.own.variant, opened)
+    return opened
+
+
+def _token_of(deps: "Dependencies", seen: Look) -> Token | None:
+    """Decrypt the token; while KMS does not, the cache may still have the same one."""
+    try:
+        return deps.sealer.open_token(seen.shown)
+    except AWS_FAILURES:
+        cached = deps.cache.recall(seen.own.partition, seen.own.variant)
+        if cached and cached.item.fingerprint == seen.shown.fingerprint:
+            return cached.token
+        raise
+
+
 def refuse_held(deps: "Dependencies", gate: Item) -> None:
     """Raise `ConnectionHeld` if an operator holds the connection of *gate*.
 
@@ -102,26 +123,7 @@ def refuse_held(deps: "Dependencies", gate: Item) -> None:
     """
     if gate.held:
         deps.cache.drop(gate.partition)
-        raise ConnectionHeld(held_words(gate.held))
-
-
-def alias_values(
-    deps: "Dependencies", own: Item, target: Variant, version: str, expected: Mapping[str, Any]
-) -> dict[str, object]:
-    """Return what the table keeps of *own* as an alias, made with this *version* of the secret.
-
-    *expected* is what the context of *target* must say for the alias to be right: a role.
-    """
-    now = deps.clock.now()
-    context = {"context": json.dumps(dict(expected))} if expected else {}
-    return context | {
-        "kind": "pointer",
-        "token": deps.sealer.seal_variant(own, target),
-        "target": target.key,
-        "secret_version": version,
-        "issued_at": now,
-        "expires_at": now + LIFETIME,
-    }
+        raise ConnectionHeld(gate.held.words)
 
 
 def expects_another(alias: Item, item: Item) -> bool:

@@ -2,34 +2,25 @@
 
 `Broker.token` returns the first of these that meets the request:
 
-1. the cached token, if it was read within `MEMORY_SECONDS`, and no refresh waits for a claim;
-2. the token in the table, opened by KMS. If a refresh waits for a claim, one of the callers claims
-   it, and starts it in the background;
-3. the token of an exchange (`refresh`). If that fails, the old one while it lives, if
-   `may_use_old` allows it.
+1. the cached token, if it was read within `MEMORY_SECONDS`, and no refresh is due and unclaimed;
+2. the token in the table, opened by KMS. If its refresh is due, one caller claims that by a
+   conditional write, and starts it in the background;
+3. the token of an exchange; if that fails, the old one while it lives (`refresh.miss`).
 
-A token of 1 or 2 is a hit, even while another caller exchanges: then it is stale. It is no hit if
-an exchange began and never ended: then it is uncertain (`Item.is_good`).
+1 and 2 are hits, even while another caller exchanges: then the token is stale. They are none if an
+exchange began and never ended: then the token is uncertain (`Item.is_good`).
 
-A call that forces skips 1 and 2, after the read. A call that reports a token skips 1, and if the
-table still has that token, 2. If the table cannot be reached, any other call gets the cached token
-as long as it lives. If KMS cannot, the cached one serves if the table shows the same. A hit loads
-no module but those imported here, unless it claims a refresh, or boto3 replaces the fast client.
+A call with `force` takes 3. A call that reports a token takes 2, or 3 if the table still has that
+token. If the table cannot be reached, any other call gets the cached token as long as it lives. If
+KMS cannot, the cached token serves if the table shows the same one.
 """
 
-from token_broker.aliases import Look, look
+from token_broker.aliases import look, open_shown
 from token_broker.cache import CachedToken
-from token_broker.decisions import State, state
 from token_broker.dependencies import Dependencies
-from token_broker.errors import (
-    AWS_FAILURES,
-    BrokerError,
-    ConnectionHeld,
-    UpstreamError,
-    UpstreamUnavailable,
-)
+from token_broker.errors import AWS_FAILURES, BrokerError
 from token_broker.item import CLAIM_SECONDS, Item
-from token_broker.records import Record, field, replace
+from token_broker.records import Record, replace
 from token_broker.tokens import Token, TokenRequest
 
 
@@ -37,7 +28,7 @@ class Answer(Record):
     """A live token and where it came from: ``memory``, ``table`` or ``exchange``."""
 
     item: Item
-    token: Token = field(repr=False)
+    token: Token
     source: str
     stale: bool
     """Whether the exchange for a newer token still runs, failed, or never ended."""
@@ -59,61 +50,38 @@ class Broker(Record):
         now, cache = self.deps.clock.now(), self.deps.cache
         partition, key = self.deps.partition(connection), request.variant.key
         cached = cache.recall(partition, key)  # however old
-        may_be_cached = not (request.force or request.rejected)
+        usable = None if request.force or request.rejected else cached
         if (
-            cached
-            and may_be_cached
-            and cache.is_recent(cached, now)
-            and cached.item.is_good(now, request.min_ttl)
-            and not cached.item.is_refresh_unclaimed(now)  # the table shows a claim
+            usable
+            and cache.is_recent(usable, now)
+            and usable.item.is_good(now, request.min_ttl)
+            and not usable.item.is_refresh_unclaimed(now)  # the table shows a claim
         ):
-            return self._answer(cached, "memory")
+            return answer(usable, "memory")
         try:
             seen = look(self.deps, partition, key)
         except AWS_FAILURES:
-            is_live = cached and cached.item.lives_for(self.deps.clock.now(), request.min_ttl)
-            if cached and may_be_cached and is_live:
-                return self._answer(cached, "memory")
+            if usable and usable.item.lives_for(self.deps.clock.now(), request.min_ttl):
+                return answer(usable, "memory")
             raise
-        request = with_report_of_kept(request, seen.shown, cached)
-        reports_kept = seen.shown.fingerprint in request.rejected
+        request = with_report_of_kept(request, seen.target, cached)
+        reports_kept = seen.target.fingerprint in request.rejected
         # The call wants another token: KMS need not open this one. In an outage, `force` opens it.
-        kept = None if request.force or reports_kept else self._opened(seen)
+        kept = None if request.force or reports_kept else open_shown(self.deps, seen)
         now = self.deps.clock.now()  # to read and to decrypt took time
         if kept and kept.item.is_good(now, request.min_ttl):
             if kept.item.is_refresh_unclaimed(now):
-                self._start_refresh(connection, request, kept, now)
-            return self._answer(kept, "table")
-        return self._obtained(connection, request, deadline, seen, kept)
+                self._start_refresh(connection, key, kept, now)
+            return answer(kept, "table")
+        from token_broker.refresh.invocation import Invocation  # noqa: PLC0415 (off the hit path)
+        from token_broker.refresh.miss import obtained_or_old  # noqa: PLC0415 (as above)
 
-    def _opened(self, seen: Look) -> CachedToken | None:
-        """Decrypt and cache the token that *seen* shows. None if no live token can be opened."""
-        now, item = self.deps.clock.now(), seen.shown
-        is_live = item.is_live(now)
-        token = self._token_of(seen) if is_live else None
-        if item.corrupt or (is_live and token is None):  # a corrupt item has no token
-            attributes = list(item.corrupt) or ["token"]
-            self.deps.emit("damaged", variant=item.variant, attributes=attributes)
-        if token is None:
-            return None
-        opened = CachedToken(item, token, seen.read_at)
-        # By the requested variant: the item may be that of its target.
-        self.deps.cache.put(item.partition, seen.own.variant, opened)
-        return opened
+        invocation = Invocation(self.deps, connection, deadline)
+        missed = obtained_or_old(invocation, request, seen, kept)
+        found = answer(missed.cached, missed.source)
+        return replace(found, stale=found.stale or missed.is_old, is_hit=False)
 
-    def _token_of(self, seen: Look) -> Token | None:
-        """Decrypt the token; while KMS does not, the cache may still have the same one."""
-        try:
-            return self.deps.sealer.open_token(seen.shown)
-        except AWS_FAILURES:
-            cached = self.deps.cache.recall(seen.own.partition, seen.own.variant)
-            if cached and cached.item.fingerprint == seen.shown.fingerprint:
-                return cached.token
-            raise
-
-    def _start_refresh(
-        self, connection: str, request: TokenRequest, kept: CachedToken, now: int
-    ) -> None:
+    def _start_refresh(self, connection: str, key: str, kept: CachedToken, now: int) -> None:
         """Claim the background refresh by one conditional write. The winner starts it.
 
         It invokes this Lambda function, which runs `maintenance.renew`, and does not wait. The
@@ -122,7 +90,7 @@ class Broker(Record):
         """
         until = now + CLAIM_SECONDS
         claimed = replace(kept, item=replace(kept.item, nudged_until=until))
-        self.deps.cache.put(kept.item.partition, request.variant.key, claimed)
+        self.deps.cache.put(kept.item.partition, key, claimed)
         try:
             if self.deps.store.claim_refresh(kept.item, until):
                 payload = {"connection": connection, "variant": kept.item.variant}
@@ -132,75 +100,10 @@ class Broker(Record):
             # The token is still good, so this caller gets it. A later one starts the refresh.
             self.deps.emit("nudge", variant=kept.item.variant, code=error.code)
 
-    def _obtained(
-        self,
-        connection: str,
-        request: TokenRequest,
-        deadline: float,
-        seen: Look,
-        kept: CachedToken | None,
-    ) -> Answer:
-        """Return a token from an exchange: of this call, or of another that already runs.
 
-        If it fails, return the old token while that lives. *kept* is the token that *seen* shows,
-        which is not good enough; None if there is none, or the caller wants another one.
-        """
-        from token_broker.refresh.invocation import Invocation  # noqa: PLC0415 (off the hit path)
-        from token_broker.refresh.refresher import Refresher  # noqa: PLC0415 (as above)
-        from token_broker.refresh.requirement import Requirement  # noqa: PLC0415 (as above)
-
-        invocation = Invocation(self.deps, connection, deadline)
-        try:
-            requirement = Requirement(request.min_ttl, request.rejected, request.force)
-            obtained, source = Refresher(invocation).obtain(request.variant, requirement, seen)
-        except BrokerError as error:
-            may_use = may_use_old(error, request, seen, kept)
-            old = self._old_token(invocation.partition, request, kept) if may_use else None
-            if not old:
-                raise
-            return Answer(old.item, old.token, "table", stale=True, is_hit=False)
-        return replace(self._answer(obtained, source), is_hit=False)
-
-    def _old_token(
-        self, partition: str, request: TokenRequest, kept: CachedToken | None
-    ) -> CachedToken | None:
-        """Return the token that the failed exchange should have replaced, if it still lives.
-
-        That is *kept* if the table cannot be read. An alias is followed, unless it is wrong.
-        """
-        try:
-            seen = look(self.deps, partition, request.variant.key)
-        except AWS_FAILURES:
-            old = kept
-        else:
-            if seen.may_be_outdated and not seen.is_wrong:
-                seen = replace(seen, own=seen.target)
-            try:
-                old = self._opened(seen)
-            except AWS_FAILURES:
-                return None
-        if old is None or old.item.fingerprint in request.rejected:
-            return None
-        return old if old.item.lives_for(self.deps.clock.now(), request.min_ttl) else None
-
-    def _answer(self, kept: CachedToken, source: str) -> Answer:
-        is_stale = state(kept.item, self.deps.clock.now(), min_ttl=0) is State.STALE
-        return Answer(kept.item, kept.token, source, stale=is_stale)
-
-
-def may_use_old(
-    error: BrokerError, request: TokenRequest, seen: Look, kept: CachedToken | None
-) -> bool:
-    """Say whether the old token may be returned after *error*. For `force`, only in an outage.
-
-    If an alias may be outdated, only while nothing can tell whether it is. Not under a hold: the
-    table, which shows the hold, may fail at the next read.
-    """
-    if request.force:
-        return isinstance(error, UpstreamUnavailable)
-    if seen.may_be_outdated:
-        return error.retryable or isinstance(error, UpstreamError)
-    return kept is not None and not isinstance(error, ConnectionHeld)
+def answer(kept: CachedToken, source: str) -> Answer:
+    """Return *kept* as the answer to a call."""
+    return Answer(kept.item, kept.token, source, stale=kept.item.is_stale)
 
 
 def with_report_of_kept(
