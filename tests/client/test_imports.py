@@ -108,7 +108,7 @@ from token_broker_client import Broker, Unreachable
 try: {0}.status("vntana", "acme")
 except Unreachable as error: assert "LocationParseError" in error.detail, error
 else: raise AssertionError
-assert "boto3" not in sys.modules
+assert not {{"boto3", "requests"}} & sys.modules.keys()
 """
 
 
@@ -119,7 +119,7 @@ assert "boto3" not in sys.modules
         "Broker.from_function('token-broker', patience=60)",
     ],
 )
-def test_a_call_does_not_load_boto3(made: str) -> None:
+def test_a_call_loads_neither_boto3_nor_requests(made: str) -> None:
     """The error of the invalid proxy shows that the call was signed and about to be sent."""
     loaded(FIRST_CALL.format(made))
 

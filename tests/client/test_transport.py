@@ -117,37 +117,40 @@ def tls_server(tmp_path: Path) -> Iterator[tuple[Server, Path]]:
     server.close()
 
 
-@pytest.mark.parametrize("has_proxy", [False, True], ids=["direct", "through a proxy"])
+@pytest.mark.parametrize(
+    ("variables", "is_used"),
+    [((), False), (("HTTPS_PROXY",), True), (("ALL_PROXY",), True), (("HTTPS_PROXY", "NO"), False)],
+    ids=str,
+)
 def test_a_call_over_tls_ends_at_its_deadline(
     tls_server: tuple[Server, Path],
     reach: Reach,
-    monkeypatch: pytest.MonkeyPatch,
+    bare_environment: pytest.MonkeyPatch,
     *,
-    has_proxy: bool,
+    variables: tuple[str, ...],
+    is_used: bool,
 ) -> None:
-    """The certificate authorities are those of AWS_CA_BUNDLE."""
+    """Directly or through a proxy. The certificate authorities are those of AWS_CA_BUNDLE."""
     server, pem = tls_server
     server.behaviour = drips(HEAD, b" ")
     proxy = Server(tunnels(server.port))
-    if has_proxy:
-        use_proxy(monkeypatch, proxy)
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
+        bare_environment.delenv(name, raising=False)
+    for name in variables:
+        bare_environment.setenv(name, f"http://me:p%40ss@127.0.0.1:{proxy.port}")
+    if "NO" in variables:
+        bare_environment.setenv("NO_PROXY", "127.0.0.1")
     channel = reach(f"https://127.0.0.1:{server.port}")
     unreachable(channel, match="SSLError")
     assert server.requests == []
-    monkeypatch.setenv("AWS_CA_BUNDLE", str(pem))
+    bare_environment.setenv("AWS_CA_BUNDLE", str(pem))
     unreachable(channel, 3)
-    assert server.requests
     server.behaviour = OK
     assert call(channel) == FORGOTTEN
-    assert bool(proxy.requests) is has_proxy
+    assert bool(proxy.requests) is is_used
+    assert all(b"Basic bWU6cEBzcw==" in request for request in proxy.requests)
+    assert b"Basic" not in b"".join(server.requests)
     proxy.close()
-
-
-def use_proxy(monkeypatch: pytest.MonkeyPatch, proxy: Server) -> None:
-    """Send requests over TLS through *proxy*."""
-    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
-    for name in ("NO_PROXY", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
 
 
 def test_certificate_authorities_are_found_as_by_boto3(

@@ -15,15 +15,15 @@ from http import HTTPStatus
 from pathlib import Path
 from time import time
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from botocore.awsrequest import AWSRequest
 from certifi import where
-from requests.adapters import HTTPAdapter
-from requests.utils import get_environ_proxies, select_proxy
 from urllib3 import PoolManager, Timeout, exceptions, proxy_from_url
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util import make_headers
 from urllib3.util.ssl_ import create_urllib3_context
 
 from token_broker_client.deadline import Deadline
@@ -117,8 +117,11 @@ def _sent(request: AWSRequest, authorities: str | None) -> Reply:
 
 def proxy_to(url: str) -> str | None:
     """Return the proxy that the environment names for *url*."""
-    proxy = select_proxy(url, get_environ_proxies(url))
-    return proxy if not proxy or "://" in proxy else f"http://{proxy}"
+    target, proxies = urlsplit(url), getproxies()
+    proxy = proxies.get(target.scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(target.netloc):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
 
 
 def seconds_left() -> float:
@@ -196,7 +199,8 @@ def _pool(proxy: str | None, authorities: str | None) -> PoolManager:
     tls.load_verify_locations(**{"capath" if Path(path).is_dir() else "cafile": path})
     pool = PoolManager(ssl_context=tls)
     if proxy:
-        headers = HTTPAdapter().proxy_headers(proxy)
+        user = urlsplit(proxy).netloc.rpartition("@")[0]
+        headers = make_headers(proxy_basic_auth=unquote(user) or None)
         pool = proxy_from_url(proxy, proxy_headers=headers, ssl_context=tls, proxy_ssl_context=tls)
     pool.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
     return pool
