@@ -100,8 +100,7 @@ def _sent(request: AWSRequest, authorities: str | None) -> Reply:
         body=request.data or None,
         headers={**HEADERS, **request.headers},
         timeout=Timeout(connect=min(CONNECT_SECONDS, seconds), read=seconds),
-        redirect=False,
-        retries=False,
+        retries=False,  # nor is a redirect followed
         preload_content=False,
         decode_content=False,
     ) as answer:
