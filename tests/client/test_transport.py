@@ -368,7 +368,7 @@ api.forget("vntana", "acme")
 channel = Channel()
 broker = Broker(channel, Patience(300))
 kept = broker.vntana("kept")
-chain = identity.default()
+settings = identity.read(None, lambda one: one)
 threading.Thread(target=lambda: broker.vntana("slow"), daemon=True).start()
 channel.begun.wait()
 def is_ours(one):
@@ -387,7 +387,7 @@ for one in (broker._cache, broker._cache._calls, refusals.SHARED):
 signal.alarm(60)
 api.forget("vntana", "acme")
 assert broker.vntana("slow").fingerprint == str(os.getpid())
-assert identity.default() is not chain
+assert identity.read(None, lambda one: one) is not settings
 assert broker.vntana("kept").fingerprint == str(os.getpid())
 os._exit(7)
 """

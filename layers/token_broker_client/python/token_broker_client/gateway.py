@@ -28,9 +28,10 @@ ROUTES: dict[Action, tuple[str, str]] = {
 }
 """Method, and what follows the connection in the path."""
 
-DOMAINS = frozenset({"amazonaws.com", "amazonaws.com.cn", "vpce.amazonaws.com"})
-"""The part after the region in API Gateway's host names."""
-
+AWS_HOST = re.compile(
+    r".+\.execute-api\.([a-z0-9-]+)\.(?:amazonaws\.com|vpce\.amazonaws\.com|amazonaws\.com\.cn)"
+)
+"""API Gateway's own names, which have the region. A custom domain has none."""
 LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 ADDRESS = re.compile(
     rf"(https?)://({LABEL}(?:\.{LABEL})*|\[[0-9a-f:.]+\])\.?(:[1-9][0-9]{{0,4}})?(/[!-\"$->@-~]*)?",
@@ -59,11 +60,13 @@ class Gateway(NamedTuple):
         is_safe = scheme == "https" or LOOPBACK.fullmatch(host)
         if not found or not is_safe or int(port[1:] or 0) > LARGEST_PORT:
             raise InvalidRequest("the URL must begin with https:// and a host, and may have a path")
+        named = AWS_HOST.fullmatch(host)
         path = path.rstrip("/")
         base = path.removesuffix("/v1").rstrip("/")
-        if base or not region_in(host):  # else it is a stage of API Gateway's
+        if base or not named:  # else it is a stage of API Gateway's
             path = base
-        return cls(f"{scheme}://{host}{port}{path}", region_of(host, region, session), session)
+        region = region_of(named[1] if named else None, region, session)
+        return cls(f"{scheme}://{host}{port}{path}", region, session)
 
     def call(self, command: Command, deadline: Deadline) -> dict[str, Any]:
         """Return the API's answer to *command*."""
@@ -89,23 +92,16 @@ def team_key() -> dict[str, str]:
     return {"x-api-key": key}
 
 
-def region_of(host: str, given: str | None, session: "boto3.Session | None") -> str:
-    """Return the region to sign for: that of *host*, the one *given*, or that of *session*.
+def region_of(named: str | None, given: str | None, session: "boto3.Session | None") -> str:
+    """Return the region to sign for: the one *named* by the URL, the one *given*, or *session*'s.
 
-    Raises `InvalidRequest` if there is none, or if *host* names another one than is *given*.
+    Raises `InvalidRequest` if there is none, or if the URL names another one than is *given*.
     """
     if given and not (isinstance(given, str) and REGION.fullmatch(given)):
         raise InvalidRequest("region: must be one of AWS's, like eu-west-1")
-    named = region_in(host)
     if given and named and given != named:
         raise InvalidRequest(f"region: is not {given}, as the URL names {named}: leave it out")
     region = given or named or identity.setting(session, "region")
     if not region:
         raise InvalidRequest("the URL names no region, so give it: region=…")
     return region
-
-
-def region_in(host: str) -> str | None:
-    """Return the region in *host*. A custom domain has none."""
-    region, _, domain = host.partition(".execute-api.")[2].partition(".")
-    return region if domain in DOMAINS else None

@@ -60,10 +60,13 @@ def setting(session: "boto3.Session | None", name: str) -> str | None:
 
 
 def read(session: "boto3.Session | None", reader: Callable[[Any], Any]) -> Any:
-    """Return what *reader* reads from the session of botocore that has credentials and settings."""
-    found: Any = session or default()
+    """Return what *reader* reads from the session of botocore that has credentials and settings.
+
+    It is below *session*, or below boto3's default; if none is set, it is a new one.
+    """
+    found: Any = session or getattr(sys.modules.get("boto3"), "DEFAULT_SESSION", None)
     try:
-        return reader(getattr(found, "_session", found))
+        return reader(getattr(found, "_session", found) or _botocore(os.getpid()))
     except (BotoCoreError, ClientError, *UNREADABLE) as error:
         answered = error.response if isinstance(error, ClientError) else {}  # of STS, for a role
         status = answered.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
@@ -108,11 +111,6 @@ def refusal(who: str, reply: Reply, session: "boto3.Session | None", region: str
 def may_pass(status: int) -> bool:
     """Say whether another attempt may succeed after an error of AWS with *status*."""
     return status == HTTPStatus.TOO_MANY_REQUESTS or status >= SERVER_ERROR
-
-
-def default() -> Any:
-    """Return boto3's default session; if none is set, a session of botocore."""
-    return getattr(sys.modules.get("boto3"), "DEFAULT_SESSION", None) or _botocore(os.getpid())
 
 
 @lru_cache(maxsize=1)
