@@ -85,6 +85,12 @@ def test_the_error_classes_are_those_of_the_broker_and_three_more() -> None:
         assert kind is errors.UpstreamError or f" {kind.status} " in line
         assert kind.retryable == ("(retryable)" in line)
 
+    class Unreachable(errors.Unreachable):
+        """A caller's own class."""
+
+    assert (Unreachable.status, Unreachable.retryable) == (503, True)
+    assert type(BrokerError.of({"code": "unreachable"})) is errors.Unreachable
+
 
 @pytest.mark.parametrize("status", [403, 418])
 def test_an_unknown_error_code_raises_the_base_class(

@@ -397,6 +397,17 @@ def test_a_replacement_for_another_host_is_not_sent(library: Library, server: Se
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_request_is_not_sent_again_with_the_token_that_was_refused(
+    library: Library, server: Server
+) -> None:
+    """If the broker has no other one."""
+    server.behaviour = sends(answer(status="401 No"))
+    access = RecordingChannel(base_url=server.url, fingerprint="0" * 16).access("vntana")
+    assert Caller(library, access).send("GET", f"{server.url}/x").status == 401
+    assert len(server.requests) == 1
+
+
 def test_a_prepared_request_that_is_sent_again_has_its_token_replaced_each_time(
     fake_vntana: FakeVntana,
 ) -> None:
