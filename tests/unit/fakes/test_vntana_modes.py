@@ -27,15 +27,8 @@ def outcome_of(response: Response) -> tuple[int, object]:
 
 
 def places(one: Client) -> list[str]:
-    """Return where the token of a login is; the fault `no_token` leaves it out of each."""
-    found = token_places(one, one.login())
-    one.fake.fail("no_token")
-    assert token_places(one, one.login()) == []
-    return found
-
-
-def token_places(one: Client, answer: Response) -> list[str]:
-    """Return where a token is in *answer*."""
+    """Return where the token of a login is."""
+    answer = one.login()
     body = answer.json()["response"]
     tokens = {
         "header": answer.headers.get("x-auth-token"),
@@ -81,10 +74,6 @@ def into_workspace(*, names_both: bool) -> Callable[[Client], int]:
 
 def wrong_password(one: Client) -> tuple[int, object]:
     return outcome_of(one.post("/v1/auth/login", {"email": "a@example.com"}))
-
-
-def wrong_key(one: Client) -> tuple[int, object]:
-    return outcome_of(one.post("/v1/auth/login/token", {}))
 
 
 def key_as(name: str) -> Callable[[Client], tuple[int, object]]:
@@ -183,11 +172,7 @@ SCENES: list[Scene] = [
     ({"request_prefix": "none"}, without_bearer, 200),
     ({"request_prefix": "none"}, as_usual, 403),
     ({"request_prefix": "either"}, without_bearer, 200),
-    (
-        {"request_header": "authorization"},
-        by_authorization,
-        200,
-    ),
+    ({"request_header": "authorization"}, by_authorization, 200),
     ({"request_header": "authorization"}, as_usual, 403),
     ({"request_header": "either"}, by_authorization, 200),
     ({"refresh_method": "GET"}, enter_by("GET"), 200),
@@ -197,7 +182,7 @@ SCENES: list[Scene] = [
     ({"workspace_headers": "client"}, into_workspace(names_both=True), 403),
     ({"workspace_headers": "either"}, into_workspace(names_both=False), 200),
     ({"wrong_password": "401"}, wrong_password, UNAUTHORIZED),
-    ({"wrong_password": "401"}, wrong_key, UNAUTHORIZED),
+    ({"wrong_password": "401"}, key_as("another_name"), UNAUTHORIZED),
     ({"dead_token": "401"}, dead_token, UNAUTHORIZED),
     ({"dead_token": "403_bad_credentials"}, dead_token, BAD_CREDENTIALS),
     ({"failure_status": "200"}, wrong_password, (200, ["BAD_CREDENTIALS"])),
