@@ -152,22 +152,25 @@ FAULTY: Mapping[Rule, Mapping[str, Edit]] = {
     api_rules.changed_secrets_invoke_the_function: {
         "not of rotation": Edit("VntanaFunction.SecretChanged:", ", RotationSucceeded", ""),
     },
-    resource_rules.the_table_is_encrypted_and_protected: {
+    resource_rules.resources_have_the_required_properties: {
         "unprotected": Edit("TokenTable", "[Protected, true, false]", "[Protected, false, false]"),
-        "goes along": Edit("TokenTable", "DeletionPolicy: RetainExceptOnCreate", ""),
-    },
-    resource_rules.the_key_is_rotated_and_retained: {
         "not rotated": Edit("TokenKey", "EnableKeyRotation: true", "EnableKeyRotation: false"),
-        "goes along": Edit("TokenKey", "DeletionPolicy: RetainExceptOnCreate", ""),
         "gone in a week": Edit("TokenKey", "PendingWindowInDays: 30", "PendingWindowInDays: 7"),
-    },
-    resource_rules.client_layers_are_retained: {
-        "the client goes": Edit("TokenBrokerClientLayer", "Policy: Retain", "Policy: Delete"),
-    },
-    resource_rules.logs_are_encrypted_and_expire: {
-        "for ever": Edit("VntanaLogs", "RetentionInDays: !Ref LogRetention", ""),
         "in the clear": Edit("AccessLogGroup", "KmsKeyId: !GetAtt TokenKey.Arn", ""),
-        "goes along": Edit("EditorLogs", "UpdateReplacePolicy: Retain", ""),
+        "an old runtime": Edit("Function", "Runtime: python3.13", "Runtime: python3.12"),
+        "not repeated": Edit("Function", "MaximumRetryAttempts: 2", "MaximumRetryAttempts: 0"),
+        "without data": Edit("DamageAlarm", "notBreaching", "breaching", ALARMS),
+        "none at all": Edit("CheckAlarm", "GreaterThan", "GreaterThanOrEqualTo", ALARMS),
+    },
+    resource_rules.data_outlives_the_stack: {
+        "the table": Edit("TokenTable", "DeletionPolicy: RetainExceptOnCreate", ""),
+        "the key": Edit("TokenKey", "DeletionPolicy: RetainExceptOnCreate", ""),
+        "a log": Edit("EditorLogs", "UpdateReplacePolicy: Retain", ""),
+        "the client": Edit("TokenBrokerClientLayer", "Policy: Retain", "Policy: Delete"),
+    },
+    resource_rules.functions_have_logs_that_expire: {
+        "for ever": Edit("VntanaLogs", "RetentionInDays: !Ref LogRetention", ""),
+        "of another": Edit("VntanaLogs", "/aws/lambda/token-broker-${Stage}-vntana", "x"),
     },
     resource_rules.failures_alarm: {
         "one less": Edit(
@@ -187,9 +190,7 @@ FAULTY: Mapping[Rule, Mapping[str, Edit]] = {
         "the fourth failure": Edit("CheckAlarm", "Threshold: 0", "Threshold: 3", ALARMS),
         "an hour": Edit("DamageAlarm", "Period: 300", "Period: 3600", ALARMS),
         "twice": Edit("CrashAlarm", "EvaluationPeriods: 1", "EvaluationPeriods: 2"),
-        "without data": Edit("DamageAlarm", "notBreaching", "breaching", ALARMS),
         "another metric": Edit("CrashAlarm", "!Sub 'Crash-${Stage}'", "Crash"),
-        "none at all": Edit("CheckAlarm", "GreaterThan", "GreaterThanOrEqualTo", ALARMS),
     },
     resource_rules.budgets_alarm: {
         "a budget less": Edit("PromptSlowAlarm", "prompt_slow'", "another'", ALARMS),
@@ -212,8 +213,8 @@ FAULTY: Mapping[Rule, Mapping[str, Edit]] = {
         "bare": Edit("Function", "Layers: [!Ref TokenBrokerLayer]", ""),
         "no table": Edit("Function", "TABLE_NAME: !Ref TokenTable", ""),
     },
-    resource_rules.failed_invocations_are_repeated_for_an_hour: {
-        "not repeated": Edit("Function", "MaximumRetryAttempts: 2", "MaximumRetryAttempts: 0"),
+    resource_rules.failed_invocations_are_repeated: {
+        "as Lambda likes": Edit("EditorCallsOfItsOwn", "EventInvokeConfig", "Alias", TEAM),
     },
     team_rules.teams_invoke_as_themselves: {
         "as anybody": grant("InvokeVntana", "lambda:InvokeFunction", file=TEAM),
