@@ -1,6 +1,7 @@
 """Rules about API, events and schedules. Each returns its findings in a stack."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import product
 from typing import Any
 
 from moto.events.models import EventPattern
@@ -9,10 +10,10 @@ from tests.template.documents import Template
 from tests.template.stacks import ACCOUNT
 from tests.template.subjects import FLOWS, holder, of_type, others, text
 from tests.template.translation import REGION
-from token_broker.events import ROUTES
+from token_broker.events import ROUTES, Action
 from token_broker_operations import flows
 
-SECRETS = "aws.secretsmanager"
+SECRETS, INVOKE = "aws.secretsmanager", "execute-api:Invoke"
 REQUEST_DATA = ("header", "query", "body", "authorizer.token", 'identity.apikey"')
 """What of a request is never logged."""
 
@@ -88,21 +89,34 @@ def request_data_is_not_logged(stack: Template) -> Iterator[str]:
             yield "access logs have request data"
 
 
-def caller_policies_allow_their_connection_only(stack: Template) -> Iterator[str]:
-    """Call<Flow> is the flow's tokens; Call<Flow>Connection those of the caller's own tag."""
+OPERATORS: Mapping[str, set[Action]] = {
+    "Operate": {"status", "check", "forget"},
+    "Hold": {"hold", "lift"},
+    "Probe": {"probe"},
+    "Connect": set(),
+}
+"""What each policy of operators allows, in every flow."""
+
+CALLERS: set[Action] = {"token", "verify"}
+"""What the policies of callers allow, in their flow."""
+
+
+def policies_allow_their_routes_only(stack: Template) -> Iterator[str]:
+    """Call<Flow> is for that flow, Call<Flow>Connection for the connection in the caller's tag."""
     base = f"arn:aws:execute-api:{REGION}:{ACCOUNT}:<TokenBrokerApi>/prod"
-    for flow in FLOWS:
-        tag = f"aws:PrincipalTag/token-broker-{flow}"
-        for suffix, context in (("", {}), ("Connection", {tag: "acme"}), ("Connection", {})):
-            routes = {
-                f"{base}/POST/v1/{flow}/acme/token": suffix == "" or bool(context),
-                f"{base}/POST/v1/{flow}/globex/token": suffix == "",
-                f"{base}/POST/v1/{others(flow)[0]}/acme/token": False,
-                f"{base}/GET/v1/{flow}/acme": False,
-                f"{base}/DELETE/v1/{flow}/acme/token": False,
-            }
-            caller = holder(stack, f"Call{flow.capitalize()}{suffix}")
-            yield from caller.deviations("execute-api:Invoke", routes, **context)
+    for (method, path), connection in product(sorted(expected_routes()), ("acme", "globex")):
+        route = f"{base}/{method.upper()}{path.format(connection=connection)}"
+        _, _, flow, _, *rest = path.split("/")
+        action = ROUTES[method.upper(), "".join(rest)]
+        for policy, actions in OPERATORS.items():
+            yield from holder(stack, policy).deviations(INVOKE, {route: action in actions})
+        for called in FLOWS:
+            is_own = called == flow and action in CALLERS
+            name, tag = f"Call{called.capitalize()}", f"aws:PrincipalTag/token-broker-{called}"
+            tagged, own = holder(stack, f"{name}Connection"), {tag: "acme"}
+            yield from holder(stack, name).deviations(INVOKE, {route: is_own})
+            yield from tagged.deviations(INVOKE, {route: is_own and connection == "acme"}, **own)
+            yield from tagged.deviations(INVOKE, {route: False})
 
 
 NAMES = ("PutSecretValue", "UpdateSecret", "UpdateSecretVersionStage", "RotationSucceeded")

@@ -77,14 +77,8 @@ FAULTY: Mapping[Rule, Mapping[str, Edit]] = {
     access_rules.operators_see_no_secret: {
         "secrets": grant("Operate", "secretsmanager:GetSecretValue"),
     },
-    access_rules.probe_gives_no_token: {
-        "every route": grant("Probe", "execute-api:Invoke"),
-    },
     access_rules.callers_may_look_up_the_api: {
         "another stack": Edit("Probe.WhereTheApiIs", "!Ref AWS::StackId", "arn:another"),
-    },
-    access_rules.the_hold_policy_allows_hold_and_lift_only: {
-        "all routes": Edit("Hold.HoldAndLift", "/PUT/v1/*/hold", "/*/v1/*"),
     },
     access_rules.connect_is_for_this_stage: {
         "all stages": Edit("Connect.ItsSecrets", "${Stage}/*", "*"),
@@ -146,8 +140,13 @@ FAULTY: Mapping[Rule, Mapping[str, Edit]] = {
         "no log": Edit("AccessLogs", "Default: with-account-role", "Default: disabled"),
         "a header": Edit("TokenBrokerApi", "context.requestId", "context.requestOverride.header.x"),
     },
-    api_rules.caller_policies_allow_their_connection_only: {
+    api_rules.policies_allow_their_routes_only: {
+        "every route": grant("Probe", "execute-api:Invoke"),
+        "all of it": Edit("Hold.HoldAndLift", "/PUT/v1/*/hold", "/*/v1/*"),
         "any flow": grant("CallVntana", "execute-api:Invoke", "arn:aws:execute-api:*/POST/*"),
+        "any connection": Edit(
+            "CallEditorConnection", "${!aws:PrincipalTag/token-broker-editor}", "*"
+        ),
     },
     api_rules.changed_secrets_invoke_the_function: {
         "not of rotation": Edit("VntanaFunction.SecretChanged:", ", RotationSucceeded", ""),
