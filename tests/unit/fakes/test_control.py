@@ -42,7 +42,6 @@ def test_get_shows_modes_faults_counts_and_tokens(visitor: Client, endpoint: End
     token = visitor.login_token()
     visitor.call("GET", "/v1/clients")
     status, shown = endpoint("GET")
-
     assert status == 200
     assert (shown["vendor"], shown["now"], shown["clock_offset"]) == ("vntana", NOW, 0)
     assert shown["modes"]["dead_token"]["choices"] == ["403", "401", "403_bad_credentials"]
@@ -54,17 +53,19 @@ def test_get_shows_modes_faults_counts_and_tokens(visitor: Client, endpoint: End
     assert len(visitor.fake.log) == 2, "looking is not logged"
 
 
-def test_patch_keeps_what_the_body_does_not_name(visitor: Client, endpoint: Endpoint) -> None:
-    """Modes, faults, clock and tokens."""
+@pytest.mark.parametrize("method", ["PATCH", "PUT"])
+def test_patch_keeps_what_the_body_does_not_name_and_put_resets_it(
+    visitor: Client, endpoint: Endpoint, method: str
+) -> None:
+    """Modes, faults and clock; by either, tokens stay valid."""
     token = visitor.organization_token()
     visitor.fake.modes.dead_token = "401"
     visitor.fake.fail("status", step="logout")
     visitor.fake.advance(5)
-    shown = endpoint("PATCH", body={"modes": {"grid": "empty"}})[1]
-
-    assert visitor.fake.modes.grid == "empty"
-    assert shown["modes"]["dead_token"]["value"] == "401"
-    assert (len(shown["faults"]), shown["clock_offset"]) == (1, 5)
+    shown = endpoint(method, body={"modes": {"grid": "empty"}})[1]
+    assert shown["modes"]["grid"]["value"] == "empty"
+    found = shown["modes"]["dead_token"]["value"], len(shown["faults"]), shown["clock_offset"]
+    assert found == (("401", 1, 5) if method == "PATCH" else ("403", 0, 0))
     assert visitor.current(token).is_success
 
 
@@ -86,20 +87,6 @@ def test_the_clock_is_moved_and_tokens_are_revoked(visitor: Client, endpoint: En
     assert visitor.current(token).is_success
     endpoint("PATCH", body={"revoke": True})
     assert visitor.current(token).status == 403
-
-
-def test_put_resets_what_the_body_does_not_name(visitor: Client, endpoint: Endpoint) -> None:
-    """Tokens stay valid."""
-    token = visitor.organization_token()
-    visitor.fake.modes.dead_token = "401"
-    visitor.fake.fail("drop", times=None)
-    visitor.fake.advance(60)
-    _, shown = endpoint("PUT", body={"modes": {"grid": "empty"}})
-
-    assert (shown["faults"], shown["clock_offset"]) == ([], 0)
-    assert shown["modes"]["dead_token"]["value"] == "403"
-    assert shown["modes"]["grid"]["value"] == "empty"
-    assert visitor.current(token).is_success
 
 
 @pytest.mark.parametrize(
