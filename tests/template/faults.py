@@ -74,9 +74,6 @@ FAULTY: Mapping[Rule, Mapping[str, Edit]] = {
         "no grant": Edit("TokenKey.TableAtRest", "- kms:CreateGrant", ""),
         "by itself": Edit("TokenKey.TableService", "kms:Describe*", '"kms:*"'),
     },
-    access_rules.operators_see_no_secret: {
-        "secrets": grant("Operate", "secretsmanager:GetSecretValue"),
-    },
     access_rules.callers_may_look_up_the_api: {
         "another stack": Edit("Probe.WhereTheApiIs", "!Ref AWS::StackId", "arn:another"),
     },
@@ -94,6 +91,7 @@ FAULTY: Mapping[Rule, Mapping[str, Edit]] = {
     },
     access_rules.statements_have_exactly_their_actions: {
         "a pattern": grant("VntanaPolicy", "dynamodb:*"),
+        "secrets": grant("Operate", "secretsmanager:GetSecretValue"),
     },
     access_rules.resources_are_named: {
         "every resource": grant("Operate", "execute-api:Invoke"),
