@@ -23,6 +23,7 @@ from tests.template.subjects import (
     of_type,
     opinions,
     others,
+    secret,
 )
 from tests.template.translation import REGION
 
@@ -78,11 +79,6 @@ ACTIONS = {
 
 WITHOUT_RESOURCE = {"Traces", "NetworkInterfaces", "Names"}
 """Statements about actions without resource-level permissions."""
-
-
-def secret(path: str) -> str:
-    """Return the ARN of a secret, with the six characters that AWS adds."""
-    return f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{path}-AbCdEf"
 
 
 def own_secrets_only(stack: Template) -> Iterator[str]:

@@ -8,7 +8,7 @@ from moto.events.models import EventPattern
 
 from tests.template.documents import Template
 from tests.template.stacks import ACCOUNT
-from tests.template.subjects import FLOWS, holder, of_type, others, text
+from tests.template.subjects import FLOWS, holder, of_type, others, secret, text
 from tests.template.translation import REGION
 from token_broker.events import ROUTES, Action
 from token_broker_operations import flows
@@ -127,7 +127,7 @@ def call_of(flow: str, name: str = "PutSecretValue", stage: str = "prod") -> dic
     """Return EventBridge's event of a CloudTrail record of a call on a secret."""
     path = f"token-broker/{stage}/{flow}/acme"
     is_rotation = name == "RotationSucceeded"
-    rotation = {"additionalEventData": {"SecretId": secret_arn(path)}} if is_rotation else {}
+    rotation = {"additionalEventData": {"SecretId": secret(path)}} if is_rotation else {}
     request = {} if is_rotation else {"requestParameters": {"secretId": path}}
     detail = {"eventSource": "secretsmanager.amazonaws.com", "eventName": name} | rotation | request
     return {"source": SECRETS, "detail-type": "AWS API Call", "detail": detail}
@@ -142,14 +142,9 @@ def moved(flow: str, label: str = "AWSCURRENT", stage: str = "prod") -> dict[str
     return {
         "source": SECRETS,
         "detail-type": "Secret Label Updated",
-        "resources": [secret_arn(path)],
+        "resources": [secret(path)],
         "detail": {"name": path, "labelUpdated": label, "versionId": "a1b2c3d4"},
     }
-
-
-def secret_arn(path: str) -> str:
-    """Return the ARN of a secret."""
-    return f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{path}-AbCdEf"
 
 
 def is_invoked(stack: Template, flow: str, event: dict[str, Any]) -> bool:

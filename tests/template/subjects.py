@@ -41,6 +41,11 @@ def function_arn(flow: str) -> str:
     return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:token-broker-prod-{flow}"
 
 
+def secret(path: str) -> str:
+    """Return the ARN of a secret, with the six characters that AWS adds."""
+    return f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{path}-AbCdEf"
+
+
 def by_code(flow: str) -> dict[str, str]:
     """Return the context keys that Lambda adds to a function's requests to AWS."""
     return {"lambda:SourceFunctionArn": function_arn(flow)}
