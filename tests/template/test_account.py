@@ -93,16 +93,6 @@ def test_a_given_deployment_type_is_that_of_one_deployment(
     assert types == [["AllAtOnce"], [kept or default]]
 
 
-@pytest.mark.usefixtures("alone")
-def test_files_that_are_left_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The stack is gone then, and the exit status is 1."""
-    monkeypatch.setattr(Account, "stack", lambda *_: Deployed("CREATE_COMPLETE", {}))
-    monkeypatch.setattr(Account, "attached", lambda *_: iter(()))
-    monkeypatch.setattr(Account, "delete", lambda *_: None)
-    monkeypatch.setattr(destroy, "delete_files", lambda *_: iter(["s3://b/k: AccessDenied"]))
-    assert destroy.main("old") == "These files were not deleted:\ns3://b/k: AccessDenied"
-
-
 class Stubbed:
     """An account whose answers are given, in their order."""
 
@@ -306,10 +296,13 @@ def test_a_policy_that_is_still_attached_is_not_deleted(
     monkeypatch.setattr("builtins.input", lambda _: "")
     assert destroy.main("old", "--guided") == "Nothing was deleted."
     with monkeypatch.context() as failing:
-        failing.setattr(Account, "delete", undeleted)
-        failing.setattr(Account, "_resources", lambda *_: iter(LEFT))
         failing.setattr(Account, "attached", lambda *_: iter(()))
+        failing.setattr(Account, "_resources", lambda *_: iter(LEFT))
+        failing.setattr(Account, "delete", undeleted)
         assert destroy.main("old") == "It could not be deleted:\nTokenKey: why"
+        failing.setattr(Account, "delete", lambda *_: None)
+        failing.setattr(destroy, "delete_files", lambda *_: iter(["s3://b/k: AccessDenied"]))
+        assert destroy.main("old") == "These files were not deleted:\ns3://b/k: AccessDenied"
     assert len(boto3.client("s3").list_objects_v2(Bucket="teams")["Contents"]) == 3
     iam.delete_role(RoleName="orders")
     iam.delete_user(UserName="jane")

@@ -5,6 +5,7 @@ import json
 import socket
 import threading
 import time
+from contextlib import ExitStack, closing
 
 import pytest
 
@@ -15,9 +16,9 @@ from token_broker_fakes import FakeVendorlink, FakeVntana, serving
 from token_broker_fakes.serving import Server
 
 
-def connection(server: Server) -> http.client.HTTPConnection:
-    """Return a connection to *server*."""
-    return http.client.HTTPConnection(server.address, timeout=PATIENCE_SECONDS)
+def connection(server: Server) -> closing[http.client.HTTPConnection]:
+    """Return a connection to *server*, to be closed at the end of its ``with``."""
+    return closing(http.client.HTTPConnection(server.address, timeout=PATIENCE_SECONDS))
 
 
 def plain(server: Server) -> socket.socket:
@@ -29,14 +30,12 @@ def plain(server: Server) -> socket.socket:
 def send(
     server: Server, method: str, path: str, body: bytes | None = None, **headers: str
 ) -> tuple[http.client.HTTPResponse, bytes]:
-    """Return the answer to one request, and its body."""
-    visit = connection(server)
+    """Return the answer to one request, and its body, by a connection of its own."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    visit.request(method, path, body, named)
-    answer = visit.getresponse()
-    content = answer.read()
-    visit.close()
-    return answer, content
+    with connection(server) as visit:
+        visit.request(method, path, body, named)
+        answer = visit.getresponse()
+        return answer, answer.read()
 
 
 def test_header_names_keep_their_case() -> None:
@@ -53,16 +52,15 @@ def test_header_names_keep_their_case() -> None:
 def test_a_connection_is_kept_alive() -> None:
     fake = FakeVntana()
     with fake.serve() as server:
-        visit = connection(server)
-        for _ in range(3):
-            visit.request("GET", "/v1/organizations")
-            answer = visit.getresponse()
-            answer.read()
-            local = visit.sock.getsockname()
-        assert answer.version == 11
-        assert local == visit.sock.getsockname()
-        assert server.connections
-        visit.close()
+        with connection(server) as visit:
+            for _ in range(3):
+                visit.request("GET", "/v1/organizations")
+                answer = visit.getresponse()
+                answer.read()
+                local = visit.sock.getsockname()
+            assert answer.version == 11
+            assert local == visit.sock.getsockname()
+            assert server.connections
         wait_until(lambda: not server.connections)
     assert len(fake.log) == 3
 
@@ -112,8 +110,7 @@ def test_a_body_of_invalid_length_is_refused(
 def test_a_chunked_body_is_read(chunks: bytes, coding: str) -> None:
     """The connection can be used for the next request."""
     fake = FakeVendorlink()
-    with fake.serve() as server:
-        visit = connection(server)
+    with fake.serve() as server, connection(server) as visit:
         for _ in range(2):
             visit.putrequest("POST", "/API/Generic/Execute")
             visit.putheader("transfer-encoding", coding)
@@ -121,7 +118,6 @@ def test_a_chunked_body_is_read(chunks: bytes, coding: str) -> None:
             answer = visit.getresponse()
             answer.read()
             assert answer.status == 401
-        visit.close()
     assert [entry.body for entry in fake.log] == [b"{}\n"] * 2
 
 
@@ -189,14 +185,13 @@ def test_neither_port_nor_thread_is_in_use_after_the_end() -> None:
     """Also after connections that the server closed."""
     before = set(threading.enumerate())
     fake, port = FakeVntana(), free_ports().port
-    with fake.serve(port) as server:
-        visits = [connection(server) for _ in range(5)]
-        for visit in visits:
-            visit.request("GET", "/v1/clients")
-            visit.getresponse().read()
-    assert set(threading.enumerate()) <= before
-    for visit in visits:
-        visit.close()
+    with ExitStack() as open_connections:
+        with fake.serve(port) as server:
+            for _ in range(5):
+                visit = open_connections.enter_context(connection(server))
+                visit.request("GET", "/v1/clients")
+                visit.getresponse().read()
+        assert set(threading.enumerate()) <= before
     with fake.serve(port):
         pass
 
@@ -206,15 +201,13 @@ def test_the_end_does_not_wait_for_delayed_or_idle_connections(kind: str) -> Non
     """A delaying fault, and a connection that is kept alive."""
     fake = FakeVntana()
     fake.fail(kind, seconds=300)  # type: ignore[arg-type]  # parametrized texts
-    with fake.serve() as server:
-        idle = plain(server)
-        waiting = connection(server)
+    server = fake.serve()
+    with plain(server), connection(server) as waiting:
         waiting.request("GET", "/v1/clients")
         wait_until(lambda: not fake.faults.set)
         begun = time.monotonic()
-    assert time.monotonic() - begun < SOON_SECONDS
-    idle.close()
-    waiting.close()
+        server.close()
+        assert time.monotonic() - begun < SOON_SECONDS
 
 
 def test_a_client_that_disconnects_causes_no_output(capfd: pytest.CaptureFixture[str]) -> None:
@@ -232,10 +225,6 @@ def test_an_unexpected_exception_is_printed(capfd: pytest.CaptureFixture[str]) -
     """The connection is closed."""
     fake = FakeVntana()
     fake.log.add = None  # type: ignore[assignment,method-assign]  # a defect
-    with fake.serve() as server:
-        visit = connection(server)
-        visit.request("GET", "/v1/clients")
-        with pytest.raises(http.client.RemoteDisconnected):
-            visit.getresponse()
-        visit.close()
+    with fake.serve() as server, pytest.raises(http.client.RemoteDisconnected):
+        send(server, "GET", "/v1/clients")
     assert "TypeError" in capfd.readouterr().err
