@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import product
 from typing import Any
 
 from tests.template.documents import Template
@@ -136,37 +137,32 @@ def budgets_alarm(stack: Template) -> Iterator[str]:
 
     Few calls are no measure: the long window rings from a number of bad ones, the short from one.
     """
-    windows = {each["AlarmName"]: each for each in of_type(stack, "CloudWatch::Alarm").values()}
+    alarms = {each["AlarmName"]: each for each in of_type(stack, "CloudWatch::Alarm").values()}
     members = {
-        each["AlarmName"].removeprefix("token-broker-prod-"): re.findall(
-            r'ALARM\("([^"]+)"\)', each["AlarmRule"].replace(" AND ", "")
-        )
+        each["AlarmName"]: re.findall(r'ALARM\("([^"]+)"\)', each["AlarmRule"])
         for each in of_type(stack, "CloudWatch::CompositeAlarm").values()
         if " OR " not in each["AlarmRule"]
     }
-    for objective in OBJECTIVES:
-        for burn in BURNS:
-            name = f"{objective.name}_{burn.name}"
-            found = [windows[each] for each in members.get(name, []) if each in windows]
-            seconds = sorted(of["Period"] for each in found for of, _ in sums(each).values())
-            if seconds != sorted((burn.long_seconds, burn.short_seconds) * 2):
-                yield f"{name} has the periods {seconds}"
-            if any(each["Threshold"] != round(burn.rate * objective.budget, 6) for each in found):
+    for objective, burn in product(OBJECTIVES, BURNS):
+        name = f"{SERVICE}-{objective.name}_{burn.name}"
+        windows = {burn.long_seconds: LEAST_BAD, burn.short_seconds: 1}
+        found = [alarms[part] for part in members.get(name, []) if part in alarms]
+        seconds = [of["Period"] for each in found for of, _ in sums(each).values()]
+        if sorted(seconds) != sorted([*windows] * 2):
+            yield f"{name} has the periods {seconds}"
+        for each in found:
+            if each["Threshold"] != round(burn.rate * objective.budget, 6):
                 yield f"{name} has another threshold than its burn rate"
-            for each in found:
-                window = min(of["Period"] for of, _ in sums(each).values())
-                least = LEAST_BAD if window == burn.long_seconds else 1
-                for bad, good in ((0, 0), (0, 99), (least - 1, 99), (least, 99), (least, 0)):
-                    calls = good + bad if objective.is_beside else good
-                    share = bad / calls if bad >= least and calls else 0
-                    # CloudWatch has no data for a count of zero.
-                    if (value_of(each, {"bad": bad or None, "good": good or None}) or 0) != share:
-                        yield f"{name} has another share than {bad} of {calls} calls"
-                if {part: metric for part, (_, metric) in sums(each).items()} != {
-                    "bad": (objective.bad, SERVICE),
-                    "good": (objective.counted, SERVICE),
-                }:
-                    yield f"{name} has other metrics"
+            wanted = {"bad": (objective.bad, SERVICE), "good": (objective.counted, SERVICE)}
+            if {part: metric for part, (_, metric) in sums(each).items()} != wanted:
+                yield f"{name} has other metrics"
+            least = windows.get(min(of["Period"] for of, _ in sums(each).values()), 0)
+            for bad, good in ((0, 0), (0, 99), (least - 1, 99), (least, 99), (least, 0)):
+                calls = good + bad if objective.is_beside else good
+                share = bad / calls if bad >= least and calls else 0
+                # CloudWatch has no data for a count of zero.
+                if (value_of(each, {"bad": bad or None, "good": good or None}) or 0) != share:
+                    yield f"{name} has another share than {bad} of {calls} calls"
 
 
 def composite_alarms_follow_their_parts(stack: Template) -> Iterator[str]:
