@@ -156,14 +156,6 @@ def test_unknown_routes_are_refused_and_recorded(
     assert visitor.fake.log.unknown == [f"{method} /API/{path}"]
 
 
-def test_data_set_by_a_test_needs_a_live_token(ask: Ask) -> None:
-    visitor = client(ask)
-    visitor.fake.data["GET", "/api/suppliers"] = {"data": [{"name": "Ikea"}]}
-    bearer = f"Bearer {visitor.login().json()['accessToken']}"
-    got = visitor.call("GET", "Suppliers", authorization=bearer)
-    assert got.json() == {"data": [{"name": "Ikea"}]}
-
-
 def test_one_or_all_sessions_can_be_revoked(ask: Ask) -> None:
     """Their tokens can be neither used nor extended afterwards."""
     visitor = client(ask)
