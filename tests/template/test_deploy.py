@@ -194,7 +194,7 @@ def test_calls_that_lost_their_quotes_are_refused(name: str) -> None:
     ("had", "wanted", "expected"),
     [
         ({}, {"Team1": "orders", "Team2": "orders"}, ["Team2 and Team1 are both called orders."]),
-        ({"Team1": "orders"}, {"Team3": "orders"}, ["Team3 and Team1 are both called orders."]),
+        ({"Team3": "orders"}, {"Team1": "orders"}, ["Team1 and Team3 are both called orders."]),
         (
             {"Team1": "orders"},
             {"Team1": "", "Team2": "orders"},
