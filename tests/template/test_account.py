@@ -22,9 +22,7 @@ from token_broker_operations.destroy import SAMS_STACK
 from token_broker_operations.settings import Settings
 from token_broker_operations.stacks import Account, Deployed
 
-NOW = datetime.now(UTC)
 CONFIG = (ROOT / "samconfig.toml").read_text()
-SESSION = boto3.session.Session("local", "local", region_name="eu-west-1")
 
 
 class ReplacedSam:
@@ -93,75 +91,77 @@ def test_a_given_deployment_type_is_that_of_one_deployment(
     assert types == [["AllAtOnce"], [kept or default]]
 
 
-class Stubbed:
-    """An account whose answers are given, in their order."""
+@pytest.fixture
+def stubs() -> Iterator[dict[str, Stubber]]:
+    """AWS's services, of which a test gives the answers."""
+    session = boto3.session.Session("local", "local", region_name="eu-west-1")
+    with ExitStack() as stack:
+        yield {
+            name: stack.enter_context(Stubber(session.client(name)))
+            for name in ("cloudformation", "iam", "s3")
+        }
 
-    def __init__(self) -> None:
-        self.account = Account(SESSION)
-        self.s3 = SESSION.client("s3")
-        clients = {"cloudformation": self.account._stacks, "s3": self.s3}
-        self.session = cast("boto3.session.Session", SimpleNamespace(client=clients.__getitem__))
 
-    def left(self) -> list[str]:
-        """Return the files that could not be deleted."""
-        return list(destroy.delete_files(self.session, "new"))
+@pytest.fixture
+def session(stubs: dict[str, Stubber]) -> boto3.session.Session:
+    """A session with these services."""
+    session = SimpleNamespace(client=lambda name: stubs[name].client)
+    return cast("boto3.session.Session", session)
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "Throttling"])
-def test_a_stack_that_may_not_be_seen_is_an_error(code: str) -> None:
+def test_a_stack_that_may_not_be_seen_is_an_error(
+    stubs: dict[str, Stubber], session: boto3.session.Session, code: str
+) -> None:
     """It could be there: a creation would fail, and files would be left. None is no error."""
-    stubbed = Stubbed()
-    with Stubber(stubbed.account._stacks) as cloudformation, Stubber(stubbed.s3):
-        for look_up in (lambda: stubbed.account.stack("token-broker-new"), stubbed.left):
-            cloudformation.add_client_error("describe_stacks", code)
-            with pytest.raises(ClientError, match=code):
-                look_up()
-        missing = f"Stack with id {SAMS_STACK} does not exist"
-        cloudformation.add_client_error("describe_stacks", "ValidationError", missing)
-        assert stubbed.left() == []
+    stacks, account = stubs["cloudformation"], Account(session)
+    stacks.add_client_error("describe_stacks", code)
+    with pytest.raises(ClientError, match=code):
+        account.stack("token-broker-new")
+    stacks.add_client_error("describe_stacks", code)
+    with pytest.raises(ClientError, match=code):
+        list(destroy.delete_files(session, "new"))
+    missing = f"Stack with id {SAMS_STACK} does not exist"
+    stacks.add_client_error("describe_stacks", "ValidationError", missing)
+    assert list(destroy.delete_files(session, "new")) == []
 
 
-def test_all_pages_of_resources_principals_and_files_are_read() -> None:
+def test_all_pages_of_resources_principals_and_files_are_read(
+    stubs: dict[str, Stubber], session: boto3.session.Session
+) -> None:
     """AWS lists 100 resources, 100 principals and 1000 files at once.
 
     A failed creation lists a policy without an ARN; it is attached to no role. A file that S3 does
     not delete is reported.
     """
-    stubbed = Stubbed()
+    now = datetime.now(UTC)
     unmade = {
         "LogicalResourceId": "CallVntana",
         "ResourceType": "AWS::IAM::ManagedPolicy",
         "ResourceStatus": "CREATE_FAILED",
-        "LastUpdatedTimestamp": NOW,
+        "LastUpdatedTimestamp": now,
     }
+    first = {"StackResourceSummaries": [unmade], "NextToken": "2"}
     made = unmade | {"PhysicalResourceId": "arn:aws:iam::aws:policy/p"}
-    sams = {"StackName": "s", "CreationTime": NOW, "StackStatus": "CREATE_COMPLETE"}
+    sams = {"StackName": "s", "CreationTime": now, "StackStatus": "CREATE_COMPLETE"}
     sams |= {"Outputs": [{"OutputKey": "SourceBucket", "OutputValue": "bucket"}]}
-    answers: dict[Any, list[tuple[str, dict[str, Any]]]] = {
-        stubbed.account._stacks: [
-            ("list_stack_resources", {"StackResourceSummaries": [unmade], "NextToken": "2"}),
-            ("list_stack_resources", {"StackResourceSummaries": [made]}),
-            ("describe_stacks", {"Stacks": [sams]}),
-        ],
-        stubbed.account._iam: [
-            ("list_entities_for_policy", {"IsTruncated": True, "Marker": "2"}),
-            ("list_entities_for_policy", {"PolicyRoles": [{"RoleName": "orders"}]}),
-        ],
-        stubbed.s3: [
-            ("list_object_versions", {"IsTruncated": True, "NextKeyMarker": "2"}),
-            ("list_object_versions", {"Versions": [{"Key": "new/1", "VersionId": "1"}]}),
-            ("delete_objects", {"Errors": [{"Key": "new/1", "Code": "AccessDenied"}]}),
-        ],
-    }
-    with ExitStack() as stack:
-        stubs = [stack.enter_context(Stubber(client)) for client in answers]
-        for stub in stubs:
-            for operation, response in answers[stub.client]:
-                stub.add_response(operation, response)
-        assert list(stubbed.account.attached("new")) == ["role orders has CallVntana"]
-        assert stubbed.left() == ["s3://bucket/new/1: AccessDenied"]
-        for stub in stubs:
-            stub.assert_no_pending_responses()
+    answers: list[tuple[str, str, dict[str, Any]]] = [
+        ("cloudformation", "list_stack_resources", first),
+        ("cloudformation", "list_stack_resources", {"StackResourceSummaries": [made]}),
+        ("iam", "list_entities_for_policy", {"IsTruncated": True, "Marker": "2"}),
+        ("iam", "list_entities_for_policy", {"PolicyRoles": [{"RoleName": "orders"}]}),
+        ("cloudformation", "describe_stacks", {"Stacks": [sams]}),
+        ("s3", "list_object_versions", {"IsTruncated": True, "NextKeyMarker": "2"}),
+        ("s3", "list_object_versions", {"Versions": [{"Key": "new/1", "VersionId": "1"}]}),
+        ("s3", "delete_objects", {"Errors": [{"Key": "new/1", "Code": "AccessDenied"}]}),
+    ]
+    for service, operation, answer in answers:
+        stubs[service].add_response(operation, answer)
+    assert list(Account(session).attached("new")) == ["role orders has CallVntana"]
+    left = destroy.delete_files(session, "new")
+    assert list(left) == ["s3://bucket/new/1: AccessDenied"]
+    for stub in stubs.values():
+        stub.assert_no_pending_responses()
 
 
 def resource(kind: str, **properties: Any) -> dict[str, Any]:
