@@ -275,7 +275,7 @@ LEASE_ENDS = ("lease_owner", "lease_until")
 
 def judging(verdict: Verdict, *, has_lease: bool) -> Callable[[Store, Item], object]:
     rejection = Rejection("v1", REFUSED, "c")
-    return call("judge", verdict, rejection, NOW, has_lease=has_lease, ends_lease=has_lease)
+    return call("judge", verdict, rejection, NOW, has_lease=has_lease)
 
 
 def judgements(

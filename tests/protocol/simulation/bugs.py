@@ -7,7 +7,7 @@ from tests.protocol.simulation.clients import DynamoDB
 from tests.protocol.simulation.planting import Bugs, Write
 from token_broker import aliases, check, conditional_writes, decisions, maintenance, store
 from token_broker.aliases import Look
-from token_broker.broker import Answer, Broker
+from token_broker.broker import Answer, Broker, answer
 from token_broker.cache import CachedToken
 from token_broker.check import Check
 from token_broker.dependencies import Dependencies
@@ -91,7 +91,7 @@ def unbounded(self: ExchangeAttempt, request: Request) -> Response:
         self._is_proven = True
         self._gate.admit(self._outcome.item, self._secret.version())
     self._has_sent = True
-    self._invocation.record_sent(request)
+    self._invocation.last_request = request
     return self._deps.send(request, 60.0)
 
 
@@ -137,9 +137,10 @@ def memory_first(
     original: Any, self: Broker, connection: str, request: TokenRequest, deadline: float
 ) -> Any:
     now = self.deps.clock.now()
-    held = self.deps.cache.get(self.deps.partition(connection), request.variant.key, now)
+    held = self.deps.cache.recall(self.deps.partition(connection), request.variant.key)
+    held = held if held and self.deps.cache.is_recent(held, now) else None
     if held and held.item.lives_for(now, request.min_ttl):
-        return self._answer(held, "memory")
+        return answer(held, "memory")
     return original(self, connection, request, deadline)
 
 
@@ -155,11 +156,10 @@ def unclaimed(original: Any, self: Store, item: Item, until: int) -> bool:
 
 
 @BUGS.instead_of(Broker, "_start_refresh", "a refresh is not on the caller's path", near=20)
-def renewed_inline(
-    self: Broker, connection: str, request: TokenRequest, held: CachedToken, _now: int
-) -> None:
+def renewed_inline(self: Broker, connection: str, _key: str, held: CachedToken, _now: int) -> None:
     work = Invocation(self.deps, connection, self.deps.clock.monotonic() + 20)
-    Refresher(work).obtain(request.variant, Requirement(newer_than=held.item.generation))
+    variant: Any = work.sealer.open_variant(held.item)
+    Refresher(work).obtain(variant, Requirement(newer_than=held.item.generation))
 
 
 @BUGS.instead_of(store, "ttl_of", "an item is not dropped while it is needed")

@@ -103,7 +103,8 @@ class Credential:
     refused: list[tuple[Invocation, Sent]] = field(default_factory=list)
     """Logins with this credential that the vendor rejected."""
     strangers: list[Invocation] = field(default_factory=list)
-    """Invocations with a bad variant that were rejected before the first accepted login."""
+    """Invocations with a bad variant that were rejected before the first accepted login, or after a
+    DELETE, which removes the acceptance."""
 
 
 @dataclass(slots=True)
@@ -134,6 +135,14 @@ class Wait:
     until: float
     is_unclear: bool
     """Whether a login got no clear answer: a forced call must wait as well."""
+
+
+class Streak(NamedTuple):
+    """Consecutive upstream failures with one version of the secret, the last of them at *at*."""
+
+    failures: int
+    version: str | None
+    at: float
 
 
 @dataclass(eq=False)
@@ -170,7 +179,9 @@ class History:
     kept: dict[str, float] = field(default_factory=dict)
     """The time of the first write of each fingerprint to the table."""
     gone: dict[str, float] = field(default_factory=dict)
-    """The time at which a fingerprint was first removed or replaced in the table."""
+    """The time at which a fingerprint was last removed or replaced in the table."""
+    deleted: set[str] = field(default_factory=set)
+    """Fingerprints that a DELETE removed from the table."""
     lifetimes: dict[tuple[str, int], int] = field(default_factory=dict)
     """Stored seconds from `issued_at` to `expires_at`, by fingerprint and generation."""
     generations: dict[str, list[tuple[float, int]]] = field(default_factory=dict)
@@ -198,8 +209,8 @@ class History:
     """The time at which a process last answered `connection_held`."""
     harms: list[Harm] = field(default_factory=list)
     waits: list[Wait] = field(default_factory=list)
-    streaks: Counter[str] = field(default_factory=Counter)
-    """The number of consecutive upstream failures of each body."""
+    streaks: dict[str, Streak] = field(default_factory=dict)
+    """Consecutive upstream failures of each body."""
 
     latch_events: list[tuple[float, str, str]] = field(default_factory=list)
     """Events on the bus about latches: time, event, version of the secret."""

@@ -20,11 +20,12 @@ def find_sessions(history: History, delete: Invocation) -> None:
 
 
 def find_removed_session(history: History, update: Update) -> None:
-    """Record the session of a token that a DELETE removes: an exchange may just have stored it."""
+    """Record a token that a DELETE removes, and its session: it may just have been stored."""
     delete, name = update.writer, text(update.before, "fingerprint")
     made = history.made.get(name or "")
     if delete.action != "forget" or not made or not update.is_new("fingerprint"):
         return
+    history.deleted.add(made.name)
     current = next(reversed(history.settings))
     item = history.item(update.variant, update.before)
     if made.token not in delete.sessions and is_endable(history, item, current):

@@ -114,7 +114,7 @@ def check_token(history: History, update: Update) -> None:
     if name == earlier:
         return
     if earlier:
-        history.gone.setdefault(earlier, history.now)
+        history.gone[earlier] = history.now
     if name is None:
         return
     writer, made, old = update.writer, history.made.get(name), history.made.get(earlier or "")

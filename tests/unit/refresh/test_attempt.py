@@ -709,7 +709,7 @@ def test_the_backoff_of_another_item_is_not_extended(has_sent: bool, count: int,
     """The exchange needed another token, whose item backs off."""
     work = Invocation(MemoryBroker().deps, "acme", 529.0)
     if has_sent:
-        work.record_sent(Request("POST", "https://x", "login"))
+        work.last_request = Request("POST", "https://x", "login")
     before = Failure("upstream_unavailable", "x", NOW - 9, 3, NOW, "v1")
     lease = Item("vntana#acme", "a", lease_owner="me", lease_until=NOW + 60, failure=before)
     met = UpstreamUnavailable("x", retry_after=5)
@@ -842,6 +842,23 @@ def test_a_verdict_ends_no_lease_of_another(flow: str) -> None:
 
 def refuse(broker: MemoryBroker) -> None:
     broker.fake.fail("answer", status=403, body='{"message": "no"}', times=None)
+
+
+def test_a_refusal_of_a_variant_ends_no_lease_of_another() -> None:
+    """I3: the variant's lease has expired, and its next holder has kept the same refusal."""
+    broker = MemoryBroker("editor")
+    refuse(broker)
+
+    def raced(judge: Any, item: Item, *values: Any, **named: Any) -> Any:
+        if not item.is_gate:
+            lease = {"lease_owner": "another", "lease_until": broker.now + 60, "fence": 9}
+            broker.put(item.variant, rejected_versions=("v1",), **lease)
+        return judge(item, *values, **named)
+
+    around(broker.aws.store, "judge", raced)
+    assert outcome(broker, **PARAMETERS[0])["code"] == "credential_rejected"
+    [own] = [item for item in items(broker) if item.fence == 9]
+    assert own.lease_owner == "another"
 
 
 def test_rejections_of_three_variants_latch_an_unaccepted_version() -> None:

@@ -189,7 +189,7 @@ def test_a_generation_of_an_alias_is_none_of_its_target() -> None:
     broker.call()
     broker.restart()
     work = Invocation(broker.deps, "acme", broker.monotonic + 29)
-    _, source = Refresher(work).obtain(NAMED, Requirement(newer_than=5))
+    _, source, *_ = Refresher(work).obtain(NAMED, Requirement(newer_than=5))
     assert (source, broker.steps) == ("table", WAY)
 
 

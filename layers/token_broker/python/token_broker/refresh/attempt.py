@@ -80,7 +80,7 @@ class ExchangeAttempt:
         began = self._deps.clock.monotonic()
         announcements = self._invocation.announcements
         try:
-            result = self._keep(self._result())
+            result = self._outcome.keep(self._result())
         except Exception as error:
             known = error if isinstance(error, BrokerError) else Internal("the exchange failed")
             self._outcome.keep_failure(known, has_sent=self._has_sent)
@@ -94,15 +94,6 @@ class ExchangeAttempt:
         if self._has_sent:
             announcements.found_upstream(is_available=True)
         return result
-
-    def _keep(self, result: Token | ResolvedTo) -> CachedToken | Alias | None:
-        outcome = self._outcome
-        if isinstance(result, Token):
-            keep = outcome.keep_token if outcome.holds_lease else outcome.unshared_token
-            return keep(result)
-        if not outcome.holds_lease:
-            raise Internal("an exchange that is not shared led to another variant")
-        return outcome.keep_alias(result)
 
     def _result(self) -> Token | ResolvedTo:
         """Return what the conversation returns; begin again, once, if the secret changes.
@@ -213,7 +204,7 @@ class ExchangeAttempt:
                 raise RefreshInProgress("too little time is left for an exchange", retry_after=1)
             raise UpstreamUnavailable(f"{request.step}: no time was left to send it")
         self._has_sent, self._current = True, (request, None)
-        self._invocation.record_sent(request)
+        self._invocation.last_request = request
         response = send(self._deps, request, seconds)
         self._current = request, response
         return response

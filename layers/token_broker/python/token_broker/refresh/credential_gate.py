@@ -159,23 +159,17 @@ class CredentialGate:
             if decided is Verdict.BLAME_VARIANT:
                 return Judged(decided, own, was_accepted)
             has_lease = owner is not None and owner == gate.lease_owner
-            # Of the two leases, only that of the gate ends here: the variant's own one goes on.
-            ends_lease = has_lease and not own.is_gate
-            written = self._deps.store.judge(
-                gate, decided, rejection, now, has_lease=has_lease, ends_lease=ends_lease
-            )
+            written = self._deps.store.judge(gate, decided, rejection, now, has_lease=has_lease)
             gate = written or self._invocation.read_gate()
         self._lease = self._admitted = None
         if decided is Verdict.LATCH:
             self._invocation.announcements.send("Connection Latched", version)
+        kept = gate if own.is_gate else None
         if decided is Verdict.REFUSE_VARIANT:  # its own item then forbids this version
             has_lease = own.lease_owner is not None
-            latched = self._deps.store.judge(
-                own, Verdict.LATCH, rejection, now, has_lease=has_lease, ends_lease=False
-            )
-            own = latched or own
-        elif own.is_gate and gate.lease_owner == own.lease_owner:
-            own = gate  # unless another caller has acquired the lease
+            kept = self._deps.store.judge(own, Verdict.LATCH, rejection, now, has_lease=has_lease)
+        if kept and kept.lease_owner == own.lease_owner:
+            own = kept  # unless another caller has acquired the lease
         return Judged(decided, own, was_accepted)
 
     def _refuse_early(self, gate: Item, version: str) -> None:

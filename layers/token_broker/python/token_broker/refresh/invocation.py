@@ -4,16 +4,19 @@ The refresher, the attempts and the gate share it. It imports none of them.
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from token_broker.aliases import Look, look
 from token_broker.decisions import lease_end
 from token_broker.dependencies import Dependencies
 from token_broker.errors import BrokerError, RefreshInProgress
-from token_broker.exchange import Request
 from token_broker.item import GATE, Item
 from token_broker.refresh.announcements import Announcements
 from token_broker.refresh.deadline import COMMIT_SECONDS, LEAST_EXCHANGE_SECONDS, Deadline
 from token_broker.refresh.secret_in_use import SecretInUse
+
+if TYPE_CHECKING:
+    from token_broker.exchange import Request
 
 FIRST_POLL_SECONDS, LAST_POLL_SECONDS = 0.05, 0.25
 """Pauses between two reads while another caller has the lease: half to one and a half of this."""
@@ -64,10 +67,6 @@ class Invocation:
         self.gate_read_at = self.deps.clock.now()
         self.gate = self.deps.store.read(self.partition, GATE)
         return self.gate
-
-    def record_sent(self, request: Request) -> None:
-        """Remember that *request* was sent, before its answer is known."""
-        self.last_request = request
 
     def acquire(self, item: Item, *, forced: bool = False) -> Item | None:
         """Acquire the lease of *item*; None if *item* has changed since it was read.

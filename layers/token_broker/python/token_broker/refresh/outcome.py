@@ -1,12 +1,13 @@
 """Keeps the outcome of an exchange: a token, an alias or a failure. Each write ends the lease."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from token_broker.aliases import Look, alias_values
+from token_broker.aliases import Look
 from token_broker.cache import CachedToken
 from token_broker.decisions import next_failure, refresh_at
+from token_broker.dependencies import Dependencies
 from token_broker.errors import (
     AWS_FAILURES,
     BrokerError,
@@ -32,6 +33,9 @@ LEAST_ALIAS_SECONDS = COMMIT_SECONDS + LEAST_EXCHANGE_SECONDS
 """With less time than this left, no exchange could follow: an alias is not tried again."""
 
 COMMIT_PAUSE_SECONDS = 0.1
+
+ALIAS_SECONDS = 30 * 86_400
+"""Seconds after which the table may drop an alias. It is bound to the secret's version anyway."""
 
 
 class Alias(NamedTuple):
@@ -60,7 +64,6 @@ class Outcome:
         self._secret = invocation.secret
         self.variant = variant
         self._before = before
-        self._was_uncertain = before.is_uncertain(self._deps.clock.now())
         self._failed_before = item.failure
         """As of the lease: an earlier holder, or DELETE, may have changed that of *before*."""
         self.holds_lease = item.lease_owner is not None
@@ -71,6 +74,14 @@ class Outcome:
     def was_ready(self) -> bool:
         """Say whether the renewal token was unspent before this lease marked it as in use."""
         return self._before.renewal == "ready"
+
+    def keep(self, result: Token | ResolvedTo) -> CachedToken | Alias | None:
+        """Keep *result*, unless callers do not share tokens; None if the lease was lost."""
+        if isinstance(result, Token):
+            return self.keep_token(result) if self.holds_lease else self.unshared_token(result)
+        if not self.holds_lease:
+            raise Internal("an exchange that is not shared led to another variant")
+        return self.keep_alias(result)
 
     def unshared_token(self, token: Token) -> CachedToken:
         """Return *token* for one caller alone, and clear the back-off of earlier failures."""
@@ -153,7 +164,7 @@ class Outcome:
             wait = failure.retry_at - self._deps.clock.now()
             error.retry_after = max(error.retry_after or 0, wait)
         if self.holds_lease:
-            is_unspent = self.was_ready and self.item.renewal == "in_use" and not has_sent
+            is_unspent = self.was_ready and not has_sent
             self._end_lease(failure, renewal="ready" if is_unspent else None)
         elif failure:
             self._try_write(lambda: self._deps.store.back_off(self.item, failure))
@@ -189,7 +200,7 @@ class Outcome:
 
         None unless a request was sent: now, or by an exchange before that never ended.
         """
-        is_uncertain = has_sent or self._was_uncertain
+        is_uncertain = has_sent or self._before.lease_owner is not None
         if not is_uncertain or not self.item.token:
             return None
         unfinished = UpstreamUnavailable("the last exchange was not finished")
@@ -215,11 +226,27 @@ class Outcome:
         return values | ({"renewal": "ready"} if token.renewal else {})
 
 
+def alias_values(
+    deps: Dependencies, own: Item, target: Variant, version: str, expected: Mapping[str, Any]
+) -> dict[str, object]:
+    """Return what the table keeps of *own* as an alias, made with this *version* of the secret.
+
+    *expected* is what the context of *target* must say for the alias to be right: a role.
+    """
+    now = deps.clock.now()
+    context = {"context": json.dumps(dict(expected))} if expected else {}
+    return context | {
+        "kind": "pointer",
+        "token": deps.sealer.seal_variant(own, target),
+        "target": target.key,
+        "secret_version": version,
+        "issued_at": now,
+        "expires_at": now + ALIAS_SECONDS,
+    }
+
+
 def local_item(lease: Item, values: dict[str, Any]) -> Item:
     """Return the item as it would be if the table had kept *values*."""
-    known = {name: value for name, value in values.items() if name in Item.__annotations__}
     ended = {"failure": None, "lease_owner": None, "lease_until": 0}
-    return replace(
-        lease.without_token(),
-        **known | ended | {"token": b"", "generation": lease.generation + 1},
-    )
+    made = {"token": b"", "generation": lease.generation + 1}
+    return replace(lease.without_token(), **values | ended | made)

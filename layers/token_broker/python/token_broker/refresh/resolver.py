@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from token_broker.aliases import Look, alias_values, expected_by, expects_another
+from token_broker.aliases import Look, expected_by, expects_another, is_newer
 from token_broker.decisions import latched_by
 from token_broker.errors import BrokerError, InvalidRequest
 from token_broker.item import Item
+from token_broker.records import replace
 from token_broker.refresh.invocation import Invocation
-from token_broker.refresh.outcome import Alias
+from token_broker.refresh.outcome import Alias, alias_values
 from token_broker.tokens import Variant
 
 
@@ -25,7 +26,8 @@ class Resolver:
 
         It must if the role that it records has changed, or the secret. After a change of the secret
         it is still followed while an exchange backs off, or the new version is rejected,
-        but not if the account of the new version lacks the target.
+        but not if the account of the new version lacks the target. An alias that the secret
+        confirms is written anew once it is certainly newer than the token: then it is a hit.
         """
         own, target, now = seen.own, seen.target, self._deps.clock.now()
         if not seen.may_be_outdated:
@@ -35,7 +37,12 @@ class Resolver:
         if any(item.failure and item.failure.is_backing_off(now) for item in (own, target)):
             return False
         version = self._secret.recent_version()
-        return own.secret_version != version and not latched_by(seen.gate, own, version)
+        if own.secret_version != version:
+            return not latched_by(seen.gate, own, version)
+        may_write = is_newer(replace(own, issued_at=now), target) and not own.is_leased(now)
+        if may_write and (end := self._end_of(seen)):
+            self._try_write(own, end, expected_by(own))
+        return False
 
     def resolve(self, variant: Variant, seen: Look) -> Alias | None:
         """Return what *variant* is an alias of; None if only an exchange can tell.
@@ -83,20 +90,14 @@ class Resolver:
             end, expected = found, expected_by(seen.own)
         for item in reversed(items):
             expected = expected_by(item) | expected
-            if item.target == end.key:
-                continue
-            try:
-                self._write(item, end, expected)
-            except BrokerError as error:
-                self._deps.emit("unkept", code=error.code, variant=item.variant)
+            if item.target != end.key and not self._try_write(item, end, expected):
                 return
 
     def _end_of(self, seen: Look) -> Variant | None:
-        """Return what the alias in *seen* leads to, if it was made with the version in use."""
-        if seen.own.secret_version != self._secret.version():
-            return None
+        """Return what the alias in *seen* leads to, if it was made with the current version."""
         try:
-            return self._recorded(seen)
+            is_current = seen.own.secret_version == self._secret.current().version
+            return self._recorded(seen) if is_current else None
         except BrokerError as error:
             self._deps.emit("unkept", code=error.code, variant=seen.own.variant)
             return None
@@ -128,6 +129,15 @@ class Resolver:
         if item.fingerprint and item.secret_version != version:
             self._deps.store.drop(item)
             self._deps.cache.drop(self._invocation.partition)
+
+    def _try_write(self, own: Item, target: Variant, expected: Mapping[str, Any]) -> bool:
+        """Write as `_write` does; say whether that worked. An error is emitted, not raised."""
+        try:
+            self._write(own, target, expected)
+        except BrokerError as error:
+            self._deps.emit("unkept", code=error.code, variant=own.variant)
+            return False
+        return True
 
     def _write(self, own: Item, target: Variant, expected: Mapping[str, Any]) -> Item | None:
         """Keep *own* as an alias of *target*; None if *own* has changed since it was read."""
