@@ -247,6 +247,8 @@ def undeleted(*_: object) -> None:
     raise WaiterError("stack_delete_complete", "it did not", {})
 
 
+OPTIONS = {"--resolve-s3", "--no-fail-on-empty-changeset", "--no-confirm-changeset"}
+OPTIONS |= {"CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"}  # the second is of nested stacks
 NAMED = {"role": "orders", "user": "jane", "group": "people"}
 
 
@@ -285,6 +287,8 @@ def test_a_policy_that_is_still_attached_is_not_deleted(
     begun = int(time.time())
     assert deploy.main(sam.path, "old", "arm64", "--guided", "--debug") == 0
     [command] = sam.runs()
+    assert set(command) > OPTIONS
+    assert command[command.index("--s3-prefix") + 1] == "token-broker-old"
     assert ("--guided" in command, command[-1]) == (False, "--debug"), "only one is for SAM"
     assert int(re.findall(r'Release="(\d+)"', str(command))[0]) >= begun, "it makes new versions"
     assert {'Team2="billing"', 'DeletionProtection="enabled"'} <= set(command)

@@ -39,15 +39,6 @@ def test_given_parameters_replace_stored_ones(monkeypatch: pytest.MonkeyPatch) -
     assert chosen == Settings("eu-north-1", expected)
 
 
-@pytest.mark.parametrize("stage", ["prod", "anything"])
-def test_every_stage_is_deployed_with_the_same_options(stage: str) -> None:
-    """With the capabilities of a nested stack, without confirmation, with a separate S3 prefix."""
-    command = deploy.arguments(stage, "eu-west-1", {"Stage": stage}, confirm=False)
-    assert {"CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND", "--no-confirm-changeset"} <= set(command)
-    assert command[command.index("--s3-prefix") + 1] == f"token-broker-{stage}"
-    assert {"--resolve-s3", "--no-fail-on-empty-changeset"} <= set(command)
-
-
 @given(value=st.text())
 @example('[{"connection": "acme", "organization": "a\\\\b"}]')
 def test_each_value_is_quoted_for_sam(value: str) -> None:
