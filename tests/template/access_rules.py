@@ -45,6 +45,7 @@ INTERFACES = (
     "ec2:AssignPrivateIpAddresses ec2:CreateNetworkInterface ec2:DeleteNetworkInterface "
     "ec2:DescribeNetworkInterfaces ec2:DescribeSubnets ec2:UnassignPrivateIpAddresses"
 )
+KEYS = "dynamodb:LeadingKeys"
 INVOKE, INVOKE_FUNCTION = "execute-api:Invoke", "lambda:InvokeFunction"
 LOOK_UP = "cloudformation:DescribeStacks"
 ACTIONS = {
@@ -98,10 +99,11 @@ def own_items_only(stack: Template) -> Iterator[str]:
     for flow in FLOWS:
         subject, own, foreign = function(stack, flow), f"{flow}#acme", f"{others(flow)[0]}#acme"
         for action in ITEM_ACTIONS:
-            yield from subject.deviations(f"dynamodb:{action}", {TABLE_ARN: True}, keys=[own])
+            name, wrong = f"dynamodb:{action}", {TABLE_ARN: False}
+            yield from subject.deviations(name, {TABLE_ARN: True}, **{KEYS: [own]})
             for keys in ([foreign], [own, foreign], ["acme"], [f"{flow}2#acme"]):
-                yield from subject.deviations(f"dynamodb:{action}", {TABLE_ARN: False}, keys=keys)
-            yield from subject.deviations(f"dynamodb:{action}", {TABLE_ARN: False})
+                yield from subject.deviations(name, wrong, **{KEYS: keys})
+            yield from subject.deviations(name, wrong)
 
 
 def own_tokens_only(stack: Template) -> Iterator[str]:
@@ -172,10 +174,10 @@ def roles_work_in_their_own_function_only(stack: Template) -> Iterator[str]:
     """A role passed to another function reads no secret, item or token, and puts no event."""
     for flow in FLOWS:
         elsewhere = function(stack, flow)._replace(context=by_code("x"))
-        own, item = secret(f"token-broker/prod/{flow}/acme"), [f"{flow}#acme"]
+        own, item = secret(f"token-broker/prod/{flow}/acme"), {KEYS: [f"{flow}#acme"]}
         source = {"events:source": "token-broker"}
         yield from elsewhere.deviations("secretsmanager:GetSecretValue", {own: False})
-        yield from elsewhere.deviations("dynamodb:GetItem", {TABLE_ARN: False}, keys=item)
+        yield from elsewhere.deviations("dynamodb:GetItem", {TABLE_ARN: False}, **item)
         yield from elsewhere.deviations("kms:Decrypt", {KEY_ARN: False}, **encrypted(flow))
         yield from elsewhere.deviations("events:PutEvents", {BUS_ARN: False}, **source)
 
