@@ -131,8 +131,8 @@ def test_all_pages_of_resources_principals_and_files_are_read(
 ) -> None:
     """AWS lists 100 resources, 100 principals and 1000 files at once.
 
-    A failed creation lists a policy without an ARN; it is attached to no role. A file that S3 does
-    not delete is reported.
+    A failed creation lists a policy without an ARN; it is attached to no role. The stack's own
+    roles go before it. A file that S3 does not delete is reported.
     """
     now = datetime.now(UTC)
     unmade = {
@@ -143,13 +143,15 @@ def test_all_pages_of_resources_principals_and_files_are_read(
     }
     first = {"StackResourceSummaries": [unmade], "NextToken": "2"}
     made = unmade | {"PhysicalResourceId": "arn:aws:iam::aws:policy/p"}
+    role = made | {"ResourceType": "AWS::IAM::Role", "PhysicalResourceId": "of-the-stack"}
     sams = {"StackName": "s", "CreationTime": now, "StackStatus": "CREATE_COMPLETE"}
     sams |= {"Outputs": [{"OutputKey": "SourceBucket", "OutputValue": "bucket"}]}
+    roles = [{"RoleName": name} for name in ("orders", "of-the-stack")]
     answers: list[tuple[str, str, dict[str, Any]]] = [
         ("cloudformation", "list_stack_resources", first),
-        ("cloudformation", "list_stack_resources", {"StackResourceSummaries": [made]}),
+        ("cloudformation", "list_stack_resources", {"StackResourceSummaries": [made, role]}),
         ("iam", "list_entities_for_policy", {"IsTruncated": True, "Marker": "2"}),
-        ("iam", "list_entities_for_policy", {"PolicyRoles": [{"RoleName": "orders"}]}),
+        ("iam", "list_entities_for_policy", {"PolicyRoles": roles}),
         ("cloudformation", "describe_stacks", {"Stacks": [sams]}),
         ("s3", "list_object_versions", {"IsTruncated": True, "NextKeyMarker": "2"}),
         ("s3", "list_object_versions", {"Versions": [{"Key": "new/1", "VersionId": "1"}]}),
@@ -187,12 +189,6 @@ STACK = {
     "Parameters": {"Team1": {"Type": "String", "Default": "orders"}},
     "Resources": {
         "CallVntana": managed("of-the-stack"),
-        "FunctionPolicy": managed("of-the-function"),
-        "VntanaRole": resource(
-            "IAM::Role",
-            AssumeRolePolicyDocument=TRUST,
-            ManagedPolicyArns=[{"Ref": "FunctionPolicy"}],
-        ),
         "Team1Stack": resource(
             "CloudFormation::Stack", TemplateURL="https://s3.amazonaws.com/teams/team.json"
         ),

@@ -176,7 +176,7 @@ def test_an_answer_has_the_documented_members_and_no_optional_one(
 
 
 def optional(schema: Mapping[str, Any], value: Any, path: str = "") -> Iterator[str]:
-    """Yield the path of each member of *value* that *schema* does not require.
+    """Yield the path of each member of *value* that *schema* does not describe and require.
 
     An object of which nothing is described may have any.
     """
@@ -189,12 +189,13 @@ def optional(schema: Mapping[str, Any], value: Any, path: str = "") -> Iterator[
         {"required", "properties"} & part.keys() for part in parts
     ):
         required = {name for part in parts for name in part.get("required", ())}
+        members = [part["properties"] for part in parts if "properties" in part]
         for name, member in value.items():
-            if name not in required:
+            described = [properties[name] for properties in members if name in properties]
+            if name not in required or (members and not described):
                 yield f"{path}.{name}"
-            for part in parts:
-                described = part.get("properties", {}).get(name, {})
-                yield from optional(described, member, f"{path}.{name}")
+            for one in described:
+                yield from optional(one, member, f"{path}.{name}")
 
 
 def named(schema: Mapping[str, Any]) -> Mapping[str, Any]:
