@@ -24,7 +24,7 @@ parameter_overrides = [  # of docs/deploying.md
 [anything.deploy.parameters]	# nothing yet
 
 # The real one.
-[prod.deploy.parameters]
+[prod.deploy.parameters]  # in use
 region = 'us-east-1'
 parameter_overrides = "LogLevel=DEBUG"  # for now
 image_repositories = { Function = "here" }

@@ -209,7 +209,8 @@ def test_several_faults_are_combined(visitor: vntana_client.Client) -> None:
     ],
 )
 def test_faults_with_invalid_values_are_refused(wrong: dict[str, Any], message: str) -> None:
-    """Otherwise they would never apply. Any HTTP status is allowed."""
+    """Otherwise they would never apply. Any HTTP status is allowed; one is for one request."""
+    assert Fault("drop").times == 1
     assert [Fault("status", status=status).status for status in (200, 599)] == [200, 599]
     with pytest.raises(FaultError, match=message):
         Fault(**wrong)
