@@ -18,7 +18,6 @@ from tests.unit.memory_broker import (
     with_token,
 )
 from tests.unit.test_item import kinds_of
-from token_broker.aliases import look
 from token_broker.cache import CachedToken
 from token_broker.errors import (
     BrokerError,
@@ -29,6 +28,7 @@ from token_broker.errors import (
     UpstreamContractChanged,
     UpstreamUnavailable,
 )
+from token_broker.look import look
 from token_broker.tokens import TokenRequest, Variant
 from token_broker_fakes.vntana import FakeVntana, Workspace
 

@@ -163,7 +163,7 @@ def check_variant(history: History, invocation: Invocation) -> None:
     wanted = wanted_by(history, invocation, made)
     if made.key not in wanted and not has_outdated_alias(history, invocation, made):
         history.violate("I8", f"{invocation.name} gets a token of another variant")
-    if invocation.is_bad:
+    if history.is_nonexistent(invocation, made):
         history.violate("I17", f"{invocation.name} gets a token for a nonexistent variant")
     check_report(history, invocation, made)
     check_generation(history, invocation, made)
@@ -185,7 +185,8 @@ def check_report(history: History, invocation: Invocation, made: Made) -> None:
     again_at = history.reissued_at.get(invocation.answer["fingerprint"], 0.0)
     if marked_at < invocation.begun and is_known and again_at < marked_at:
         history.violate("I9", f"{invocation.name} gets a token that was already marked as rejected")
-    if reported and reported.key == made.key and made.number < reported.number:
+    is_older = reported and history.issued_at(made) < history.issued_at(reported)
+    if reported and reported.key == made.key and is_older:
         history.violate("I14", f"{invocation.name} gets an older token than it reports")
 
 

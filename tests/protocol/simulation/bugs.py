@@ -5,8 +5,7 @@ from typing import Any
 from tests.protocol.simulation import fleet
 from tests.protocol.simulation.clients import DynamoDB
 from tests.protocol.simulation.planting import Bugs, Write
-from token_broker import aliases, check, conditional_writes, decisions, maintenance, store
-from token_broker.aliases import Look
+from token_broker import check, conditional_writes, decisions, look, maintenance, store
 from token_broker.broker import Answer, Broker, answer
 from token_broker.cache import CachedToken
 from token_broker.check import Check
@@ -15,6 +14,7 @@ from token_broker.exchange import Request, Response
 from token_broker.flows.editor import credentials as editor
 from token_broker.flows.vntana import credentials as vntana
 from token_broker.item import CREDENTIAL_REJECTED, Item
+from token_broker.look import Look
 from token_broker.records import replace
 from token_broker.refresh import attempt, credential_gate, invocation
 from token_broker.refresh.attempt import ExchangeAttempt
@@ -91,7 +91,7 @@ def unbounded(self: ExchangeAttempt, request: Request) -> Response:
         self._is_proven = True
         self._gate.admit(self._outcome.item, self._secret.version())
     self._has_sent = True
-    self._invocation.last_request = request
+    self._invocation.record_sent(request)
     return self._deps.send(request, 60.0)
 
 
@@ -269,7 +269,7 @@ def hold_removed(write: Write) -> None:
         write.remove.append("held")
 
 
-BUGS.add("hold-unseen", "each read checks for a hold", (aliases, "refuse_held", nothing), near=54)
+BUGS.add("hold-unseen", "each read checks for a hold", (look, "refuse_held", nothing), near=54)
 BUGS.add(
     "hold-late",
     "a login checks for a hold after it has the lease",

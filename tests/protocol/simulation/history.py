@@ -269,6 +269,10 @@ class History:
         """Return the versions of the secret that may have made a token."""
         return self.made_by.get(made.token, frozenset())
 
+    def issued_at(self, made: Made) -> float:
+        """Return when the vendor issued a token: the last time, if it did so again."""
+        return max(made.at, self.reissued_at.get(made.name, 0.0))
+
     def successors(self, made: Made) -> list[Made]:
         """Return the tokens of the same variant that were issued later."""
         return [m for m in self.made.of(made.key) if m.number > made.number]
@@ -297,6 +301,11 @@ class History:
     def is_refused(self, invocation: Invocation, since: float) -> bool:
         """Return whether a version of the secret after *since* forbids an invocation's request."""
         return any(self.forbids(invocation, version) for version in self.versions_since(since))
+
+    def is_nonexistent(self, invocation: Invocation, made: Made) -> bool:
+        """Return whether an invocation requests what does not exist, so it may not get a token."""
+        body = self.body_of(invocation.event)
+        return invocation.is_bad and not self.vendor.may_open(body, made.key)
 
     # Holds
 

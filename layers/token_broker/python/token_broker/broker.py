@@ -15,11 +15,11 @@ token. If the table cannot be reached, any other call gets the cached token as l
 KMS cannot, the cached token serves if the table shows the same one.
 """
 
-from token_broker.aliases import look, open_shown
 from token_broker.cache import CachedToken
 from token_broker.dependencies import Dependencies
 from token_broker.errors import AWS_FAILURES, BrokerError
 from token_broker.item import CLAIM_SECONDS, Item
+from token_broker.look import look, open_shown
 from token_broker.records import Record, replace
 from token_broker.tokens import Token, TokenRequest
 

@@ -287,6 +287,7 @@ class Store:
                 item,
                 {**dict.fromkeys((*corrupt, *known)), "schema": codec.SCHEMA},
                 ttl_after=item.bare(),
+                # A latch that is removed has to be known.
                 unchanged={name: item.raw.get(name) for name in ("generation", "latched_version")},
                 is_done=lambda found: found.is_bare,
             ):
@@ -306,7 +307,8 @@ class Store:
 
         None if they are not. After a failed write the item is read again, and *is_done* says
         whether it was written all the same. *ttl_after* is the item after this write, if that
-        changes its `ttl`, which depends on the hold. If only that has changed, this writes again.
+        changes its `ttl`, which depends on the hold. If only that has changed, this writes again,
+        even if it has changed back.
         """
         while True:
             ttl = {"ttl": ttl_of(ttl_after)} if ttl_after else {}
@@ -322,7 +324,7 @@ class Store:
                 return found
             if lost:
                 raise lost
-            if not ttl_after or found.held == item.held:
+            if not ttl_after or any(found.raw.get(n) != seen for n, seen in unchanged.items()):
                 return None
             item = replace(item, held=found.held, raw=found.raw)
             ttl_after = replace(ttl_after, held=found.held)

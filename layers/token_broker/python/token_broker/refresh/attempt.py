@@ -120,7 +120,7 @@ class ExchangeAttempt:
             self._secret.use(previous)
             return self._with_previous_version()
         except (NotConfigured, InvalidRequest):
-            if self._has_sent:  # the vendor took the credentials: the account lacks what is asked
+            if self._is_proven and self._current:  # the account lacks what is asked
                 self._gate.accept(self._outcome.item, version)
             raise
         # Before the commit: other variants may wait for the gate's lease.
@@ -167,6 +167,7 @@ class ExchangeAttempt:
 
     def _converse(self) -> Token | ResolvedTo:
         """Drive the vendor's conversation. It gets the kept token, if that can be renewed."""
+        self._current, self._is_proven = None, False
         item = self._outcome.item
         may_renew = self._outcome.was_ready and not self._has_sent
         # Another version of the secret may name another user, who must not get this session.
@@ -204,7 +205,7 @@ class ExchangeAttempt:
                 raise RefreshInProgress("too little time is left for an exchange", retry_after=1)
             raise UpstreamUnavailable(f"{request.step}: no time was left to send it")
         self._has_sent, self._current = True, (request, None)
-        self._invocation.last_request = request
+        self._invocation.record_sent(request)
         response = send(self._deps, request, seconds)
         self._current = request, response
         return response

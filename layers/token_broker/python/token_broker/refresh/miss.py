@@ -1,6 +1,5 @@
 """A miss: a token of an exchange, or the old one while it lives, if the exchange fails."""
 
-from token_broker.aliases import Look, open_shown
 from token_broker.cache import CachedToken
 from token_broker.errors import (
     AWS_FAILURES,
@@ -9,6 +8,7 @@ from token_broker.errors import (
     UpstreamError,
     UpstreamUnavailable,
 )
+from token_broker.look import Look, open_shown
 from token_broker.records import replace
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.refresher import Obtained, Refresher

@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from token_broker.aliases import Look
 from token_broker.cache import CachedToken
 from token_broker.decisions import next_failure, refresh_at
 from token_broker.dependencies import Dependencies
@@ -21,6 +20,7 @@ from token_broker.errors import (
 )
 from token_broker.exchange import ResolvedTo
 from token_broker.item import Failure, Item
+from token_broker.look import Look
 from token_broker.records import replace
 from token_broker.refresh.deadline import COMMIT_SECONDS, LEAST_EXCHANGE_SECONDS
 from token_broker.refresh.invocation import Invocation
@@ -29,12 +29,15 @@ from token_broker.tokens import Token, Variant
 LAST_COMMIT_SECONDS = 1.0
 """With less time than this left, the table is not tried again."""
 
-LEAST_ALIAS_SECONDS = COMMIT_SECONDS + LEAST_EXCHANGE_SECONDS
-"""With less time than this left, no exchange could follow: an alias is not tried again."""
+ALIAS_SECONDS = 2.0
+"""How long an alias is tried: the caller waits for its token, which needs no alias."""
+
+LEAST_ALIAS_SECONDS = ALIAS_SECONDS + COMMIT_SECONDS + LEAST_EXCHANGE_SECONDS
+"""With less time than this left, an alias is not tried again: an exchange may have to follow."""
 
 COMMIT_PAUSE_SECONDS = 0.1
 
-ALIAS_SECONDS = 30 * 86_400
+ALIAS_LIFETIME_SECONDS = 30 * 86_400
 """Seconds after which the table may drop an alias. It is bound to the secret's version anyway."""
 
 
@@ -83,32 +86,6 @@ class Outcome:
             raise Internal("an exchange that is not shared led to another variant")
         return self.keep_alias(result)
 
-    def unshared_token(self, token: Token) -> CachedToken:
-        """Return *token* for one caller alone, and clear the back-off of earlier failures."""
-        if self.item.failure:
-            self._try_write(lambda: self._deps.store.back_off(self.item, None))
-        item = local_item(self.item, self._values(token))
-        return CachedToken(item, token, self._invocation.gate_read_at, is_shared=False)
-
-    def keep_alias(self, resolved: ResolvedTo) -> Alias:
-        """Keep the alias that the exchange found, and return it.
-
-        It is followed even if it could not be kept.
-        """
-
-        def write() -> Item | None:
-            version, expected = self._secret.version(), resolved.expected
-            values = alias_values(self._deps, self.item, resolved.variant, version, expected)
-            return self._deps.store.commit(self.item, values)
-
-        try:
-            item = self._repeated(write, LEAST_ALIAS_SECONDS)
-        except NotConfigured as error:
-            self._deps.emit("unkept", code=error.code, variant=self.item.variant)
-            self._end_lease(None)
-            item = None
-        return Alias(self.variant, item, resolved.variant)
-
     def keep_token(self, token: Token) -> CachedToken | None:
         """Keep *token* and return it; None if the lease was lost.
 
@@ -139,6 +116,33 @@ class Outcome:
                 announcements.send_later("Token Replaced", item, replaces=replaced)
         return CachedToken(item, token, self._invocation.gate_read_at) if item else None
 
+    def keep_alias(self, resolved: ResolvedTo) -> Alias:
+        """Keep the alias that the exchange found, and return it.
+
+        It is followed even if it could not be kept.
+        """
+
+        def write() -> Item | None:
+            version, expected = self._secret.version(), resolved.expected
+            values = alias_values(self._deps, self.item, resolved.variant, version, expected)
+            return self._deps.store.commit(self.item, values)
+
+        until = self._invocation.deadline.seconds_to_commit - ALIAS_SECONDS
+        try:
+            item = self._repeated(write, max(until, LEAST_ALIAS_SECONDS))
+        except AWS_FAILURES as error:
+            self._deps.emit("unkept", code=error.code, variant=self.item.variant)
+            self._end_lease(None)
+            item = None
+        return Alias(self.variant, item, resolved.variant)
+
+    def unshared_token(self, token: Token) -> CachedToken:
+        """Return *token* for one caller alone, and clear the back-off of earlier failures."""
+        if self.item.failure:
+            self._try_write(lambda: self._deps.store.back_off(self.item, None))
+        item = local_item(self.item, self._values(token))
+        return CachedToken(item, token, self._invocation.gate_read_at, is_shared=False)
+
     def _repeated(self, write: Callable[[], Item | None], least_seconds: float) -> Item | None:
         """Return what *write* returns; repeat it while the table cannot be reached.
 
@@ -147,7 +151,8 @@ class Outcome:
         while True:
             try:
                 return write()
-            except StoreUnavailable:
+            except StoreUnavailable as error:
+                self._invocation.record_delay(error)
                 if self._invocation.deadline.seconds_to_commit < least_seconds:
                     raise
                 self._deps.clock.sleep(COMMIT_PAUSE_SECONDS)
@@ -241,7 +246,7 @@ def alias_values(
         "target": target.key,
         "secret_version": version,
         "issued_at": now,
-        "expires_at": now + ALIAS_SECONDS,
+        "expires_at": now + ALIAS_LIFETIME_SECONDS,
     }
 
 

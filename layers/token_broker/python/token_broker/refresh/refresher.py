@@ -42,12 +42,12 @@ DELETE. See docs/protocol.md.
 
 from typing import NamedTuple
 
-from token_broker.aliases import Look
 from token_broker.cache import CachedToken
 from token_broker.decisions import MAX_REPORTS, recent_reports, stored_error
 from token_broker.errors import Internal, TooManyRequests
 from token_broker.exchange import NeedToken
 from token_broker.item import CREDENTIAL_REJECTED, REPORT_WINDOW_SECONDS, Item, is_ahead
+from token_broker.look import Look
 from token_broker.records import replace
 from token_broker.refresh.attempt import ExchangeAttempt, SecretReplaced
 from token_broker.refresh.credential_gate import CredentialGate
@@ -103,23 +103,6 @@ class Refresher:
         finally:
             self._invocation.finish()
 
-    def token_of(self, need: NeedToken) -> Token:
-        """Return a live token of another variant, of the version of the secret that is used.
-
-        Raises `SecretReplaced` if the version changed meanwhile: a conversation that began with
-        the old version must not use a token of the new one.
-        """
-        version = self._secret.version()
-        rejected = frozenset({need.rejected} if need.rejected else ())
-        requirement = Requirement(rejected=rejected, of_version_in_use=True)
-        if made := self._made_here(need.variant.key, requirement):
-            return made.cached.token
-        with self._invocation.deadline.nested():
-            obtained = self._obtain_alone(need.variant, requirement, None)
-        if self._secret.version() != version:
-            raise SecretReplaced
-        return obtained.cached.token
-
     def _obtain_alone(
         self, variant: Variant, requirement: Requirement, seen: Look | None
     ) -> Obtained:
@@ -152,6 +135,31 @@ class Refresher:
             return None
         is_usable = cache.is_recent(cached, self._now()) and self._is_met(requirement, cached.item)
         return cached if is_usable else None
+
+    def _report(self, seen: Look, requirement: Requirement) -> tuple[Requirement, Look | None]:
+        """Mark the kept token as rejected, if *requirement* rejects it.
+
+        Return *requirement* and *seen*, or None if this write made it out of date. Reports of
+        callers are limited; those of exchanges are not. An exchange reports a young token only
+        while that is being replaced, as the vendor may have revoked it: else it rejects none.
+        """
+        item, now = seen.target, self._now()
+        if item.fingerprint not in requirement.rejected:
+            return requirement, seen
+        by_exchange = requirement.of_version_in_use  # only `token_of` reports and demands it
+        is_young = is_ahead(item.issued_at + YOUNG_SECONDS, now, YOUNG_SECONDS)
+        if by_exchange and is_young and item.lease_owner is None:
+            return replace(requirement, rejected=frozenset()), seen
+        if item.is_rejected:
+            return requirement, seen
+        times = recent_reports(item, now)
+        if not by_exchange and len(times) >= MAX_REPORTS:
+            raise TooManyRequests(
+                f"rejected: at most {MAX_REPORTS} times in {REPORT_WINDOW_SECONDS} seconds",
+                retry_after=times[0] + REPORT_WINDOW_SECONDS - now,
+            )
+        self._deps.store.report(item, times if by_exchange else (*times, now))
+        return requirement, None
 
     def _follow_aliases(
         self, variant: Variant, requirement: Requirement, seen: Look | None
@@ -208,6 +216,12 @@ class Refresher:
             return alias
         return self._exchange(variant, own, requirement)  # e
 
+    def _made_here(self, key: str, requirement: Requirement) -> Obtained | None:
+        """Return the token of *key* that this invocation made, if it meets *requirement*."""
+        made = self._made.get(key)
+        is_met = made and self._is_met(requirement, made.item)
+        return Obtained(made, "exchange") if made and is_met else None
+
     def _kept(self, seen: Look, requirement: Requirement) -> Obtained | None:
         """Return the token that *seen* shows, if it meets *requirement*."""
         target = seen.target
@@ -217,13 +231,8 @@ class Refresher:
         # KMS took time: the token may have expired.
         if not token or not self._is_met(requirement, target):
             return None
+        self._resolver.confirm(seen)
         return Obtained(CachedToken(target, token, seen.read_at), "table", seen)
-
-    def _made_here(self, key: str, requirement: Requirement) -> Obtained | None:
-        """Return the token of *key* that this invocation made, if it meets *requirement*."""
-        made = self._made.get(key)
-        is_met = made and self._is_met(requirement, made.item)
-        return Obtained(made, "exchange") if made and is_met else None
 
     def _is_met(self, requirement: Requirement, item: Item) -> bool:
         version = self._secret.version() if requirement.of_version_in_use else None
@@ -291,30 +300,22 @@ class Refresher:
             self._deps.store.drop(own)
         return replace(own.without_token(), lease_owner=None)
 
-    def _report(self, seen: Look, requirement: Requirement) -> tuple[Requirement, Look | None]:
-        """Mark the kept token as rejected, if *requirement* rejects it.
+    def token_of(self, need: NeedToken) -> Token:
+        """Return a live token of another variant, of the version of the secret that is used.
 
-        Return *requirement* and *seen*, or None if this write made it out of date. Reports of
-        callers are limited; those of exchanges are not. An exchange reports a young token only
-        while that is being replaced, as the vendor may have revoked it: else it rejects none.
+        Raises `SecretReplaced` if the version changed meanwhile: a conversation that began with
+        the old version must not use a token of the new one.
         """
-        item, now = seen.target, self._now()
-        if item.fingerprint not in requirement.rejected:
-            return requirement, seen
-        by_exchange = requirement.of_version_in_use  # only `token_of` reports and demands it
-        is_young = is_ahead(item.issued_at + YOUNG_SECONDS, now, YOUNG_SECONDS)
-        if by_exchange and is_young and item.lease_owner is None:
-            return replace(requirement, rejected=frozenset()), seen
-        if item.is_rejected:
-            return requirement, seen
-        times = recent_reports(item, now)
-        if not by_exchange and len(times) >= MAX_REPORTS:
-            raise TooManyRequests(
-                f"rejected: at most {MAX_REPORTS} times in {REPORT_WINDOW_SECONDS} seconds",
-                retry_after=times[0] + REPORT_WINDOW_SECONDS - now,
-            )
-        self._deps.store.report(item, times if by_exchange else (*times, now))
-        return requirement, None
+        version = self._secret.version()
+        rejected = frozenset({need.rejected} if need.rejected else ())
+        requirement = Requirement(rejected=rejected, of_version_in_use=True)
+        if made := self._made_here(need.variant.key, requirement):
+            return made.cached.token
+        with self._invocation.deadline.nested():
+            obtained = self._obtain_alone(need.variant, requirement, None)
+        if self._secret.version() != version:
+            raise SecretReplaced
+        return obtained.cached.token
 
     def _now(self) -> int:
         return self._deps.clock.now()

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from token_broker.aliases import Look, expects_another
 from token_broker.item import Failure, Item
+from token_broker.look import Look, expects_another
 from token_broker.records import replace
 from token_broker.refresh.outcome import alias_values
 from token_broker.tokens import Variant

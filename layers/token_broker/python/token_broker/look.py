@@ -1,6 +1,7 @@
-"""Aliases, which are items that refer to another item. One read follows them to the token.
+"""The read of the table for a call: a variant's item, what that is an alias of, and the gate.
 
-"The only organization" refers to its uuid, and an editor's request to all its parameters.
+An alias is an item that refers to another one. "The only organization" refers to its uuid, and an
+editor's request to all its parameters.
 """
 
 from typing import TYPE_CHECKING, Any
