@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +17,6 @@ from typing import IO, Any
 
 import boto3
 import pytest
-from botocore.stub import Stubber
 
 from tests.functions.canaries import handed_out
 from tests.local.callers import signed
@@ -26,14 +26,14 @@ from tests.waiting import PATIENCE_SECONDS, wait_until
 from token_broker.telemetry import counted
 from token_broker_local import states
 from token_broker_local.addresses import FLOWS, Addresses, function_name, secret_name
-from token_broker_local.controls import RESPONSE_MEMBERS, Controls
+from token_broker_local.controls import JSON, RESPONSE_MEMBERS, Controls
 from token_broker_local.dashboard import CALL, FILES, PATH, SWITCH, Dashboard
 from token_broker_local.event_log import MAX_CHARACTERS, MAX_EVENTS, SENTENCES, EventLog
 from token_broker_local.functions import Function, Outcome
 from token_broker_local.gateway import Gateway
 from token_broker_local.messages import GatewayError, HttpRequest, HttpResponse
 from token_broker_local.metrics import MAX_SERIES, OTHERS, POINTS, SECONDS, Metrics, percentile
-from token_broker_local.states import connections, names, state
+from token_broker_local.states import connections, state
 from token_broker_operations.dashboard import CHARTS, LISTED_EVENTS, Chart
 
 CHROMIUM = shutil.which("chromium")
@@ -50,11 +50,11 @@ BROWSER = [
 ]
 
 
+@dataclass
 class Clock:
     """A clock that a test sets."""
 
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
+    now: float = 1_800_000_000.0
 
     def __call__(self) -> float:
         return self.now
@@ -92,18 +92,19 @@ def test_a_metric_is_counted_by_its_dimension(figures: Metrics) -> None:
     assert sums(figures, "vendorlink") == {}
 
 
-def test_a_metric_without_a_dimension_is_counted_by_flow(figures: Metrics) -> None:
-    """Cold starts, waits and latches."""
-    figures.record(counted("cold start", "editor", {}, 0))
-    [series] = figures.series_of(Chart("", "ColdStart"))
-    assert series["name"] == "editor"
-
-
-def test_a_second_set_of_dimensions_is_not_counted_twice(figures: Metrics) -> None:
-    """A failure's line has a second set of dimensions, for its alarm."""
-    figures.record(counted("failure", "editor", {"code": "internal"}, 0))
-    [series] = figures.series_of(Chart("", "Failure"))
-    assert (series["name"], series["all"]["Sum"]) == ("internal", 1)
+@pytest.mark.parametrize(
+    ("metric", "event", "facts", "name"),
+    [
+        pytest.param("ColdStart", "cold start", {}, "editor", id="without a dimension, by flow"),
+        pytest.param("Failure", "failure", {"code": "x"}, "x", id="a second set, of its alarm"),
+    ],
+)
+def test_each_line_of_a_metric_is_counted_once(
+    figures: Metrics, metric: str, event: str, facts: dict[str, str], name: str
+) -> None:
+    figures.record(counted(event, "editor", facts, 0))
+    [series] = figures.series_of(Chart("", metric))
+    assert (series["name"], series["all"]["Sum"]) == (name, 1)
 
 
 def test_points_cover_their_seconds_and_old_points_are_dropped(
@@ -134,15 +135,11 @@ def test_percentiles_are_right_within_a_few_percent(figures: Metrics) -> None:
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 7.0])
 def test_a_percentile_never_exceeds_the_largest_value(figures: Metrics, value: float) -> None:
-    """Also of a single value."""
     figures.record(hand_out(value))
     [series] = figures.series_of(Chart("", "Duration", ("p99",)))
     assert series["all"]["p99"] == pytest.approx(value, rel=0.03)
     assert percentile({0: 1}, 0.5, value) <= value
-
-
-def test_a_percentile_of_few_values_is_one_that_so_many_do_not_exceed() -> None:
-    """The second of three for the median."""
+    # The median of three values is the second.
     assert percentile({0: 1, 10: 1, 20: 1}, 0.5, 99) == pytest.approx(1.05**10, rel=0.03)
 
 
@@ -232,21 +229,19 @@ def test_another_host_name_is_refused(path: str, hosts: tuple[str, ...]) -> None
     assert get(path, hosts=hosts).status == 403
 
 
-@pytest.mark.parametrize("method", ["POST", "HEAD", "PUT", "DELETE", "OPTIONS", "X"])
-def test_methods_other_than_get_are_refused(method: str) -> None:
-    assert get(method=method).status == 405
-
-
-@pytest.mark.parametrize("path", [f"{PATH}/", f"{PATH}/dashboard.py", f"{PATH}/../gateway.py"])
-def test_other_paths_below_the_page_are_not_found(path: str) -> None:
-    assert get(path).status == 404
-
-
-@pytest.mark.parametrize("path", ["/_dashboards", "/v1/_dashboard", "/"])
-def test_all_other_paths_are_served_by_the_gateway(path: str) -> None:
-    """It asks for a signature."""
-    assert get(path).status == 403
-    assert json.loads(get(path).body)["message"] == "Missing Authentication Token"
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        *((method, PATH, 405) for method in ("POST", "HEAD", "PUT", "DELETE", "OPTIONS", "X")),
+        *(("GET", f"{PATH}{rest}", 404) for rest in ("/", "/dashboard.py", "/../gateway.py")),
+        *(("GET", path, 403) for path in ("/_dashboards", "/v1/_dashboard", "/")),
+    ],
+)
+def test_only_the_files_of_the_page_can_be_got(method: str, path: str, status: int) -> None:
+    """Other paths than those below it are the gateway's, which asks for a signature."""
+    answer = get(path, method)
+    assert answer.status == status
+    assert (b"Missing Authentication Token" in answer.body) == (status == 403)
 
 
 # States
@@ -263,14 +258,14 @@ def test_connections_are_listed_in_the_order_of_the_flows() -> None:
 
 
 def test_the_states_are_read_once_for_all_open_pages(clock: Clock) -> None:
-    """A second tab causes no more reads."""
+    """A second tab causes no more reads; an action does, which may have worked though it failed."""
     rounds: list[int] = []
 
     def read() -> Iterator[Mapping[str, Any]]:
         rounds.append(1)
         yield {"flow": "vntana", "connection": "demo", "variants": []}
 
-    dashboard = Dashboard(Metrics(), read, clock)
+    dashboard = Dashboard(Metrics(), read, clock, controls=Controls("", {}))
     assert dashboard.content("vntana")["connections"]
     assert not dashboard.content("editor")["connections"]
     assert len(rounds) == 1
@@ -280,45 +275,11 @@ def test_the_states_are_read_once_for_all_open_pages(clock: Clock) -> None:
     clock.now -= 3_600
     dashboard.content(None)
     assert len(rounds) == 3
-
-
-def test_the_states_are_read_again_after_an_action_that_failed() -> None:
-    """It may have done its work all the same."""
-    rounds: list[int] = []
-
-    def read() -> Iterator[Mapping[str, Any]]:
-        rounds.append(1)
-        yield from ()
-
-    page = Dashboard(Metrics(), read, controls=Controls("", {}))
-    page.content(None)
-    headers = {
-        "Host": "localhost",
-        "Origin": "http://localhost",
-        "Content-Type": "application/json",
-    }
+    own = [("Host", "localhost"), ("Origin", "http://localhost"), ("Content-Type", JSON)]
     with pytest.raises(GatewayError):
-        page.answer(HttpRequest("POST", CALL, "", [*headers.items()], b"{}"))
-    page.content(None)
-    assert len(rounds) == 2
-
-
-def test_all_pages_of_the_secrets_are_listed() -> None:
-    """There may be thousands."""
-    secrets = boto3.client(
-        "secretsmanager",
-        region_name="eu-west-1",
-        aws_access_key_id="local",
-        aws_secret_access_key="local",
-    )
-    asked = {"Filters": [{"Key": "name", "Values": ["token-broker/local/"]}]}
-    with Stubber(secrets) as account:
-        page = {"SecretList": [{"Name": "one"}], "NextToken": "more"}
-        account.add_response("list_secrets", page, asked)
-        account.add_response(
-            "list_secrets", {"SecretList": [{"Name": "two"}]}, asked | {"NextToken": "more"}
-        )
-        assert [*names(secrets)] == ["one", "two"]
+        dashboard.answer(HttpRequest("POST", CALL, "", own, b"{}"))
+    dashboard.content(None)
+    assert len(rounds) == 4
 
 
 def test_a_failed_status_call_is_shown_by_the_name_of_its_error() -> None:
@@ -337,7 +298,7 @@ def test_a_failed_status_call_is_shown_by_the_name_of_its_error() -> None:
 def test_a_slow_status_call_is_shown_by_the_name_of_its_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The other connections are shown all the same, up to a number.
+    """The other connections are shown all the same, up to a number, whatever page lists them.
 
     The slow one has no time, the others have as much as they need.
     """
@@ -356,9 +317,13 @@ def test_a_slow_status_call_is_shown_by_the_name_of_its_error(
 
     monkeypatch.setattr(Function, "invoke", invoked)
 
-    names = [secret_name("vntana", name) for name in "abc"]
-    paginator = SimpleNamespace(paginate=lambda **_: [{"SecretList": [{"Name": n} for n in names]}])
-    secrets: Any = SimpleNamespace(get_paginator=lambda _: paginator)
+    def pages(Filters: Any) -> Iterator[Mapping[str, Any]]:  # noqa: N803 (boto3's name)
+        assert Filters == [{"Key": "name", "Values": ["token-broker/local/"]}]
+        for name in "abc":
+            yield {"SecretList": [{"Name": secret_name("vntana", name)}]}
+
+    paginator = SimpleNamespace(paginate=pages)
+    secrets: Any = SimpleNamespace(get_paginator={"list_secrets": paginator}.get)
     found = [*states.states({"vntana": Function(function_name("vntana"), handler)}, secrets)]
     is_over.set()
     assert [one.get("error") for one in found] == ["TimeoutError", None]

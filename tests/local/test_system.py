@@ -141,24 +141,25 @@ def test_the_system_is_ready_soon_and_the_last_line_says_so(running: Running) ->
         assert running.addresses.url(name) in "".join(running.banner)
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
+CURL = pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
+
+
+def paste(text: str) -> str:
+    """Return the output of a shell for *text*, which a reader pastes into it."""
+    run = subprocess.run(text, shell=True, capture_output=True, text=True, check=True)  # noqa: S602 (see above)
+    return run.stdout
+
+
+@CURL
 def test_the_curl_lines_of_the_banner_work_when_pasted(running: Running) -> None:
     """One for each flow; a second call is a hit in memory."""
-    lines = [line for line in running.banner if "--aws-sigv4" in line]
-    flows, sources = [], []
-    for line in lines:
-        for _ in range(2):
-            run = subprocess.run(  # noqa: S602 (pasted into a shell, as a reader does)
-                f"{line.strip()} -s", shell=True, capture_output=True, text=True, check=True
-            )
-            answer = json.loads(run.stdout)
-            sources.append(answer["source"])
-        flows.append(answer["flow"])
-    assert flows == [*FLOWS]
-    assert sources == ["exchange", "memory"] * len(FLOWS)
+    lines = [f"{line.strip()} -s" for line in running.banner if "--aws-sigv4" in line]
+    answers = [json.loads(paste(line)) for line in lines for _ in range(2)]
+    told = [(answer["flow"], answer["source"]) for answer in answers]
+    assert told == [(flow, source) for flow in FLOWS for source in ("exchange", "memory")]
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
+@CURL
 def test_the_banner_shows_how_to_add_a_connection_and_to_switch_a_fake(running: Running) -> None:
     """Those lines work when pasted, too. The new connection does not end the demo's token."""
     (export,) = [line for line in running.banner if "AWS_ENDPOINT_URL" in line]
@@ -174,12 +175,6 @@ def test_the_banner_shows_how_to_add_a_connection_and_to_switch_a_fake(running: 
     assert running.call("POST", "/v1/vntana/mine/token")[0] == 200
     assert running.call("POST", "/v1/vntana/demo/check")[0] == 200
     assert running.call("POST", "/v1/vntana/demo/token")[1]["generation"] == demo["generation"]
-
-
-def paste(text: str) -> str:
-    """Return the output of a shell for *text*."""
-    run = subprocess.run(text, shell=True, capture_output=True, text=True, check=True)  # noqa: S602 (see above)
-    return run.stdout
 
 
 def test_a_changed_secret_renews_the_tokens(
