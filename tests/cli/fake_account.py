@@ -4,7 +4,6 @@ import json
 import ssl
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -84,8 +83,6 @@ class Account:
     """Status and body of AWS's answers to operations."""
     unsigned: int = 403
     """The API's status for a call that is not signed."""
-    behind: int = 0
-    """Seconds by which the API's clock is behind."""
     first: dict[str, Callable[[], object]] = field(default_factory=dict)
     """What happens before AWS answers an operation."""
     asked: Counter[str] = field(default_factory=Counter)
@@ -211,10 +208,6 @@ class Handler(BaseHTTPRequestHandler):
             return 200, STACK.format(stage=stage, url=url)
         identity = "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::1:user/me"
         return 200, f"{identity}</Arn></GetCallerIdentityResult></GetCallerIdentityResponse>"
-
-    def date_time_string(self, timestamp: float | None = None) -> str:
-        """Return the time by the account's clock."""
-        return super().date_time_string((timestamp or time.time()) - self.account.behind)
 
     def log_message(self, *_: object) -> None:
         """Write nothing."""
