@@ -69,8 +69,6 @@ class Account:
     stage: str = "test"
     secrets: dict[str, str] = field(default_factory=dict)
     """By their whole name."""
-    keys: dict[str, str | None] = field(default_factory=dict)
-    """What those that were created are sealed with."""
     elsewhere: dict[str, str] | None = None
     """The secrets that the broker reads, if it is of another account."""
     answers: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -138,7 +136,6 @@ class Account:
         if body["Name"] in self.secrets:
             return 400, {"__type": "ResourceExistsException", "Message": "it exists"}
         self.secrets[body["Name"]] = body["SecretString"]
-        self.keys[body["Name"]] = body.get("KmsKeyId")
         return 200, {"VersionId": version_of(body["SecretString"])}
 
     def broker(self, method: str, path: str) -> tuple[int, Any]:
