@@ -127,7 +127,6 @@ def test_a_trial_fills_in_required_parameters() -> None:
 def test_private_addresses_are_allowed_for_hosts_in_internal_hosts(
     vendor: Vendor, monkeypatch: pytest.MonkeyPatch, named: str, hosts: set[str]
 ) -> None:
-    """As the functions reach them."""
     monkeypatch.setenv("INTERNAL_HOSTS", named)
     vendor.attempt()
     assert vendor.internal_hosts == hosts
@@ -167,7 +166,6 @@ def test_a_probe_sends_no_request_in_the_last_second_of_a_trial(
 def test_the_advice_to_check_the_credentials_is_for_rejections_only(
     monkeypatch: pytest.MonkeyPatch, error: type[BrokerError]
 ) -> None:
-    """Another error says nothing about the credentials."""
 
     def fail(*_: object) -> None:
         raise error("no")

@@ -137,7 +137,6 @@ def test_an_invalid_command_is_refused(fake: Fake[Any], path: str, command: Any)
 
 
 def test_the_error_of_the_fake_is_passed_on(fake: Fake[Any]) -> None:
-    """With the status and the message of its control endpoint."""
     result = json.loads(posted(fake, {"flow": FLOW, "switch": {"modes": {"x": 1}}}).body)
     assert result["status"] == 400
     assert "there is no mode 'x'" in result["error"]
@@ -161,7 +160,6 @@ def test_an_unreachable_fake_is_listed_with_its_error(fake: Fake[Any]) -> None:
 
 @pytest.mark.parametrize("path", [CALL, SWITCH])
 def test_without_controls_the_page_is_read_only(path: str) -> None:
-    """As for a deployed system."""
     page = Dashboard(Metrics(), list)
     sent = HttpRequest("POST", path, "", [*OWN.items()], json.dumps(COMMAND).encode())
     assert Gateway({}, dashboard=page).answer(sent).status == 405
@@ -182,7 +180,6 @@ def test_each_flow_offers_the_actions_that_have_a_route(monkeypatch: pytest.Monk
 
 
 def test_a_response_is_shown_without_its_token() -> None:
-    """Only listed members are shown."""
     assert not {"headers", "url", "base_url", "context"} & {*RESPONSE_MEMBERS}
     body = {"headers": {"Authorization": "Bearer t0ken"}, "url": "x?token=t0ken", "generation": 1}
     assert controls.selected(body, RESPONSE_MEMBERS) == {"generation": 1}
@@ -191,7 +188,6 @@ def test_a_response_is_shown_without_its_token() -> None:
 
 @pytest.mark.parametrize("name", [name for name, _ in FILES.values()])
 def test_the_page_contains_no_flow_name(name: str) -> None:
-    """It loops over the flows of the data."""
     text = resources.files("token_broker_local").joinpath(name).read_text("utf-8")
     assert not [flow for flow in FLOWS if flow in text.lower()]
 

@@ -38,7 +38,6 @@ def test_the_context_has_the_attributes_of_lambdas_context() -> None:
 def test_the_remaining_time_decreases_to_zero(
     now: float, left: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is never negative."""
     stopped = SimpleNamespace(monotonic=lambda: now)
     monkeypatch.setattr("token_broker_local.functions.time", stopped)
     context = LambdaContext("any", timeout=8.0, started=64.0)
@@ -57,7 +56,6 @@ def test_a_handler_beyond_its_timeout_is_reported_as_timed_out() -> None:
 
 @pytest.mark.parametrize(("beyond", "is_too_large"), [(0, False), (1, True)])
 def test_an_answer_beyond_lambdas_limit_is_an_error(beyond: int, is_too_large: bool) -> None:
-    """Of the answer as JSON."""
     size = RESPONSE_LIMIT + beyond - len('""')
     answer, failed = called(lambda *_: "x" * size)
     assert failed is is_too_large

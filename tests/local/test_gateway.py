@@ -179,7 +179,6 @@ def test_the_event_has_neither_signature_nor_headers_of_the_connection() -> None
 
 
 def test_absent_parts_of_a_request_are_null() -> None:
-    """A REST API's event has null where there is nothing."""
     event = event_of(signed())
     absent = ("body", "queryStringParameters", "multiValueQueryStringParameters")
     assert [event[name] for name in absent] == [None, None, None]
@@ -225,7 +224,6 @@ def answer_to(value: Any) -> HttpResponse:
 
 
 def test_the_response_of_the_function_is_passed_on() -> None:
-    """Status, headers and body are the function's own."""
     answer = answer_to(
         {
             "statusCode": 429,

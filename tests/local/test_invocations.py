@@ -67,7 +67,6 @@ def test_an_exception_of_the_function_is_marked_as_function_error(serve: Serve) 
 
 
 def test_an_asynchronous_invocation_returns_at_once(serve: Serve) -> None:
-    """The function runs in the background."""
     goes_on, done = threading.Event(), threading.Event()
 
     def wait(*_: Any) -> Any:

@@ -77,7 +77,6 @@ def test_a_body_of_invalid_length_is_refused(
     "text", [b"hello\r\n\r\n", b"GET /x HTTP/9.9\r\n\r\n", b"GET\x00 / HTTP/1.1\r\n\r\n"]
 )
 def test_malformed_http_does_not_stop_the_gateway(serve: Serve, text: bytes) -> None:
-    """The next request gets its response."""
     port = serve(echo)
     spoken(port, text + b"GET / HTTP/1.0\r\n\r\n")
     assert spoken(port, b"GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 403")

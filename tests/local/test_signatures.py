@@ -99,7 +99,6 @@ def test_a_date_header_is_accepted_instead_of_x_amz_date() -> None:
 
 
 def test_names_of_signed_headers_are_accepted_in_any_case() -> None:
-    """Names of headers have none."""
     accept(with_authorization(signed(), "host;x-amz-date", "Host;X-Amz-Date"))
 
 
@@ -114,7 +113,6 @@ def test_a_path_that_is_encoded_once_in_the_signature_is_accepted() -> None:
 
 @pytest.mark.parametrize("away", [-15 * MINUTE, 15 * MINUTE, timedelta(0)])
 def test_a_clock_difference_of_fifteen_minutes_is_accepted(away: timedelta) -> None:
-    """The bound itself is accepted."""
     request = signed()
     accept(request, request_moment(request) + away)
 
@@ -198,7 +196,6 @@ def test_a_signature_for_another_host_name_is_refused(host: str) -> None:
 
 
 def test_a_request_without_signature_is_refused() -> None:
-    """With the error of API Gateway."""
     refusal = refusal_of(HttpRequest("POST", "/v1/vntana/demo/token", headers=[("Host", HOST)]))
     assert refusal.kind == "MissingAuthenticationTokenException"
     assert refusal.message == "Missing Authentication Token"
@@ -217,7 +214,6 @@ def test_a_signature_older_than_fifteen_minutes_is_refused() -> None:
 
 
 def test_a_date_in_the_future_is_refused() -> None:
-    """From fifteen minutes on."""
     request = signed()
     refusal = refusal_of(request, request_moment(request) - 16 * MINUTE)
     assert refusal.message.startswith("Signature not yet current: ")
@@ -233,7 +229,6 @@ def test_a_date_in_the_future_is_refused() -> None:
     ],
 )
 def test_a_signature_for_another_scope_is_refused(old: str, new: str, message: str) -> None:
-    """The message names the wrong region, service or day."""
     refusal = refusal_of(with_authorization(signed(), old, new))
     assert refusal.kind == "InvalidSignatureException"
     assert message in refusal.message
@@ -287,7 +282,6 @@ def test_any_authorization_header_and_date_cause_a_refusal_and_no_exception(
 
 @given(parts=st.lists(st.text(max_size=10), min_size=3, max_size=3))
 def test_any_parts_of_the_authorization_header_cause_a_refusal(parts: list[str]) -> None:
-    """And no exception."""
     credential, headers, signature = parts
     header = (
         f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={headers}, Signature={signature}"

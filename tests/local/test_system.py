@@ -227,7 +227,6 @@ def test_the_log_has_a_line_for_each_call_and_no_secret(
 
 
 def test_log_lines_of_concurrent_callers_do_not_mix(running: Running) -> None:
-    """Each of 64 calls has its own line."""
     before = running.heard()
     with ThreadPoolExecutor(16) as pool:
         calls = [pool.submit(running.call, "POST", "/v1/vntana/nobody/token") for _ in range(64)]
