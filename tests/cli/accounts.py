@@ -16,6 +16,12 @@ from tests.waiting import PATIENCE_SECONDS
 from token_broker_cli.main import app
 
 
+def refusal(result: Result, code: int = 1) -> str:
+    """Return what a command says that fails with *code*, without an answer."""
+    assert (result.exit_code, result.stdout) == (code, ""), result.output
+    return result.stderr
+
+
 @dataclass(frozen=True)
 class Visitor:
     """Works with a stage of *account*, all of whose servers are on loopback."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.accounts import Visitor
+from tests.cli.accounts import Visitor, refusal
 from tests.cli.command_lines import COMMANDS, SECRET
 from tests.cli.fake_account import ACTIONS, HELD, Account
 from tests.cli.statuses import NOW, at, failure, variant
@@ -549,9 +549,8 @@ def test_an_error_says_what_to_do(visitor: Visitor, words: str) -> None:
 
 
 def test_an_error_is_json_with_the_option_json(visitor: Visitor) -> None:
-    result = visitor.says("token", "vendorlink", "lost", "--json")
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert Visitor.document(result.stderr) == {
+    said = refusal(visitor.says("token", "vendorlink", "lost", "--json"))
+    assert Visitor.document(said) == {
         "code": "unknown_connection",
         "detail": "there is no secret",
         "retryable": False,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.accounts import Visitor
+from tests.cli.accounts import Visitor, refusal
 from tests.cli.command_lines import ASKING, CHANGING
 from tests.cli.statuses import variant
 from token_broker_cli.secrets import Stored
@@ -28,21 +28,18 @@ def test_a_missing_permission_is_named(visitor: Visitor, words: list[str], opera
     """And nothing is said to be done."""
     before = dict(visitor.account.secrets)
     visitor.account.denied.add(operation)
-    result = visitor.says(*words, stdin=MINE)
-    assert (result.exit_code, result.stdout) == (1, "")
-    said = f"access_denied: AWS refused {operation}: no {operation} for you"
-    assert said in result.stderr
+    said = refusal(visitor.says(*words, stdin=MINE))
+    assert f"access_denied: AWS refused {operation}: no {operation} for you" in said
     assert visitor.account.secrets == before
 
 
 @pytest.mark.parametrize("words", ASKING, ids=lambda words: words[0])
 def test_an_api_that_refuses_is_reported(visitor: Visitor, words: list[str]) -> None:
     visitor.account.denied.add("api")
-    result = visitor.says(*words, stdin="t0ken")
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert "access_denied: API Gateway refused" in result.stderr
+    said = refusal(visitor.says(*words, stdin="t0ken"))
+    assert "access_denied: API Gateway refused" in said
     # What is about to be changed is told before it is asked for.
-    assert ("(stage test, " in result.stderr) == (words[0] in CHANGING)
+    assert ("(stage test, " in said) == (words[0] in CHANGING)
 
 
 def test_secrets_with_similar_names_are_not_listed(visitor: Visitor) -> None:
@@ -77,9 +74,8 @@ def test_connect_stores_without_permission_to_read(visitor: Visitor, name: str) 
 def test_a_secret_that_aws_fails_to_read_is_not_overwritten(visitor: Visitor) -> None:
     """Only a missing permission is no reason to stop."""
     visitor.account.told["GetSecretValue"] = (400, {"__type": "DecryptionFailure"})
-    result = visitor.says(*CONNECT, stdin=MINE)
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert "aws_failed: AWS answered GetSecretValue with DecryptionFailure\n" in result.stderr
+    said = refusal(visitor.says(*CONNECT, stdin=MINE))
+    assert "aws_failed: AWS answered GetSecretValue with DecryptionFailure\n" in said
     assert not visitor.account.asked["PutSecretValue"]
 
 
@@ -103,9 +99,7 @@ def test_connect_keeps_a_concurrent_change(
             account.secrets = {SECRET: theirs} if theirs else {}
 
     account.first[operation] = meddle
-    result = visitor.says(*CONNECT, stdin=MINE)
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert "conflict: " in result.stderr
+    assert "conflict: " in refusal(visitor.says(*CONNECT, stdin=MINE))
     assert account.secrets.get(SECRET) == theirs
 
 
@@ -125,15 +119,14 @@ def test_a_profile_of_another_account_than_the_address_is_refused(
     account = visitor.account
     account.secrets = {SECRET: mine} if mine else {}
     account.elsewhere = {SECRET: broker} if broker else {}
-    result = visitor.says(*CONNECT, stdin=MINE)
-    assert (result.exit_code, result.stdout) == (2, ""), result.output
+    told = refusal(visitor.says(*CONNECT, stdin=MINE), 2)
     host = account.url.removeprefix("http://")
     said = f"vendorlink/acme in this AWS account is not what the broker at {host} has"
-    assert said in " ".join(result.stderr.split())
-    assert "Name one account and region: see --profile, --region.\n" in result.stderr
+    assert said in " ".join(told.split())
+    assert "Name one account and region: see --profile, --region.\n" in told
     assert account.asked["PutSecretValue"] == 0
     assert account.asked["CreateSecret"] == stored
-    assert ("delete it there" in result.stderr) == stored
+    assert ("delete it there" in told) == stored
 
 
 @pytest.mark.parametrize("code", ["access_denied", "store_unavailable"])
@@ -232,9 +225,10 @@ def test_an_invalid_document_is_reported_by_its_wrong_key(
     file = tmp_path / "secret.json"
     file.write_bytes(content)
     for place in ("-", str(file)):
-        result = visitor.says(*CONNECT[:3], "--file", place, stdin=content)
-        assert (result.exit_code, result.stdout) == (2 if is_usage else 1, "")
-        assert result.stderr.partition(")\n")[2] == said
+        told = refusal(
+            visitor.says(*CONNECT[:3], "--file", place, stdin=content), 2 if is_usage else 1
+        )
+        assert told.partition(")\n")[2] == said
     assert not visitor.account.asked["PutSecretValue"]
 
 

@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from tests.cli.accounts import Visitor
+from tests.cli.accounts import Visitor, refusal
 from tests.cli.operators import COLOUR
 from tests.cli.statuses import NOW, failure, variant
 from token_broker_cli.connections import Connection, verdict
@@ -79,9 +79,8 @@ def test_explain_needs_the_next_step_in_the_broker_answer(visitor: Visitor) -> N
     old = variant()
     del old["next"], old["because"]
     visitor.account.add("vendorlink/acme", old)
-    result = visitor.says("explain", "vendorlink", "acme")
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == (
+    said = refusal(visitor.says("explain", "vendorlink", "acme"))
+    assert said == (
         "not_supported: this broker does not say what a call would do\n"
         "→ Deploy one that is as new as this command; `token-broker status` shows what is known.\n"
     )
