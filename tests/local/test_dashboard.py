@@ -8,18 +8,16 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
-from http.client import HTTPConnection
 from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any
 
-import boto3
 import pytest
 
 from tests.functions.canaries import handed_out
-from tests.local.callers import signed
+from tests.local.callers import answer_to, client, signed
 from tests.subjects import CHECKED, callers_tokens, clear_refusal, proof
 from tests.systems import system
 from tests.waiting import PATIENCE_SECONDS, wait_until
@@ -378,15 +376,13 @@ def browsed() -> Iterator[Addresses]:
         yield chosen
 
 
-def called(local: Addresses, method: str, path: str, *, sign: bool = True) -> Any:
-    return sent(local, method, path, headers=dict(signed(method, path).headers) if sign else {})
+def called(local: Addresses, method: str, path: str) -> Any:
+    return answer_to(local.port, signed(method, path))[1]
 
 
-def sent(local: Addresses, method: str, path: str, **more: Any) -> Any:
-    """Send the gateway a request, and return its answer."""
-    with closing(HTTPConnection("127.0.0.1", local.port, PATIENCE_SECONDS)) as connection:
-        connection.request(method, path, **more)
-        return json.loads(connection.getresponse().read())
+def shown(local: Addresses, flow: str = "") -> Any:
+    """Return the page's data."""
+    return answer_to(local.port, HttpRequest("GET", f"{PATH}/data", f"flow={flow}"))[1]
 
 
 def test_the_page_shows_calls_and_states_without_tokens(local: Addresses) -> None:
@@ -394,7 +390,7 @@ def test_the_page_shows_calls_and_states_without_tokens(local: Addresses) -> Non
     answers = [called(local, "POST", f"/v1/{flow}/demo/token") for flow in ("vntana", "vendorlink")]
     assert called(local, "POST", "/v1/vntana/demo/token")["source"] == "memory"
     called(local, "POST", "/v1/vntana/nobody/token")
-    data = called(local, "GET", f"{PATH}/data", sign=False)
+    data = shown(local)
     charts = {
         one["metric"]: {each["name"]: each for each in one["series"]} for one in data["charts"]
     }
@@ -413,8 +409,9 @@ def test_the_page_shows_calls_and_states_without_tokens(local: Addresses) -> Non
 
 def done(local: Addresses, path: str, **command: Any) -> Any:
     """Return the response to an action of the page."""
-    headers = {"Origin": local.url("gateway"), "Content-Type": "application/json"}
-    return sent(local, "POST", path, body=json.dumps(command), headers=headers)
+    headers = [("Origin", local.url("gateway")), ("Content-Type", JSON)]
+    request = HttpRequest("POST", path, "", headers, json.dumps(command).encode())
+    return answer_to(local.port, request)[1]
 
 
 @pytest.mark.parametrize("flow", FLOWS)
@@ -430,11 +427,9 @@ def test_the_page_can_cause_a_latch_an_outage_and_a_recovery(local: Addresses, f
         fault = {"kind": kind, "times": None, **details}
         done(local, SWITCH, flow=flow, switch={"faults": [fault]})
 
-    def figures() -> Any:
-        return called(local, "GET", f"{PATH}/data?flow={flow}", sign=False)
-
     def state() -> Any:
-        return next(one for one in figures()["connections"] if one["connection"] == "demo")
+        connections = shown(local, flow)["connections"]
+        return next(one for one in connections if one["connection"] == "demo")
 
     assert act("token")["status"] == 200
     assert flow not in CHECKED or act("check")["ok"] is True
@@ -458,7 +453,7 @@ def test_the_page_can_cause_a_latch_an_outage_and_a_recovery(local: Addresses, f
     act("forget")
     assert act("token")["source"] == "exchange"
     assert not any(variant["latched"] for variant in state()["variants"])
-    events = [one for one in figures()["events"] if one["connection"] == "demo"]
+    events = [one for one in shown(local, flow)["events"] if one["connection"] == "demo"]
     assert {one["flow"] for one in events} == {flow}
     happened = [one["event"] for one in reversed(events)]
     assert [each for each in happened if each != "replaced"] == [
@@ -526,15 +521,9 @@ def test_columns_collapse_and_badges_stay_visible_on_narrow_screens(
     """For three widths, with a connection name of maximal length and a latch."""
     host = browsed.url("vendorlink").removeprefix("http://")
     secret = {"username": "demo", "password": "wrong", "host": host, "scheme": "http"}
-    client = boto3.client(
-        "secretsmanager",
-        region_name="eu-west-1",
-        endpoint_url=browsed.url("services"),
-        aws_access_key_id="local",
-        aws_secret_access_key="local",
-    )
+    secrets = client("secretsmanager", browsed.url("services"))
     name = f"{width}-{'long-' * 12}"[:62] + "x"
-    client.create_secret(Name=secret_name("vendorlink", name), SecretString=json.dumps(secret))
+    secrets.create_secret(Name=secret_name("vendorlink", name), SecretString=json.dumps(secret))
     called(browsed, "POST", f"/v1/vendorlink/{name}/token")
     done(browsed, CALL, flow="vendorlink", connection=name, action="hold", reason="long-" * 20)
     called(browsed, "POST", "/v1/vntana/demo/token")

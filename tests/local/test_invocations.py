@@ -5,12 +5,10 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tests.local.callers import signed
+from tests.local.callers import client, signed
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_local.gateway import Gateway
 
@@ -21,15 +19,9 @@ Serve = Callable[[Callable[[Any, Any], Any]], int]
 NAME = "token-broker-vntana"
 
 
-def client(port: int) -> "LambdaClient":
-    return boto3.client(
-        "lambda",
-        region_name="eu-west-1",
-        endpoint_url=f"http://127.0.0.1:{port}",
-        aws_access_key_id="local",
-        aws_secret_access_key="local",
-        config=Config(retries={"total_max_attempts": 1}),
-    )
+def lambdas(port: int) -> "LambdaClient":
+    made: LambdaClient = client("lambda", f"http://127.0.0.1:{port}")
+    return made
 
 
 @pytest.mark.parametrize(
@@ -44,7 +36,7 @@ def client(port: int) -> "LambdaClient":
 def test_invoke_returns_the_result_of_the_function(serve: Serve, name: str) -> None:
     """By name, by full or partial ARN, and by alias."""
     port = serve(lambda event, context: [event, context.function_name])
-    answer = client(port).invoke(FunctionName=name, Payload=b'{"connection": "acme"}')
+    answer = lambdas(port).invoke(FunctionName=name, Payload=b'{"connection": "acme"}')
     assert json.load(answer["Payload"]) == [{"connection": "acme"}, NAME]
     assert answer["StatusCode"] == 200
     assert answer["ExecutedVersion"] == "$LATEST"
@@ -57,7 +49,7 @@ def test_an_exception_of_the_function_is_marked_as_function_error(serve: Serve) 
     def fail(*_: Any) -> Any:
         raise LookupError("not there")
 
-    answer = client(serve(fail)).invoke(FunctionName=NAME, Payload=b"{}")
+    answer = lambdas(serve(fail)).invoke(FunctionName=NAME, Payload=b"{}")
     assert answer["StatusCode"] == 200
     assert answer["FunctionError"] == "Unhandled"
     problem = json.load(answer["Payload"])
@@ -73,7 +65,7 @@ def test_an_asynchronous_invocation_returns_at_once(serve: Serve) -> None:
         goes_on.wait(PATIENCE_SECONDS)
         done.set()
 
-    answer = client(serve(wait)).invoke(FunctionName=NAME, InvocationType="Event", Payload=b"{}")
+    answer = lambdas(serve(wait)).invoke(FunctionName=NAME, InvocationType="Event", Payload=b"{}")
     assert answer["StatusCode"] == 202
     assert not done.is_set()
     goes_on.set()
@@ -83,18 +75,18 @@ def test_an_asynchronous_invocation_returns_at_once(serve: Serve) -> None:
 def test_a_dry_run_does_not_call_the_function(serve: Serve) -> None:
     """It only checks the permission. A missing payload is an empty object, as at AWS."""
     called: list[Any] = []
-    lambdas = client(serve(lambda event, _: called.append(event)))
-    answer = lambdas.invoke(FunctionName=NAME, InvocationType="DryRun", Payload=b"[]")
+    service = lambdas(serve(lambda event, _: called.append(event)))
+    answer = service.invoke(FunctionName=NAME, InvocationType="DryRun", Payload=b"[]")
     assert answer["StatusCode"] == 204
-    lambdas.invoke(FunctionName=NAME)
+    service.invoke(FunctionName=NAME)
     assert called == [{}]
 
 
 def test_an_unknown_function_is_not_found(serve: Serve) -> None:
     """With the error that boto3 maps to an exception."""
-    lambdas = client(serve(lambda *_: None))
-    with pytest.raises(lambdas.exceptions.ResourceNotFoundException, match="function:other"):
-        lambdas.invoke(FunctionName="other", Payload=b"{}")
+    service = lambdas(serve(lambda *_: None))
+    with pytest.raises(service.exceptions.ResourceNotFoundException, match="function:other"):
+        service.invoke(FunctionName="other", Payload=b"{}")
 
 
 @pytest.mark.parametrize(
@@ -111,7 +103,7 @@ def test_an_invalid_call_has_lambdas_error_code(
 ) -> None:
     """The function is not called."""
     with pytest.raises(ClientError) as caught:
-        client(serve(lambda *_: None)).invoke(
+        lambdas(serve(lambda *_: None)).invoke(
             FunctionName=NAME, InvocationType=how, Payload=payload
         )
     assert caught.value.response["Error"]["Code"] == code
@@ -120,7 +112,7 @@ def test_an_invalid_call_has_lambdas_error_code(
 def test_an_event_of_six_megabytes_is_taken(serve: Serve) -> None:
     """One byte more is refused, as above."""
     whole = b'"' + b"x" * 6_291_454 + b'"'
-    answer = client(serve(lambda event, _: len(event))).invoke(FunctionName=NAME, Payload=whole)
+    answer = lambdas(serve(lambda event, _: len(event))).invoke(FunctionName=NAME, Payload=whole)
     assert json.loads(answer["Payload"].read()) == 6_291_454
 
 

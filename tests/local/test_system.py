@@ -17,10 +17,9 @@ from http.client import HTTPConnection
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 
-from tests.local.callers import signed
+from tests.local.callers import answer_to, client, signed
 from tests.ports import free_ports
 from tests.processors import spent_by, spent_by_ended
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS, wait_until
@@ -88,23 +87,7 @@ class Running:
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Return status and body of a signed request's answer."""
         content = json.dumps(body).encode() if body is not None else b""
-        request = signed(method, path, content)
-        port = self.addresses.port
-        with closing(HTTPConnection("127.0.0.1", port, PATIENCE_SECONDS)) as connection:
-            connection.request(method, path, content, dict(request.headers))
-            response = connection.getresponse()
-            return response.status, json.loads(response.read())
-
-    def client(self, service: Any) -> Any:
-        """Return boto3's client for one of the services."""
-        name = "gateway" if service == "lambda" else "services"
-        return boto3.client(
-            service,
-            region_name="eu-west-1",
-            endpoint_url=self.addresses.url(name),
-            aws_access_key_id="local",
-            aws_secret_access_key="local",
-        )
+        return answer_to(self.addresses.port, signed(method, path, content))
 
 
 def iter_until_ready(lines: Iterator[str]) -> Iterator[str]:
@@ -124,8 +107,8 @@ def running() -> Iterator[Running]:
 
 @pytest.fixture
 def secrets(running: Running) -> "SecretsManagerClient":
-    client: SecretsManagerClient = running.client("secretsmanager")
-    return client
+    made: SecretsManagerClient = client("secretsmanager", running.addresses.url("services"))
+    return made
 
 
 def test_the_system_is_ready_soon_and_the_last_line_says_so(running: Running) -> None:
