@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
-from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from tests.local.callers import client
@@ -142,7 +141,7 @@ def test_other_operations_on_secrets_send_no_event(
     secrets.get_secret_value(SecretId=name)
     secrets.create_secret(Name="other/vntana/acme", SecretString="{}")
     put(secrets, "other/vntana/acme")
-    with pytest.raises(ClientError):
+    with pytest.raises(secrets.exceptions.ResourceNotFoundException):
         put(secrets, secret_name("vntana", "nobody"))
     update(secrets, name)
     kinds = {events.get(timeout=PATIENCE_SECONDS)[1]["detail-type"] for _ in range(2)}
