@@ -18,8 +18,10 @@ from token_broker_cli import command
 from token_broker_cli.secrets import Secrets
 
 
-@pytest.mark.parametrize("form", [[], ["--json"]], ids=["words", "json"])
-@pytest.mark.parametrize("word", [line[0] for line in COMMANDS])
+@pytest.mark.parametrize(
+    ("word", "form"),
+    [*((line[0], []) for line in COMMANDS), ("status", ["--json"]), ("lift", ["--json"])],
+)
 def test_an_interruption_ends_a_command_at_once(
     visitor: Visitor, word: str, form: list[str], tmp_path: Path
 ) -> None:
