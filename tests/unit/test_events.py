@@ -287,8 +287,8 @@ V2, V3, V4 = ({"version": version} for version in ("v2", "v3", "v4"))
     [
         (label(name=f"{PREFIX}acme"), ("acme", V2)),
         (label((ARN,)), ("acme", V2)),
+        (label(None, name=f"{PREFIX}acme"), ("acme", V2)),
         (label(("arn:aws:s3:::b", ARN)), ("acme", V2)),
-        (label(ARN, name=f"{PREFIX}acme"), ("acme", V2)),
         (label((ARN,), name=f"{PREFIX}other"), ("other", V2)),
         (label((ARN,), versionId=7), ("acme", {})),
         (label((ARN,), versionId="a b"), ("acme", {})),

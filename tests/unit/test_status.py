@@ -34,6 +34,7 @@ ENDED = (Next.EXCHANGE, "the token has ended, or has too little time left")
 UNFINISHED = "an exchange was begun and not finished, so the token may be dead"
 WAITS = (Next.WAIT, "another caller is exchanging; this one waits for its token")
 SUSPECT = {"accepted_version": "v1", "suspect_version": "v1", "suspect_at": NOW - 59}
+REFUSED_ONE = {"accepted_version": None, "suspect_version": "v1", "suspect_variants": ("-",)}
 ONCE_MORE = "this version of the secret was rejected once: it is tried once more in a minute"
 LATCHED = (Next.REFUSE, "this version of the secret was rejected: set a new one, or DELETE")
 HELD = f"an operator has held the connection since {rfc3339(NOW)}: laptop stolen"
@@ -89,6 +90,8 @@ SHUT = replace(EMPTY, variant="v", failure=replace(REFUSED, retry_at=NOW), **V1_
             id="an outage, with another version",
         ),
         pytest.param(SHUT, {"accepted_version": None}, LATCHED, id="latched for itself alone"),
+        pytest.param(EMPTY, REFUSED_ONE, LATCHED, id="refused for itself alone"),
+        pytest.param(replace(EMPTY, variant="v"), REFUSED_ONE, NO_TOKEN, id="refused for another"),
         pytest.param(SHUT, {}, NO_TOKEN, id="proven by another variant"),
         pytest.param(EMPTY, {"rejected_versions": ("v0",)}, NO_TOKEN, id="an old latch"),
         pytest.param(FRESH, {"held": HOLD}, (Next.REFUSE, HELD), id="held"),

@@ -50,11 +50,13 @@ def shown(body: object, secret: object = SECRET, **headers: str) -> str | None:
             "Unknown client; invalid_client",
             id="OAuth's, the description first",
         ),
+        pytest.param({"title": "Forbidden", "detail": "No"}, "No; Forbidden", id="a problem's"),
         pytest.param({"reason": "No right"}, "No right", id="a reason"),
         pytest.param({"Data": {"message": "deep"}}, None, id="what is deeper is not looked for"),
         pytest.param("{\nWrong token\n}", "{ Wrong token }", id="a text that is no JSON"),
         pytest.param('"Wrong key"', "Wrong key", id="a JSON text"),
-        pytest.param("<html><title>Denied by x</title>", "Denied by x", id="a page's title"),
+        pytest.param("<html><TITLE>Denied by x</TITLE>", "Denied by x", id="a page's title"),
+        pytest.param(f"{'<p>':16376}<title>ab", "a", id="of a page, its first 16,384 bytes"),
         pytest.param("<html><p>no title", None, id="a page without a title"),
         pytest.param("", None, id="nothing"),
         pytest.param("\x00\x1b[2J\u202e", "[2J", id="what is not printable"),
@@ -70,6 +72,9 @@ def test_an_error_has_the_masked_message_alone(own: str | None) -> None:
     last = REQUEST, Response(403, {}, b'{"message": "No seat for c4 nary"}')
     error = quoted(UpstreamRefused("login: refused", upstream_message=own), last, SECRET)
     assert (error.upstream_status, error.upstream_message) == (403, "No seat for ***")
+    assert (
+        quoted(UpstreamRefused("login: refused"), (REQUEST, None), SECRET).upstream_status is None
+    )
 
 
 @pytest.mark.parametrize("body", ['{"token": "0e44c407-48e', '{"plpass": "of a caller', "0e44c407"])
@@ -103,7 +108,7 @@ def test_values_of_a_form_are_masked() -> None:
     ("secret", "said", "message"),
     [
         pytest.param("1", "user 1 of 100", "user *** of 100", id="not every digit"),
-        pytest.param("ab", "ab xabx", "*** xabx", id="two characters: as a word"),
+        pytest.param("ab", "ab xabx 6162", "*** xabx 6162", id="two characters: as a word"),
         pytest.param("abc", "abc xabcx", "*** x***x", id="three: within a word, too"),
         pytest.param(["zzz", "abzzz"], "no abzzz", "no ***", id="the longest value first"),
         pytest.param([True, None], "True or None", "True or None", id="neither is a value"),
