@@ -11,17 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import boto3
 import pytest
 
+from tests.local.callers import answer_to, signed
 from tests.ports import free_ports
 from tests.processors import spent_by, spent_by_ended
 from tests.subjects import FLOWS
 from tests.waiting import SOON_SECONDS, wait_until
-from token_broker_client.deadline import Deadline
-from token_broker_client.errors import Unreachable
-from token_broker_client.gateway import Gateway
-from token_broker_client.request import Command
 from token_broker_local import environment, ports
 from token_broker_local.addresses import Addresses
 
@@ -31,10 +27,10 @@ MOST_SPENT = 0.5
 
 
 @contextmanager
-def started(port: int | str) -> Iterator["subprocess.Popen[str]"]:
-    """Start the local system; end it if it has not ended."""
+def started(port: int, *shell: str) -> Iterator["subprocess.Popen[str]"]:
+    """Start the local system, by a *shell* if one is given; end it if it has not ended."""
     with subprocess.Popen(
-        COMMAND,
+        [*shell, *COMMAND],
         env=os.environ | {"PORT": str(port)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -83,35 +79,24 @@ def test_an_interrupt_during_the_start_ends_the_process_at_once(
 @pytest.mark.parametrize("closed", ["at the start", "once it is ready"])
 def test_it_answers_though_its_output_is_closed(closed: str) -> None:
     """As by `make run 2>&1 | grep -m1 ready`, or without a terminal: a call is no worse for it."""
-    addresses = Addresses(free_ports().port)
+    port = free_ports().port
     command = 'exec >&- 2>&-; exec "$@"' if closed == "at the start" else 'exec "$@" 2>&1'
-    url, call = addresses.url("gateway"), Command("vntana", "demo", "token", {})
-    session = boto3.Session("local", "local")
 
     def answers() -> bool:
         try:
-            gateway = Gateway.at(url, "eu-west-1", session)
-            return "headers" in gateway.call(call, Deadline.after(SOON_SECONDS))
-        except Unreachable:
+            return "headers" in answer_to(port, signed())[1]
+        except OSError:
             return False
 
-    with subprocess.Popen(
-        ["/bin/sh", "-c", command, "sh", *COMMAND],
-        env=os.environ | {"PORT": str(addresses.port)},
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with started(port, "/bin/sh", "-c", command, "sh") as process:
         assert process.stdout
-        try:
-            while (line := process.stdout.readline()) and not line.startswith("ready"):
-                pass
-            process.stdout.close()
-            wait_until(answers)
-            assert answers()
-            process.terminate()
-            assert process.wait(SOON_SECONDS) == 0
-        finally:
-            process.kill()
+        while (line := process.stdout.readline()) and not line.startswith("ready"):
+            pass
+        process.stdout.close()
+        wait_until(answers)
+        assert answers()
+        process.terminate()
+        assert process.wait(SOON_SECONDS) == 0
 
 
 def test_the_error_names_every_taken_port() -> None:
