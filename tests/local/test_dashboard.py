@@ -36,16 +36,11 @@ from token_broker_operations.dashboard import CHARTS, LISTED_EVENTS, Chart
 
 CHROMIUM = shutil.which("chromium")
 HAND_OUTS = CHARTS[0]
-BROWSER = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+BROWSER = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+in_a_browser = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
 
 
 @dataclass
@@ -157,12 +152,7 @@ def test_the_number_of_series_and_points_is_bounded(figures: Metrics, clock: Clo
 @pytest.mark.parametrize(
     "line",
     [
-        "",
-        "no JSON",
-        "[1]",
-        "null",
-        "{}",
-        '{"_aws": 1}',
+        *("", "no JSON", "[1]", "null", "{}", '{"_aws": 1}'),
         '{"_aws": {"CloudWatchMetrics": [{}]}, "flow": "x"}',
         hand_out().replace("[1.0]", '["much"]'),
         hand_out().replace("[1.0]", "[NaN]"),
@@ -464,20 +454,14 @@ def test_the_page_can_cause_a_latch_an_outage_and_a_recovery(local: Addresses, f
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
+@in_a_browser
 def test_a_browser_shows_the_page(browsed: Addresses, tmp_path: Path) -> None:
     """It works under its content security policy, without errors on the console."""
     fingerprint = called(browsed, "POST", "/v1/vntana/demo/token")["fingerprint"]
+    address = f"{browsed.url('gateway')}{PATH}"
+    options = ("--enable-logging=stderr", "--virtual-time-budget=5000", "--dump-dom")
     page = subprocess.run(
-        [
-            CHROMIUM or "",
-            *BROWSER,
-            f"--user-data-dir={tmp_path}",
-            "--enable-logging=stderr",
-            "--virtual-time-budget=5000",
-            "--dump-dom",
-            f"{browsed.url('gateway')}{PATH}",
-        ],
+        [CHROMIUM or "", *BROWSER, f"--user-data-dir={tmp_path}", *options, address],
         capture_output=True,
         text=True,
         timeout=3 * PATIENCE_SECONDS,
@@ -513,7 +497,7 @@ os.execv(sys.argv[3], sys.argv[3:])
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
+@in_a_browser
 @pytest.mark.parametrize("width", [400, 700, 1280])
 def test_columns_collapse_and_badges_stay_visible_on_narrow_screens(
     browsed: Addresses, tmp_path: Path, width: int
@@ -536,7 +520,7 @@ def test_columns_collapse_and_badges_stay_visible_on_narrow_screens(
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
+@in_a_browser
 def test_buttons_of_the_page_work_in_a_browser(browsed: Addresses, tmp_path: Path) -> None:
     """Clicks cause a latch, a hold, and a recovery; a refresh of the page keeps the focus."""
     with browser(tmp_path, 400) as evaluate:

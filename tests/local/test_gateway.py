@@ -133,22 +133,9 @@ def test_the_event_has_the_members_of_a_rest_api_event() -> None:
     assert headers["X-Forwarded-For"] == "127.0.0.1"
     assert headers["X-Forwarded-Port"] == "8080"
     assert context.keys() == {
-        "accountId",
-        "apiId",
-        "deploymentId",
-        "domainName",
-        "domainPrefix",
-        "extendedRequestId",
-        "httpMethod",
-        "identity",
-        "path",
-        "protocol",
-        "requestId",
-        "requestTime",
-        "requestTimeEpoch",
-        "resourceId",
-        "resourcePath",
-        "stage",
+        *("accountId", "apiId", "deploymentId", "domainName", "domainPrefix", "extendedRequestId"),
+        *("httpMethod", "identity", "path", "protocol", "requestId", "requestTime"),
+        *("requestTimeEpoch", "resourceId", "resourcePath", "stage"),
     }
 
 

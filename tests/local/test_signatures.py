@@ -53,21 +53,16 @@ def with_authorization(request: HttpRequest, old: str, new: str) -> HttpRequest:
 
 
 @pytest.mark.parametrize(
-    "target",
+    "rest",
     [
-        "/v1/vntana/demo/token",
-        "/v1/vntana/demo/token?b=2&a=1&a=0",
-        "/v1/vntana/demo/token?a=%20x%2F&empty=&bare",
-        "/v1/vntana/..%2Fdemo/token",
-        "/v1/vntana/%2e%2e/token",
-        "/v1/vntana/a%0d%0ab/token",
-        "/v1/vntana/d%C3%A9mo/token",
-        "/v1/vntana/a:b@c,d;e=f/token",
+        *("demo/token", "demo/token?b=2&a=1&a=0", "demo/token?a=%20x%2F&empty=&bare"),
+        *("..%2Fdemo/token", "%2e%2e/token", "a%0d%0ab/token", "d%C3%A9mo/token"),
+        "a:b@c,d;e=f/token",
     ],
 )
-def test_requests_signed_by_botocore_are_accepted(target: str) -> None:
+def test_requests_signed_by_botocore_are_accepted(rest: str) -> None:
     """With any path and query."""
-    accept(signed(target=target, body=b'{"min_ttl": 5}'))
+    accept(signed(target=f"/v1/vntana/{rest}", body=b'{"min_ttl": 5}'))
 
 
 def test_reordered_and_additional_headers_are_accepted() -> None:
