@@ -26,14 +26,12 @@ def signed(
     headers: dict[str, str] | None = None,
     *,
     credentials: Credentials = LOCAL,
-    service: str = "execute-api",
-    region: str = REGION,
     host: str = HOST,
 ) -> HttpRequest:
     """Return a request that was signed now."""
     request = AWSRequest(method, f"http://{host}{target}", headers or {}, body)
     request.headers["Host"] = host
-    SigV4Auth(credentials, service, region).add_auth(request)
+    SigV4Auth(credentials, "execute-api", REGION).add_auth(request)
     path, _, query = target.partition("?")
     return HttpRequest(method, path, query, [*request.headers.items()], body)
 
