@@ -157,8 +157,7 @@ def test_refused_requests_of_another_test_are_dropped(
     fake_secrets: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its vendor may have had the same address."""
-    place = ("GET", "http://127.0.0.1:1/v1/products")
-    refusal = refusals.Refusal("vntana", "key", "0" * 16, place, b"")
+    refusal: list[Any] = [("key", "GET", "http://127.0.0.1:1/v1/products")]
     refusals.SHARED.add(refusal)
     assert refusals.SHARED.has(refusal)
     over(fake_secrets, monkeypatch)[1].close()
