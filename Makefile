@@ -69,7 +69,7 @@ test: $(READY) $(DYNALITE) $(AWS4FETCH)  ## Run every check and test.
 	@$(BIN)/coverage report --include='$(WHOLE)' --fail-under=100
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal --ignore=tests/unit
 
-seeds: $(READY)  ## Run the simulation alone: make seeds SIMULATION_SEEDS=40000
+seeds: $(READY)  ## Run the simulation alone: make seeds SIMULATION_SEEDS=40000, or 40000-80000
 	@$(BIN)/pytest tests/protocol/test_simulation.py -k no_seed
 
 check: test  ## The same: what CI runs.

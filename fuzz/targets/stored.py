@@ -8,10 +8,11 @@ from typing import Any
 from fuzz.targets.inputs import document
 from fuzz.targets.properties import expect
 from token_broker import maintenance, status
-from token_broker.aliases import Look
-from token_broker.decisions import may_force, recent_reports, state
+from token_broker.decisions import may_force, recent_reports
 from token_broker.item_codec import MOST_DIGITS, item_of
+from token_broker.look import Look
 from token_broker.sealing import Sealer
+from token_broker.status import state
 from token_broker.tokens import Token
 
 NOW = 1_900_000_000

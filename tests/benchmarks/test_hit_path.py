@@ -22,9 +22,9 @@ BODIES: dict[str, dict[str, Any]] = {flow: body(flow) for flow in FLOWS} | {
 """VNTANA's names no organization, so its name leads to the token; the editor's is the token's."""
 
 OURS = {
-    "aliases", "app", "aws", "aws.clients", "aws.endpoints", "aws.fast_client", "aws.http1",
-    "aws.operations", "broker", "cache", "decisions", "dependencies",
-    "document", "errors", "events", "flows", "handler", "item", "item_codec", "records", "sealing",
+    "app", "aws", "aws.clients", "aws.endpoints", "aws.fast_client", "aws.http1",
+    "aws.operations", "broker", "cache", "decisions", "dependencies", "document", "errors",
+    "events", "flows", "handler", "item", "item_codec", "look", "records", "sealing",
     "secrets_manager", "store", "telemetry", "tokens",
 }  # fmt: skip
 """Every module of ours that is loaded to hand out a kept token, besides the flow's own package.

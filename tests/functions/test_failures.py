@@ -87,8 +87,6 @@ def test_an_invalid_secret_is_reported_by_its_key(
         ("GetSecretValue", "500 Oops", "InternalServiceError", "store_unavailable"),
         ("GetSecretValue", "400 Bad", "DecryptionFailure", "not_configured"),
         ("GetSecretValue", "400 Bad", "InvalidRequestException", "unknown_connection"),
-        ("Encrypt", "400 Bad", "NotFoundException", "not_configured"),
-        ("Encrypt", "400 Bad", "DisabledException", "not_configured"),
     ],
 )
 def test_an_aws_error_is_an_outage_or_a_wrong_setting(
@@ -101,6 +99,16 @@ def test_an_aws_error_is_an_outage_or_a_wrong_setting(
     assert_problem(response, code, STATUSES[code])
     world.aws.broken.clear()
     assert world.call("editor", connection)["source"] == "exchange"
+
+
+@pytest.mark.parametrize("error", ["NotFoundException", "DisabledException"])
+def test_a_key_that_seals_nothing_costs_its_caller_no_token(world: World, error: str) -> None:
+    """Neither alias nor token can be kept; the next caller is told the cause."""
+    connection = world.connect("editor")
+    world.aws.broken["Encrypt"] = ("400 Bad", error)
+    assert world.call("editor", connection)["source"] == "exchange"
+    world.service("editor").deps.cache.clear()
+    assert_problem(world.http("editor", connection), "not_configured", 500)
 
 
 def test_a_cached_token_is_handed_out_while_the_table_is_unavailable(world: World) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import requests
 
-from token_broker import aliases, events, item_codec, maintenance, tokens
+from token_broker import events, item_codec, look, maintenance, tokens
 from token_broker.aws import clients, errors, fast_client, http1
 from token_broker.cache import TokenCache
 from token_broker.document import Document
@@ -263,7 +263,7 @@ DEFECTS = (
         (
             f"{FUNCTIONS}/test_hold.py::test_a_held_connection_hands_out_no_token_and_calls_no_vendor",
         ),
-        put(aliases, "refuse_held", nothing),
+        put(look, "refuse_held", nothing),
     ),
     Defect(
         "a team's own alias passes events of the API",

@@ -57,7 +57,7 @@ def test_a_verdict_from_an_outdated_gate_is_not_written(
     before = table.records[PLACE] = {**table.records[PLACE], **changed}
     rejection = Rejection("v2", FAILURE, "-")
 
-    written = store.judge(read, Verdict.LATCH, rejection, 10, has_lease=has_lease, ends_lease=True)
+    written = store.judge(read, Verdict.LATCH, rejection, 10, has_lease=has_lease)
 
     assert written is None
     assert table.records[PLACE] == before

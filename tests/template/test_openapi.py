@@ -14,11 +14,10 @@ from tests.template.api_rules import expected_routes, operations
 from tests.template.documents import load
 from tests.template.rules import sound
 from token_broker import events
-from token_broker.decisions import State
 from token_broker.document import Document
 from token_broker.errors import BrokerError, InvalidRequest
 from token_broker.flows import every
-from token_broker.status import Next
+from token_broker.status import Next, State
 from token_broker.upstream_message import LONGEST
 from token_broker_client import Broker
 from token_broker_client.deadline import Deadline

@@ -85,8 +85,10 @@ def test_settings_have_defaults(
     for number in range(entries + 1):
         deps.cache.put("c", str(number), CachedToken(Item("c", str(number)), TOKEN, 100))
     assert len(deps.cache) == entries
-    is_known = [deps.cache.get("c", str(entries), 100 + age) is not None for age in range(70)]
-    assert is_known == [age < seconds for age in range(70)]
+    last = deps.cache.recall("c", str(entries))
+    assert last
+    is_recent = [deps.cache.is_recent(last, 100 + age) for age in range(70)]
+    assert is_recent == [age < seconds for age in range(70)]
     assert deps.skew == skew
 
 

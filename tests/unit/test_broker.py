@@ -18,7 +18,6 @@ from tests.unit.memory_broker import (
     with_token,
 )
 from tests.unit.test_item import kinds_of
-from token_broker.aliases import look
 from token_broker.cache import CachedToken
 from token_broker.errors import (
     BrokerError,
@@ -29,6 +28,7 @@ from token_broker.errors import (
     UpstreamContractChanged,
     UpstreamUnavailable,
 )
+from token_broker.look import look
 from token_broker.tokens import TokenRequest, Variant
 from token_broker_fakes.vntana import FakeVntana, Workspace
 
@@ -378,10 +378,18 @@ def test_a_report_of_a_token_that_could_not_be_kept_gets_no_older_one(is_first: 
         assert broker.item().fingerprint != unkept["fingerprint"]
 
 
-def test_a_report_of_an_unkept_token_reaches_the_one_that_its_alias_leads_to() -> None:
+@pytest.mark.parametrize("was_rotated", [False, True], ids=["", "the alias may be outdated"])
+def test_a_report_of_an_unkept_token_reaches_the_one_that_its_alias_leads_to(
+    was_rotated: bool,
+) -> None:
     """I14: that one is older."""
     broker = with_token("vntana", after=100)
-    older = broker.call()["fingerprint"]
+    alias = next(item for item in broker.aws.store.list("vntana#acme") if item.target)
+    if was_rotated:
+        version = broker.put_secret()
+        broker.now += 600
+        assert broker.call(action="renew", variant=alias.target, version=version) == {"renewed": 1}
+    older = broker.item(str(alias.target)).fingerprint
     around(broker.aws.kms, "encrypt", raising(client_error("DisabledException", "Encrypt")))
     unkept = broker.call(force=True)["fingerprint"]
     del broker.aws.kms.encrypt  # as it was
@@ -589,3 +597,37 @@ def test_a_known_alias_and_its_target_are_read_by_one_request() -> None:
     reads.clear()
     assert broker.call() == token | {"source": "table"}
     assert reads == ["batch_get_item", "get_item"]
+
+
+@pytest.mark.parametrize("hindrance", ["", "the table", "a lease"])
+def test_an_alias_that_the_secret_confirms_is_a_hit_from_then_on(hindrance: str) -> None:
+    """I5: it was made with a new version of the secret, just after a token of the one before.
+
+    When it is certainly newer than the token, by any clock, it is written anew. That may fail. It
+    does not fence off a caller that is resolving the alias.
+    """
+    broker = with_token("vntana")
+    assert isinstance(broker.fake, FakeVntana)
+    named = {"organization": broker.fake.accounts[0].organizations[0].slug}
+    broker.put_secret()
+    asked: list[str] = []
+
+    def noted(operation: Any, **request: Any) -> Any:
+        asked.append("the secret")
+        return operation(**request)
+
+    around(broker.aws.manager, "get_secret_value", noted)
+    for seconds, is_asked in ((0, True), (60, True), (1, True), (1, bool(hindrance))):
+        broker.now += seconds
+        broker.restart()
+        asked.clear()
+        assert broker.call(**named)["source"] == "table"
+        assert bool(asked) is is_asked
+        [alias] = [
+            i for i in broker.aws.store.list("vntana#acme") if i.secret_version == "v2" and i.target
+        ]
+        if hindrance == "the table":
+            around(broker.aws.store, "alias_to", raising(StoreUnavailable("busy")))
+        elif hindrance == "a lease":
+            broker.put(alias.variant, lease_owner="another", lease_until=broker.now + 90)
+    assert bool(broker.telemetry.of("unkept")) is (hindrance == "the table")

@@ -225,6 +225,7 @@ def test_a_check_without_a_response_does_not_quote_an_earlier_one(is_sent: bool)
     error = failure(broker, 25)
     reason = "timed out" if is_sent else "no time was left to send it"
     assert (error.detail, error.upstream_status) == (f"verify: {reason}", None)
+    assert error.retry_after == (None if is_sent else 1)
     assert error.upstream_message is None
     failed = {"connection": "acme", "code": "upstream_unavailable"}
     assert broker.telemetry.of("check failed") == [failed]

@@ -24,17 +24,13 @@ from tests.unit.items import (
 from token_broker.decisions import (
     KEPT_AFTER_END,
     MAX_REPORTS,
-    State,
     Verdict,
     backoff_seconds,
     lease_end,
-    longest_min_ttl,
     may_force,
     next_failure,
     recent_reports,
     refresh_at,
-    refuse_too_long,
-    state,
     stored_error,
     ttl_of,
     verdict,
@@ -43,7 +39,6 @@ from token_broker.errors import (
     BrokerError,
     CredentialRejected,
     Internal,
-    InvalidRequest,
     UpstreamRefused,
     UpstreamUnavailable,
 )
@@ -56,33 +51,41 @@ from token_broker.item import (
     rfc3339,
 )
 from token_broker.records import replace
+from token_broker.status import State, state
 
 
 @pytest.mark.parametrize(
-    ("item", "min_ttl", "age"),
+    ("item", "age"),
     [
-        pytest.param(kept(refresh_at=NOW + 1), None, State.FRESH, id="before its renewal is due"),
-        pytest.param(AGING, None, State.AGING, id="when its renewal is due"),
-        pytest.param(kept(failure=DOWN), None, State.STALE, id="a renewal failed"),
-        pytest.param(replace(AGING, failure=DOWN), None, State.STALE, id="failed, and due"),
-        pytest.param(kept(**RUNNING), None, State.STALE, id="it is being replaced"),
-        pytest.param(kept(**DIED), None, State.STALE, id="its replacer has died"),
-        pytest.param(kept(token=None), None, State.DEAD, id="no token is kept"),
-        pytest.param(kept(expires_at=NOW), 0, State.DEAD, id="at its very end"),
-        pytest.param(kept(expires_at=NOW + 1), 0, State.FRESH, id="a second before its end"),
-        pytest.param(kept(issued_at=NOW + 9, expires_at=NOW), None, State.DEAD, id="never lived"),
-        pytest.param(REPORTED, 0, State.DEAD, id="reported as refused"),
-        pytest.param(kept(rejected="another"), 0, State.FRESH, id="an older one was reported"),
-        pytest.param(kept(target="0" * 64), 0, State.DEAD, id="what leads elsewhere is no token"),
-        pytest.param(kept(failure=DOWN, expires_at=NOW), 0, State.DEAD, id="failed, and ended"),
-        pytest.param(FRESH, 1999, State.FRESH, id="it lives for longer than is wanted"),
-        pytest.param(FRESH, 2000, State.DEAD, id="it does not"),
+        pytest.param(kept(refresh_at=NOW + 1), State.FRESH, id="before its renewal is due"),
+        pytest.param(AGING, State.AGING, id="when its renewal is due"),
+        pytest.param(kept(failure=DOWN), State.STALE, id="a renewal failed"),
+        pytest.param(replace(AGING, failure=DOWN), State.STALE, id="failed, and due"),
+        pytest.param(kept(**RUNNING), State.STALE, id="it is being replaced"),
+        pytest.param(kept(**DIED), State.STALE, id="its replacer has died"),
+        pytest.param(kept(token=None), State.DEAD, id="no token is kept"),
+        pytest.param(kept(failure=DOWN, expires_at=NOW), State.DEAD, id="failed, and ended"),
     ],
 )
-def test_the_state_of_a_token_follows_from_its_item(
-    item: Item, min_ttl: int | None, age: State
-) -> None:
-    assert state(item, NOW, min_ttl) is age
+def test_the_state_of_a_token_follows_from_its_item(item: Item, age: State) -> None:
+    assert state(item, NOW) is age
+
+
+@pytest.mark.parametrize(
+    ("item", "min_ttl", "lives"),
+    [
+        pytest.param(kept(expires_at=NOW), 0, False, id="at its very end"),
+        pytest.param(kept(expires_at=NOW + 1), 0, True, id="a second before its end"),
+        pytest.param(kept(issued_at=NOW + 9, expires_at=NOW), None, False, id="never lived"),
+        pytest.param(REPORTED, 0, False, id="reported as refused"),
+        pytest.param(kept(rejected="another"), 0, True, id="an older one was reported"),
+        pytest.param(kept(target="0" * 64), 0, False, id="what leads elsewhere is no token"),
+        pytest.param(FRESH, 1999, True, id="it lives for longer than is wanted"),
+        pytest.param(FRESH, 2000, False, id="it does not"),
+    ],
+)
+def test_a_token_lives_for_the_wanted_seconds(item: Item, min_ttl: int | None, lives: bool) -> None:
+    assert item.lives_for(NOW, min_ttl) is lives
 
 
 @pytest.mark.parametrize(
@@ -119,11 +122,9 @@ items = st.builds(
 
 
 @given(items, st.integers(0, 60) | st.none())
-def test_a_token_that_is_not_dead_lives_longer_than_min_ttl(
-    item: Item, min_ttl: int | None
-) -> None:
+def test_a_token_that_lives_for_min_ttl_ends_later(item: Item, min_ttl: int | None) -> None:
     """I8, for any item."""
-    if state(item, NOW, min_ttl) is not State.DEAD:
+    if item.lives_for(NOW, min_ttl):
         assert item.token
         assert item.target is None
         assert item.expires_at - NOW > (min_ttl or 0)
@@ -133,8 +134,8 @@ def test_a_token_that_is_not_dead_lives_longer_than_min_ttl(
 @given(items)
 def test_a_dead_token_stays_dead(item: Item) -> None:
     """For any item, at any later second."""
-    if state(item, NOW, 0) is State.DEAD:
-        assert state(item, NOW + 1, 0) is State.DEAD
+    if not item.is_live(NOW):
+        assert not item.is_live(NOW + 1)
 
 
 # Renewals, and who starts them
@@ -463,18 +464,6 @@ def test_a_suspect_version_is_tried_again_after_a_minute() -> None:
     gates = [replace(ONCE, suspect_at=NOW - ago) for ago in (0, 59, 60)]
     assert [gate.awaits_second_try("v1", NOW) for gate in gates] == [True, True, False]
     assert not gates[0].awaits_second_try("v2", NOW)
-
-
-def test_a_min_ttl_longer_than_the_lifetime_is_refused() -> None:
-    """Only a live token shows the lifetime of the next one."""
-    assert [longest_min_ttl(lifetime) for lifetime in (3600, 100, 5, 0)] == [3570, 90, 5, 0]
-    with pytest.raises(InvalidRequest) as raised:
-        refuse_too_long(FRESH, 2971, NOW)
-    assert raised.value.detail.startswith("min_ttl: 2970 at most, as tokens of this upstream live")
-    for min_ttl in (2970, None, 0):
-        refuse_too_long(FRESH, min_ttl, NOW)
-    for without_live_token in (kept(expires_at=NOW), REPORTED, EMPTY):
-        refuse_too_long(without_live_token, 9999, NOW)
 
 
 def kinds_of(error: type[BrokerError]) -> list[type[BrokerError]]:

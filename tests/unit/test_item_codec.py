@@ -117,7 +117,7 @@ def test_every_attribute_of_an_item_is_read() -> None:
     }
     record = {name: attribute(value) for name, value in values.items()}
     verdicts = ("rejected_versions", "accepted_version", "suspect_version", "latched_version")
-    compared = {name: record[name] for name in ("generation", "fence", *verdicts)}
+    compared = {name: record[name] for name in ("generation", "fence", "lease_owner", *verdicts)}
     tuples = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
     whole = record | {"token": attribute(b"sealed"), "schema": attribute(SCHEMA)}
     assert read(whole) == Item(

@@ -21,12 +21,16 @@ from tests.protocol.simulation.origins import ROLES_SECONDS
 from tests.protocol.simulation.plans import HARMLESS, ONCE
 from token_broker.document import Document
 from token_broker.errors import InvalidRequest
+from token_broker.item import Item
 
 PATIENCE_SECONDS = 1.4
 """Seconds that an invocation may freeze within the time that the broker reserves."""
 
 CLOSE_SECONDS = 35
 """Seconds by which a lifetime must exceed `min_ttl`, since an exchange takes time."""
+
+APART_SECONDS = 60
+"""Seconds by which an alias is certainly later than a token, by any clock."""
 
 BAD_CODES = frozenset(
     {"invalid_request", "upstream_refused", "credential_rejected", "upstream_contract_changed"}
@@ -159,7 +163,7 @@ def check_variant(history: History, invocation: Invocation) -> None:
     wanted = wanted_by(history, invocation, made)
     if made.key not in wanted and not has_outdated_alias(history, invocation, made):
         history.violate("I8", f"{invocation.name} gets a token of another variant")
-    if invocation.is_bad:
+    if history.is_nonexistent(invocation, made):
         history.violate("I17", f"{invocation.name} gets a token for a nonexistent variant")
     check_report(history, invocation, made)
     check_generation(history, invocation, made)
@@ -181,7 +185,8 @@ def check_report(history: History, invocation: Invocation, made: Made) -> None:
     again_at = history.reissued_at.get(invocation.answer["fingerprint"], 0.0)
     if marked_at < invocation.begun and is_known and again_at < marked_at:
         history.violate("I9", f"{invocation.name} gets a token that was already marked as rejected")
-    if reported and reported.key == made.key and made.number < reported.number:
+    is_older = reported and history.issued_at(made) < history.issued_at(reported)
+    if reported and reported.key == made.key and is_older:
         history.violate("I14", f"{invocation.name} gets an older token than it reports")
 
 
@@ -221,14 +226,11 @@ def check_caller_does_not_wait(history: History, invocation: Invocation) -> None
     has_waited = invocation.slept or invocation.sent
     if history.is_unshared(next(reversed(history.settings), None)):
         return
-    reported_at = history.marked.get(invocation.usable_at_begin, inf)
-    if invocation.begun <= reported_at <= history.reissued_at.get(invocation.usable_at_begin, 0.0):
-        return  # it was reported meanwhile, and the vendor issued it again
-    if (
-        has_waited
-        and invocation.usable_at_begin
-        and invocation.usable_at_begin == live_item(history, invocation)
-    ):
+    name = invocation.usable_at_begin
+    for lost_at in (history.marked.get(name, inf), history.gone.get(name, inf)):
+        if invocation.begun <= lost_at <= history.reissued_at.get(name, 0.0):
+            return  # it was reported or removed meanwhile, and the vendor issued it again
+    if has_waited and name and name == live_item(history, invocation):
         history.violate("I5", f"{invocation.name} waits though a usable token is stored")
 
 
@@ -236,15 +238,24 @@ def live_item(history: History, invocation: Invocation) -> str:
     """Return the fingerprint of the stored token, if the token outlives the call, or ""."""
     body = Document(history.body_of(invocation.event), InvalidRequest)
     key = history.vendor.flow.requested(body).key
-    item = history.item(key)
-    version = item.secret_version
-    if item.target:
-        item = history.item(item.target)
-    if item.secret_version != version:
-        return ""  # the alias may have to be looked up again
+    alias = history.item(key)
+    item = history.item(alias.target) if alias.target else alias
+    if is_outdated(alias, item):
+        return ""
     latest = int(history.now + invocation.offset) + 21
     is_good = item.lives_for(latest, None) and item.lease_owner is None
     return item.fingerprint or "" if is_good else ""
+
+
+def is_outdated(alias: Item, item: Item) -> bool:
+    """Return whether *alias* was made for another version or role than the token of *item*.
+
+    It may have to be resolved again, unless it was certainly made after the token.
+    """
+    expected, found = (one.decoded_context() or {} for one in (alias, item))
+    is_other = item.secret_version != alias.secret_version
+    is_other |= any(found.get(name) != value for name, value in expected.items())
+    return is_other and alias.issued_at <= item.issued_at + APART_SECONDS
 
 
 def has_outdated_alias(history: History, invocation: Invocation, made: Made) -> bool:

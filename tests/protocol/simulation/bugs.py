@@ -5,9 +5,8 @@ from typing import Any
 from tests.protocol.simulation import fleet
 from tests.protocol.simulation.clients import DynamoDB
 from tests.protocol.simulation.planting import Bugs, Write
-from token_broker import aliases, check, conditional_writes, decisions, maintenance, store
-from token_broker.aliases import Look
-from token_broker.broker import Answer, Broker
+from token_broker import check, conditional_writes, decisions, look, maintenance, store
+from token_broker.broker import Answer, Broker, answer
 from token_broker.cache import CachedToken
 from token_broker.check import Check
 from token_broker.dependencies import Dependencies
@@ -15,6 +14,7 @@ from token_broker.exchange import Request, Response
 from token_broker.flows.editor import credentials as editor
 from token_broker.flows.vntana import credentials as vntana
 from token_broker.item import CREDENTIAL_REJECTED, Item
+from token_broker.look import Look
 from token_broker.records import replace
 from token_broker.refresh import attempt, credential_gate, invocation
 from token_broker.refresh.attempt import ExchangeAttempt
@@ -137,9 +137,10 @@ def memory_first(
     original: Any, self: Broker, connection: str, request: TokenRequest, deadline: float
 ) -> Any:
     now = self.deps.clock.now()
-    held = self.deps.cache.get(self.deps.partition(connection), request.variant.key, now)
+    held = self.deps.cache.recall(self.deps.partition(connection), request.variant.key)
+    held = held if held and self.deps.cache.is_recent(held, now) else None
     if held and held.item.lives_for(now, request.min_ttl):
-        return self._answer(held, "memory")
+        return answer(held, "memory")
     return original(self, connection, request, deadline)
 
 
@@ -155,11 +156,10 @@ def unclaimed(original: Any, self: Store, item: Item, until: int) -> bool:
 
 
 @BUGS.instead_of(Broker, "_start_refresh", "a refresh is not on the caller's path", near=20)
-def renewed_inline(
-    self: Broker, connection: str, request: TokenRequest, held: CachedToken, _now: int
-) -> None:
+def renewed_inline(self: Broker, connection: str, _key: str, held: CachedToken, _now: int) -> None:
     work = Invocation(self.deps, connection, self.deps.clock.monotonic() + 20)
-    Refresher(work).obtain(request.variant, Requirement(newer_than=held.item.generation))
+    variant: Any = work.sealer.open_variant(held.item)
+    Refresher(work).obtain(variant, Requirement(newer_than=held.item.generation))
 
 
 @BUGS.instead_of(store, "ttl_of", "an item is not dropped while it is needed")
@@ -269,7 +269,7 @@ def hold_removed(write: Write) -> None:
         write.remove.append("held")
 
 
-BUGS.add("hold-unseen", "each read checks for a hold", (aliases, "refuse_held", nothing), near=54)
+BUGS.add("hold-unseen", "each read checks for a hold", (look, "refuse_held", nothing), near=54)
 BUGS.add(
     "hold-late",
     "a login checks for a hold after it has the lease",

@@ -56,7 +56,7 @@ def check_verification(history: History, invocation: Invocation) -> None:
 def check_success(history: History, invocation: Invocation, sent: Sent) -> None:
     """Check that the vendor accepted a token of the variant, and that the context is true."""
     name, made = invocation.name, history.made[fingerprint(sent.bearer or "")]
-    if invocation.is_bad:
+    if history.is_nonexistent(invocation, made):
         history.violate("I17", f"{name} succeeds for a nonexistent variant")
     elif made.key not in wanted_by(history, invocation, made):
         history.violate("I8", f"{name} checks a token of another variant")

@@ -7,7 +7,7 @@ back-off ends. A failed call to AWS or a lost answer, without a crash, must not 
 I5, I13: an exchange that failed, or whose token could not be stored, waits for its back-off.
 """
 
-from tests.protocol.simulation.history import Harm, History, Made, Wait
+from tests.protocol.simulation.history import Harm, History, Made, Streak, Wait
 from tests.protocol.simulation.invocations import TIMEOUT, Invocation
 from tests.protocol.simulation.plans import FaultKind
 from tests.subjects import is_made_in_steps, refuses_clearly
@@ -153,10 +153,10 @@ def record_backoff(history: History, invocation: Invocation) -> None:
 
 
 def check_length(history: History, invocation: Invocation) -> None:
-    """Check that a back-off doubles, up to a minute."""
+    """Check that a back-off doubles, up to a minute, while the secret has the same version."""
     body, plan = str(history.body_of(invocation.event)), history.plan
     if invocation.end == "answered" and invocation.action == "token":
-        history.streaks[body] = 0
+        history.streaks.pop(body, None)
     if invocation.end != "failed" or invocation.answer["code"] != "upstream_unavailable":
         return
     seconds = int(invocation.answer.get("retry_after", 0))
@@ -165,8 +165,13 @@ def check_length(history: History, invocation: Invocation) -> None:
     # A token that is made in steps stores each failure on another item.
     is_one = not plan.faults and not is_made_in_steps(plan.flow)
     if is_one and is_upstreams(invocation) and not history.operations:
-        history.streaks[body] += 1
-        if seconds < least_seconds(history, history.streaks[body]):
+        last = history.streaks.get(body, Streak(0, invocation.version, 0.0))
+        # Exchanges that are not shared run beside each other: neither counts the other's failure.
+        is_beside = history.is_unshared(last.version) and invocation.begun <= last.at
+        is_first = invocation.version != last.version or is_beside
+        failures = 1 if is_first else last.failures + 1
+        history.streaks[body] = Streak(failures, invocation.version, history.now)
+        if seconds < least_seconds(history, failures):
             history.violate("I5", f"{invocation.name} is told to wait for {seconds} s only")
 
 

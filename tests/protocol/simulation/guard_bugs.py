@@ -7,10 +7,11 @@ from typing import Any
 
 from tests.protocol.simulation.bugs import BUGS, nothing
 from tests.protocol.simulation.planting import Bugs, Write
-from token_broker.broker import Broker
+from token_broker.broker import Broker, answer
 from token_broker.conditional_writes import Rejection
 from token_broker.decisions import Verdict
 from token_broker.item import Failure, Item
+from token_broker.records import replace
 from token_broker.refresh import credential_gate
 from token_broker.refresh.attempt import ExchangeAttempt
 from token_broker.refresh.credential_gate import CredentialGate
@@ -30,7 +31,8 @@ def never_taken_over(self: Item, _now: int) -> bool:
 @GUARD_BUGS.around(Outcome, "__init__", "a takeover without a request stores the doubt")
 def doubt_not_put_back(original: Any, self: Outcome, *arguments: Any, **named: Any) -> None:
     original(self, *arguments, **named)
-    self._was_uncertain = False
+
+    self._before = replace(self._before, lease_owner=None)
 
 
 @GUARD_BUGS.around(Outcome, "_uncertainty", "an exchange that failed after a request stores that")
@@ -52,11 +54,11 @@ def report_unswapped(write: Write) -> None:
         write.unchanged.clear()
 
 
-class Forgetful(dict[str, Item]):
-    """Keeps the last item that was set, not the first."""
+class Forgetful(dict[str, int]):
+    """Keeps the last generation that was set, not the first."""
 
-    def setdefault(self, _key: str, item: Item | None = None, /) -> Any:
-        return item
+    def setdefault(self, _key: str, generation: int | None = None, /) -> Any:
+        return generation
 
 
 INIT = Refresher.__init__
@@ -133,11 +135,9 @@ def loser_fails(original: Any, self: Store, *arguments: Any, **named: Any) -> It
     return lease
 
 
-@GUARD_BUGS.around(ExchangeAttempt, "_keep", "a token is stored before it is returned")
-def told_before_kept(original: Any, self: ExchangeAttempt, result: Any) -> Any:
-    return (
-        self._outcome.unshared_token(result) if hasattr(result, "value") else original(self, result)
-    )
+@GUARD_BUGS.around(Outcome, "keep", "a token is stored before it is returned")
+def told_before_kept(original: Any, self: Outcome, result: Any) -> Any:
+    return self.unshared_token(result) if hasattr(result, "value") else original(self, result)
 
 
 @GUARD_BUGS.around(Broker, "token", "an item's key includes all inputs")
@@ -145,7 +145,7 @@ def one_item(original: Any, self: Broker, connection: str, request: Any, deadlin
     held = next(iter(self.deps.cache._tokens.values()), None)
     now = self.deps.clock.now()
     if held and not (request.rejected or request.force) and held.item.lives_for(now, 60):
-        return self._answer(held, "memory")
+        return answer(held, "memory")
     return original(self, connection, request, deadline)
 
 

@@ -103,7 +103,8 @@ class Credential:
     refused: list[tuple[Invocation, Sent]] = field(default_factory=list)
     """Logins with this credential that the vendor rejected."""
     strangers: list[Invocation] = field(default_factory=list)
-    """Invocations with a bad variant that were rejected before the first accepted login."""
+    """Invocations with a bad variant that were rejected before the first accepted login, or after a
+    DELETE, which removes the acceptance."""
 
 
 @dataclass(slots=True)
@@ -134,6 +135,14 @@ class Wait:
     until: float
     is_unclear: bool
     """Whether a login got no clear answer: a forced call must wait as well."""
+
+
+class Streak(NamedTuple):
+    """Consecutive upstream failures with one version of the secret, the last of them at *at*."""
+
+    failures: int
+    version: str | None
+    at: float
 
 
 @dataclass(eq=False)
@@ -170,7 +179,9 @@ class History:
     kept: dict[str, float] = field(default_factory=dict)
     """The time of the first write of each fingerprint to the table."""
     gone: dict[str, float] = field(default_factory=dict)
-    """The time at which a fingerprint was first removed or replaced in the table."""
+    """The time at which a fingerprint was last removed or replaced in the table."""
+    deleted: set[str] = field(default_factory=set)
+    """Fingerprints that a DELETE removed from the table."""
     lifetimes: dict[tuple[str, int], int] = field(default_factory=dict)
     """Stored seconds from `issued_at` to `expires_at`, by fingerprint and generation."""
     generations: dict[str, list[tuple[float, int]]] = field(default_factory=dict)
@@ -198,8 +209,8 @@ class History:
     """The time at which a process last answered `connection_held`."""
     harms: list[Harm] = field(default_factory=list)
     waits: list[Wait] = field(default_factory=list)
-    streaks: Counter[str] = field(default_factory=Counter)
-    """The number of consecutive upstream failures of each body."""
+    streaks: dict[str, Streak] = field(default_factory=dict)
+    """Consecutive upstream failures of each body."""
 
     latch_events: list[tuple[float, str, str]] = field(default_factory=list)
     """Events on the bus about latches: time, event, version of the secret."""
@@ -258,6 +269,10 @@ class History:
         """Return the versions of the secret that may have made a token."""
         return self.made_by.get(made.token, frozenset())
 
+    def issued_at(self, made: Made) -> float:
+        """Return when the vendor issued a token: the last time, if it did so again."""
+        return max(made.at, self.reissued_at.get(made.name, 0.0))
+
     def successors(self, made: Made) -> list[Made]:
         """Return the tokens of the same variant that were issued later."""
         return [m for m in self.made.of(made.key) if m.number > made.number]
@@ -286,6 +301,11 @@ class History:
     def is_refused(self, invocation: Invocation, since: float) -> bool:
         """Return whether a version of the secret after *since* forbids an invocation's request."""
         return any(self.forbids(invocation, version) for version in self.versions_since(since))
+
+    def is_nonexistent(self, invocation: Invocation, made: Made) -> bool:
+        """Return whether an invocation requests what does not exist, so it may not get a token."""
+        body = self.body_of(invocation.event)
+        return invocation.is_bad and not self.vendor.may_open(body, made.key)
 
     # Holds
 

@@ -115,7 +115,11 @@ class Judge(History):
         credential = self.credentials[sent.credential or ""]
         if sent.credential not in self.valid:
             credential.refused.append((invocation, sent))
-        elif invocation.is_bad and not response.is_success and not credential.was_accepted:
+        elif (
+            invocation.is_bad
+            and not response.is_success
+            and (self.forgotten or not credential.was_accepted)
+        ):
             credential.strangers.append(invocation)
         else:
             credential.was_accepted = True
@@ -153,8 +157,9 @@ class Judge(History):
         invocation = made.maker
         is_other = len({*invocation.read}) > 1 or self.is_unshared(invocation.version)
         for one in self.made.of(made.key):
-            # A token that the vendor rejected or revoked since may be replaced.
-            is_gone = one.name in self.reported or self.vendor.ends_at(one.token) < made.at + 60
+            # A token that was rejected, revoked or removed by a DELETE since may be replaced.
+            is_gone = one.name in self.reported | self.deleted
+            is_gone |= self.vendor.ends_at(one.token) < made.at + 60
             is_allowed = is_gone or is_other or self.revoked_at > one.at
             if one.maker is invocation and not is_allowed:
                 self.violate("I5", f"{invocation.name} makes a token of {made.key[:8]} twice")

@@ -56,6 +56,14 @@ class Vendor(ABC):
         del body, setting
         return False
 
+    def may_open(self, body: Mapping[str, Any], key: str) -> bool:
+        """Return whether a token of *key* opens what *body* asks for, if that exists.
+
+        Only for a bad body, of which the vendor's incomplete list does not tell that it is bad.
+        """
+        del body, key
+        return False
+
     def hosts(self, setting: Setting) -> frozenset[str]:
         """Return the hosts that requests with *setting* may go to."""
         return frozenset(urlsplit(base).netloc for base in self.bases(setting))

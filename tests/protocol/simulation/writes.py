@@ -114,7 +114,7 @@ def check_token(history: History, update: Update) -> None:
     if name == earlier:
         return
     if earlier:
-        history.gone.setdefault(earlier, history.now)
+        history.gone[earlier] = history.now
     if name is None:
         return
     writer, made, old = update.writer, history.made.get(name), history.made.get(earlier or "")
@@ -146,7 +146,8 @@ def check_outage(history: History, update: Update) -> None:
     is_begun = number(after, "outage_since") > number(before, "outage_since")
     is_announced = text(after, "outage_phase") == "telling" != text(before, "outage_phase")
     is_refused = writer.is_hurt_upstream or "upstream" in writer.refused_by
-    if (is_begun or is_announced) and not (writer.sent and is_refused):
+    has_failed = is_refused or any(not sent.is_answered for sent in writer.sent)
+    if (is_begun or is_announced) and not (writer.sent and has_failed):
         history.violate("outage", f"{writer.name} announces an outage without a failed request")
 
 

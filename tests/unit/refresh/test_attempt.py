@@ -30,6 +30,7 @@ from token_broker.flows.vntana.organizations import LISTING
 from token_broker.item import Failure, Item, rfc3339
 from token_broker.item_codec import OUTAGE
 from token_broker.records import replace as replace_record
+from token_broker.refresh.attempt import SecretReplaced
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.outcome import Outcome, local_item
 from token_broker.refresh.refresher import Refresher
@@ -709,7 +710,7 @@ def test_the_backoff_of_another_item_is_not_extended(has_sent: bool, count: int,
     """The exchange needed another token, whose item backs off."""
     work = Invocation(MemoryBroker().deps, "acme", 529.0)
     if has_sent:
-        work.record_sent(Request("POST", "https://x", "login"))
+        work.last_request = Request("POST", "https://x", "login")
     before = Failure("upstream_unavailable", "x", NOW - 9, 3, NOW, "v1")
     lease = Item("vntana#acme", "a", lease_owner="me", lease_until=NOW + 60, failure=before)
     met = UpstreamUnavailable("x", retry_after=5)
@@ -842,6 +843,23 @@ def test_a_verdict_ends_no_lease_of_another(flow: str) -> None:
 
 def refuse(broker: MemoryBroker) -> None:
     broker.fake.fail("answer", status=403, body='{"message": "no"}', times=None)
+
+
+def test_a_refusal_of_a_variant_ends_no_lease_of_another() -> None:
+    """I3: the variant's lease has expired, and its next holder has kept the same refusal."""
+    broker = MemoryBroker("editor")
+    refuse(broker)
+
+    def raced(judge: Any, item: Item, *values: Any, **named: Any) -> Any:
+        if not item.is_gate:
+            lease = {"lease_owner": "another", "lease_until": broker.now + 60, "fence": 9}
+            broker.put(item.variant, rejected_versions=("v1",), **lease)
+        return judge(item, *values, **named)
+
+    around(broker.aws.store, "judge", raced)
+    assert outcome(broker, **PARAMETERS[0])["code"] == "credential_rejected"
+    [own] = [item for item in items(broker) if item.fence == 9]
+    assert own.lease_owner == "another"
 
 
 def test_rejections_of_three_variants_latch_an_unaccepted_version() -> None:
@@ -1147,6 +1165,24 @@ def test_a_version_with_a_successful_login_is_accepted_despite_later_errors(
     assert record(broker) == {"schema": 1, "fence": 1, "accepted_version": "v1"}
 
 
+def test_a_version_that_no_login_used_is_not_accepted() -> None:
+    """The secret changed after a login with the version before: the new one cannot be parsed."""
+    broker = MemoryBroker("editor")
+
+    def replaced(*arguments: Any) -> Exchange:
+        yield from VENDOR.exchange(*arguments)
+        broker.put_secret(api_key=7)
+        work.secret.reread()
+        raise SecretReplaced
+
+    flow: Any = SimpleNamespace(name="editor", vendor=replace(VENDOR, exchange=replaced))
+    broker.deps = replace_record(broker.deps, flow=flow)
+    work = Invocation(broker.deps, "acme", broker.monotonic + 29)
+    with pytest.raises(NotConfigured):
+        Refresher(work).obtain(Variant("asked", PARAMETERS[0]), Requirement())
+    assert "accepted_version" not in record(broker)
+
+
 def test_a_rejection_in_a_nested_exchange_is_counted_once() -> None:
     """I7: the outer exchange fails with the same error."""
     broker = MemoryBroker("vntana")
@@ -1236,19 +1272,15 @@ def test_a_changed_alias_target_is_logged_and_not_followed() -> None:
     assert broker.item(alias.variant).target == alias.target
 
 
-def test_a_failure_to_store_an_alias_fails_no_call() -> None:
-    """Nor a later one: nothing backs off."""
-    broker = MemoryBroker("vntana")
-
-    def failing(commit: Any, lease: Item, values: Any, **more: Any) -> Any:
-        if "target" in values:
-            raise NotConfigured("TABLE_NAME: the table cannot be used")
-        return commit(lease, values, **more)
-
-    around(broker.aws.store, "commit", failing)
+@pytest.mark.parametrize("flow", ["vntana", "editor"])
+@pytest.mark.parametrize("error", [NotConfigured("no key"), StoreUnavailable("the key is busy")])
+def test_a_failure_to_store_an_alias_fails_no_call(flow: str, error: BrokerError) -> None:
+    """I13: nor a later one: nothing backs off. An exchange found the alias, or the secret alone."""
+    broker = MemoryBroker(flow)
+    around(broker.aws.sealer, "seal_variant", raising(error))
     assert broker.call()["source"] == "exchange"
     [unkept] = broker.telemetry.of("unkept")
-    assert unkept["code"] == "not_configured"
+    assert unkept["code"] == error.code
     left = broker.item(unkept["variant"])
     assert (left.lease_owner, left.failure) == (None, None)
     broker.restart()

@@ -189,7 +189,7 @@ def test_a_generation_of_an_alias_is_none_of_its_target() -> None:
     broker.call()
     broker.restart()
     work = Invocation(broker.deps, "acme", broker.monotonic + 29)
-    _, source = Refresher(work).obtain(NAMED, Requirement(newer_than=5))
+    _, source, *_ = Refresher(work).obtain(NAMED, Requirement(newer_than=5))
     assert (source, broker.steps) == ("table", WAY)
 
 
@@ -248,12 +248,19 @@ def test_an_alias_of_the_version_before_is_followed_and_not_shortened() -> None:
     assert (alias.target, alias.secret_version) == (NAMED.key, version)
 
 
-def test_an_alias_that_the_table_does_not_take_starts_no_outage_of_the_vendor() -> None:
+def test_an_alias_that_the_table_does_not_take_delays_its_caller_by_two_seconds() -> None:
+    """I13: and starts no outage of the vendor."""
     broker = ChainBroker()
-    around(broker.aws.store, "commit", raising(StoreUnavailable("busy")))
-    with pytest.raises(Exception, match="store_unavailable"):
-        broker.call()
-    assert (broker.steps, broker.item().outage_since) == (WAY[:1], 0)
+
+    def failing(commit: Any, lease: Any, values: Any, **more: Any) -> Any:
+        if "target" in values:
+            raise StoreUnavailable("busy")
+        return commit(lease, values, **more)
+
+    around(broker.aws.store, "commit", failing)
+    assert broker.call()["source"] == "exchange"
+    assert (broker.steps, broker.item().outage_since) == (WAY, 0)
+    assert sum(broker.slept) == pytest.approx(2 * 2, abs=0.2)
 
 
 def test_a_failure_to_open_an_alias_of_the_end_fails_no_call() -> None:

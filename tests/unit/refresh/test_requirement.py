@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from token_broker.errors import BrokerError
+from token_broker.errors import BrokerError, InvalidRequest
 from token_broker.item import Item
 from token_broker.records import replace
 from token_broker.refresh.requirement import Requirement
@@ -72,3 +72,14 @@ def test_a_new_token_that_does_not_do_is_an_error(
         found.append(error)
     assert [error.code for error in found] == ([code] if code else [])
     assert all(error.retry_after == (1 if error.retryable else None) for error in found)
+
+
+def test_a_min_ttl_longer_than_the_lifetime_is_refused() -> None:
+    """Only a live token shows the lifetime of the next one."""
+    with pytest.raises(InvalidRequest) as raised:
+        Requirement(min_ttl=1971).refuse_too_long(ITEM, NOW)
+    assert raised.value.detail.startswith("min_ttl: 1970 at most, as tokens of this upstream live")
+    for min_ttl in (1970, None, 0):
+        Requirement(min_ttl=min_ttl).refuse_too_long(ITEM, NOW)
+    for item in (replace(ITEM, expires_at=NOW), replace(ITEM, rejected="current")):
+        Requirement(min_ttl=9999).refuse_too_long(item, NOW)

@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from token_broker import events, maintenance
-from token_broker.aliases import refuse_held
 from token_broker.check import Check
 from token_broker.dependencies import Dependencies
 from token_broker.errors import InvalidRequest, UnknownConnection
 from token_broker.events import Action, Command
 from token_broker.exchange import sendable
 from token_broker.holds import gate_of, hold, is_held, lift
+from token_broker.look import refuse_held
 from token_broker.maintenance import MOST_DROPPED
 from token_broker.measured import Sender, measured
 from token_broker.refresh.invocation import Invocation

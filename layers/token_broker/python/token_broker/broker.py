@@ -2,26 +2,24 @@
 
 `Broker.token` returns the first of these that meets the request:
 
-1. the cached token, if it was read within `MEMORY_SECONDS`, and no refresh waits for a claim;
-2. the token in the table, opened by KMS. If a refresh waits for a claim, one of the callers claims
-   it, and starts it in the background;
+1. the cached token, if it was read within `MEMORY_SECONDS`, and no refresh is due and unclaimed;
+2. the token in the table, opened by KMS. If its refresh is due, one caller claims that by a
+   conditional write, and starts it in the background;
 3. the token of an exchange; if that fails, the old one while it lives (`refresh.miss`).
 
-A token of 1 or 2 is a hit, even while another caller exchanges: then it is stale. It is no hit if
-an exchange began and never ended: then it is uncertain (`Item.is_good`).
+1 and 2 are hits, even while another caller exchanges: then the token is stale. They are none if an
+exchange began and never ended: then the token is uncertain (`Item.is_good`).
 
-A call that forces skips 1 and 2, after the read. A call that reports a token skips 1, and if the
-table still has that token, 2. If the table cannot be reached, any other call gets the cached token
-as long as it lives. If KMS cannot, the cached one serves if the table shows the same. A hit loads
-no module but those imported here, unless it claims a refresh, or boto3 replaces the fast client.
+A call with `force` takes 3. A call that reports a token takes 2, or 3 if the table still has that
+token. If the table cannot be reached, any other call gets the cached token as long as it lives. If
+KMS cannot, the cached token serves if the table shows the same one.
 """
 
-from token_broker.aliases import look, open_shown
 from token_broker.cache import CachedToken
-from token_broker.decisions import State, state
 from token_broker.dependencies import Dependencies
 from token_broker.errors import AWS_FAILURES, BrokerError
 from token_broker.item import CLAIM_SECONDS, Item
+from token_broker.look import look, open_shown
 from token_broker.records import Record, replace
 from token_broker.tokens import Token, TokenRequest
 
@@ -52,42 +50,38 @@ class Broker(Record):
         now, cache = self.deps.clock.now(), self.deps.cache
         partition, key = self.deps.partition(connection), request.variant.key
         cached = cache.recall(partition, key)  # however old
-        may_be_cached = not (request.force or request.rejected)
+        usable = None if request.force or request.rejected else cached
         if (
-            cached
-            and may_be_cached
-            and cache.is_recent(cached, now)
-            and cached.item.is_good(now, request.min_ttl)
-            and not cached.item.is_refresh_unclaimed(now)  # the table shows a claim
+            usable
+            and cache.is_recent(usable, now)
+            and usable.item.is_good(now, request.min_ttl)
+            and not usable.item.is_refresh_unclaimed(now)  # the table shows a claim
         ):
-            return self._answer(cached, "memory")
+            return answer(usable, "memory")
         try:
             seen = look(self.deps, partition, key)
         except AWS_FAILURES:
-            is_live = cached and cached.item.lives_for(self.deps.clock.now(), request.min_ttl)
-            if cached and may_be_cached and is_live:
-                return self._answer(cached, "memory")
+            if usable and usable.item.lives_for(self.deps.clock.now(), request.min_ttl):
+                return answer(usable, "memory")
             raise
-        request = with_report_of_kept(request, seen.shown, cached)
-        reports_kept = seen.shown.fingerprint in request.rejected
+        request = with_report_of_kept(request, seen.target, cached)
+        reports_kept = seen.target.fingerprint in request.rejected
         # The call wants another token: KMS need not open this one. In an outage, `force` opens it.
         kept = None if request.force or reports_kept else open_shown(self.deps, seen)
         now = self.deps.clock.now()  # to read and to decrypt took time
         if kept and kept.item.is_good(now, request.min_ttl):
             if kept.item.is_refresh_unclaimed(now):
-                self._start_refresh(connection, request, kept, now)
-            return self._answer(kept, "table")
+                self._start_refresh(connection, key, kept, now)
+            return answer(kept, "table")
         from token_broker.refresh.invocation import Invocation  # noqa: PLC0415 (off the hit path)
         from token_broker.refresh.miss import obtained_or_old  # noqa: PLC0415 (as above)
 
         invocation = Invocation(self.deps, connection, deadline)
         missed = obtained_or_old(invocation, request, seen, kept)
-        answer = self._answer(missed.cached, missed.source)
-        return replace(answer, stale=answer.stale or missed.is_old, is_hit=False)
+        found = answer(missed.cached, missed.source)
+        return replace(found, stale=found.stale or missed.is_old, is_hit=False)
 
-    def _start_refresh(
-        self, connection: str, request: TokenRequest, kept: CachedToken, now: int
-    ) -> None:
+    def _start_refresh(self, connection: str, key: str, kept: CachedToken, now: int) -> None:
         """Claim the background refresh by one conditional write. The winner starts it.
 
         It invokes this Lambda function, which runs `maintenance.renew`, and does not wait. The
@@ -96,7 +90,7 @@ class Broker(Record):
         """
         until = now + CLAIM_SECONDS
         claimed = replace(kept, item=replace(kept.item, nudged_until=until))
-        self.deps.cache.put(kept.item.partition, request.variant.key, claimed)
+        self.deps.cache.put(kept.item.partition, key, claimed)
         try:
             if self.deps.store.claim_refresh(kept.item, until):
                 payload = {"connection": connection, "variant": kept.item.variant}
@@ -106,9 +100,10 @@ class Broker(Record):
             # The token is still good, so this caller gets it. A later one starts the refresh.
             self.deps.emit("nudge", variant=kept.item.variant, code=error.code)
 
-    def _answer(self, kept: CachedToken, source: str) -> Answer:
-        is_stale = state(kept.item, self.deps.clock.now(), min_ttl=0) is State.STALE
-        return Answer(kept.item, kept.token, source, stale=is_stale)
+
+def answer(kept: CachedToken, source: str) -> Answer:
+    """Return *kept* as the answer to a call."""
+    return Answer(kept.item, kept.token, source, stale=kept.item.is_stale)
 
 
 def with_report_of_kept(

@@ -51,10 +51,6 @@ class CachedToken(Record):
         """
         return self.item.variant == item.variant and self.item.generation > item.generation
 
-    def without_handoff(self) -> "CachedToken":
-        """Return this without what only the invocation that made the token can use."""
-        return replace(self, token=replace(self.token, handoff={})) if self.token.handoff else self
-
 
 class TokenCache:
     """Tokens by partition and variant. Threads may share it."""
@@ -73,19 +69,19 @@ class TokenCache:
                 self._tokens.move_to_end((partition, variant))
             return cached
 
-    def get(self, partition: str, variant: str, now: int) -> CachedToken | None:
-        """Return what was put last, if it is recent."""
-        cached = self.recall(partition, variant)
-        return cached if cached and self.is_recent(cached, now) else None
-
     def is_recent(self, cached: CachedToken, now: int) -> bool:
         """Say whether *cached* was read within the last seconds. One in the future was not."""
         return 0 <= now - cached.read_at < self._seconds
 
     def put(self, partition: str, variant: str, cached: CachedToken) -> None:
-        """Keep *cached*, if callers may share it. Drop the least recently used above the limit."""
+        """Keep *cached*, if callers may share it. Drop the least recently used above the limit.
+
+        The handoff is left out: only the invocation that made the token can use it.
+        """
         if not cached.is_shared:
             return
+        if cached.token.handoff:
+            cached = replace(cached, token=replace(cached.token, handoff={}))
         with self._lock:
             self._tokens[partition, variant] = cached
             self._tokens.move_to_end((partition, variant))

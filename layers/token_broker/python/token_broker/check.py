@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from token_broker.aliases import refuse_held
 from token_broker.broker import Answer, Broker
 from token_broker.dependencies import Dependencies
 from token_broker.errors import InvalidRequest, UpstreamRefused
 from token_broker.holds import gate_of
+from token_broker.look import refuse_held
 from token_broker.measured import Sender, measured
 from token_broker.records import replace
 from token_broker.tokens import TokenRequest

@@ -3,7 +3,7 @@
 from enum import Enum
 from math import ceil
 
-from token_broker.errors import BrokerError, Internal, InvalidRequest, upstream_of
+from token_broker.errors import BrokerError, Internal, upstream_of
 from token_broker.item import (
     CREDENTIAL_REJECTED,
     LONGEST_BACKOFF_SECONDS,
@@ -11,11 +11,9 @@ from token_broker.item import (
     SUSPECT_RETRY_SECONDS,
     UPSTREAM_UNAVAILABLE,
     Failure,
-    Hold,
     Item,
     default_min_ttl,
     is_ahead,
-    rfc3339,
 )
 
 FORCE_INTERVAL_SECONDS = 10
@@ -52,15 +50,6 @@ class Verdict(Enum):
     BLAME_VARIANT = "it is right: the parameters of the request are wrong"
 
 
-class State(Enum):
-    """The age of a kept token, as far as one call is concerned."""
-
-    FRESH = "fresh"
-    AGING = "aging"
-    STALE = "stale"
-    DEAD = "dead"
-
-
 def verdict(gate: Item, version: str, variant: str, now: int, *, is_certain: bool) -> Verdict:
     """Return what the rejection of *version* means, after an exchange of *variant*.
 
@@ -83,20 +72,6 @@ def suspects(gate: Item, version: str, variant: str) -> tuple[str, ...]:
 
 def _refused(gate: Item, version: str) -> tuple[str, ...]:
     return gate.suspect_variants if gate.suspect_version == version else ()
-
-
-def state(item: Item, now: int, min_ttl: int | None = None, version: str | None = None) -> State:
-    """Return the state of *item* for a call that wants *min_ttl* seconds.
-
-    *version* is the current version of the secret, if known: a token of another one is aging.
-    """
-    if not item.lives_for(now, min_ttl):
-        return State.DEAD
-    if item.failure or item.lease_owner is not None:
-        return State.STALE
-    if now >= item.refresh_at or version not in (None, item.secret_version):
-        return State.AGING
-    return State.FRESH
 
 
 def latched_by(gate: Item, own: Item, version: str) -> Item | None:
@@ -130,11 +105,6 @@ def lease_end(now: int, remaining: float, skew: int) -> int:
     *skew* allows for another holder's clock that is ahead.
     """
     return now + ceil(remaining) + SHUTDOWN_SECONDS + skew
-
-
-def longest_min_ttl(lifetime: int) -> int:
-    """Return the largest `min_ttl` that every new token meets after its exchange."""
-    return lifetime - default_min_ttl(lifetime)
 
 
 def refresh_at(issued_at: int, expires_at: int, spread: float) -> int:
@@ -187,28 +157,6 @@ def recent_reports(item: Item, now: int) -> tuple[int, ...]:
     """Return the seconds of the reports that still count against the limit."""
     window = REPORT_WINDOW_SECONDS
     return tuple(at for at in item.report_times if is_ahead(at + window, now, window))
-
-
-def held_words(hold: Hold) -> str:
-    """Return since when and why a connection is held."""
-    return f"an operator has held the connection since {rfc3339(hold.since)}: {hold.reason}"
-
-
-def refuse_too_long(item: Item, min_ttl: int | None, now: int) -> None:
-    """Refuse a `min_ttl` that exceeds the life of a new token of this upstream.
-
-    Only a live token shows how long the next one will live. Raises `InvalidRequest` before a
-    useless exchange.
-    """
-    if min_ttl and item.is_live(now) and min_ttl > longest_min_ttl(item.lifetime):
-        raise too_long(item)
-
-
-def too_long(item: Item) -> InvalidRequest:
-    """Return the error for a `min_ttl` that a new token, like that of *item*, does not meet."""
-    longest, lifetime = longest_min_ttl(item.lifetime), item.lifetime
-    words = f"{longest} at most, as tokens of this upstream live {lifetime} seconds"
-    return InvalidRequest(f"min_ttl: {words}")
 
 
 def stored_error(failure: Failure, now: int) -> BrokerError:

@@ -1,6 +1,6 @@
 """An operator's hold: setting it, ending it, and honouring it in background work.
 
-The gate has the hold, so each read of the table shows it: see `token_broker.aliases.look`.
+The gate has the hold, so each read of the table shows it: see `token_broker.look.look`.
 """
 
 from typing import Any

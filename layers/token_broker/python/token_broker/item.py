@@ -77,6 +77,11 @@ class Hold(Record):
     by: str
     reason: str
 
+    @property
+    def words(self) -> str:
+        """Since when and why the connection is held."""
+        return f"an operator has held the connection since {rfc3339(self.since)}: {self.reason}"
+
     def to_dict(self) -> dict[str, str | None]:
         """Return this hold as callers see it."""
         return {"since": rfc3339(self.since), "by": self.by, "reason": self.reason}
@@ -184,6 +189,11 @@ class Item(Record):
         seconds = default_min_ttl(self.lifetime) if min_ttl is None else min_ttl
         is_usable = self.token is not None and self.target is None and not self.is_rejected
         return is_usable and now < self.expires_at - seconds
+
+    @property
+    def is_stale(self) -> bool:
+        """Say whether the exchange for a newer token still runs, failed, or never ended."""
+        return self.failure is not None or self.lease_owner is not None
 
     def is_leased(self, now: int) -> bool:
         """Say whether a lease holder may still be making a token of this variant.

@@ -24,6 +24,9 @@ SWAPPED = ("fence", "generation")
 COMPARED = (*SWAPPED, "rejected_versions", "accepted_version", "suspect_version", "held")
 """Attributes that the lease of a variant depends on: a write compares them with what was read."""
 
+AS_READ = frozenset({*COMPARED, "lease_owner", "latched_version"})
+"""Attributes that an item has as they were read: all that a write with a `ttl` compares."""
+
 OUTAGE = ("outage_since", "outage_phase", "outage_claim")
 LEASE = ("lease_owner", "lease_until")
 VERSIONS = ("rejected_versions", "accepted_version", "latched_version", "latched_at")
@@ -129,7 +132,7 @@ def item_of(partition: str, variant: str, record: Mapping[str, Any] | None) -> I
     if values.pop("schema", SCHEMA) not in (SCHEMA, SCHEMA - 1):
         corrupt.append("schema")
     corrupt += sorted(_whole(record) - record.keys())
-    raw = {name: record[name] for name in (*COMPARED, "latched_version") if name in record}
+    raw = {name: record[name] for name in AS_READ if name in record}
     item = Item(partition, variant, **values, raw=raw)
     return replace(item.without_token(), corrupt=tuple(corrupt)) if corrupt else item
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from token_broker.aliases import Look
 from token_broker.aws.clients import FAST_SECONDS, LAST
 from token_broker.errors import (
     BrokerError,
@@ -14,6 +13,7 @@ from token_broker.errors import (
 )
 from token_broker.holds import gate_of, is_held
 from token_broker.item import CLAIM_SECONDS, Item
+from token_broker.look import Look
 from token_broker.measured import Sender
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.refresher import Refresher

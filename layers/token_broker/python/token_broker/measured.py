@@ -59,7 +59,8 @@ class Sender:
         self._last = None
         left = self._deadline - self._deps.clock.monotonic()
         if left < LEAST_REQUEST_SECONDS:
-            raise UpstreamUnavailable(f"{request.step}: no time was left to send it")
+            late = f"{request.step}: no time was left to send it"
+            raise UpstreamUnavailable(late, retry_after=1)
         response = send(self._deps, request, min(left, MOST_REQUEST_SECONDS))
         self._last = request, response
         return response

@@ -6,7 +6,7 @@
 from enum import Enum
 from typing import Any
 
-from token_broker.decisions import held_words, latched_by, state
+from token_broker.decisions import latched_by
 from token_broker.holds import gate_of
 from token_broker.item import Item, rfc3339
 from token_broker.maintenance import is_token, items_in_time
@@ -42,7 +42,7 @@ def entry(item: Item, gate: Item, now: int, version: str) -> dict[str, Any]:
     following, because = next_step(item, gate, now, version)
     return {
         "variant": item.variant,
-        "state": state(item, now, version=version).value,
+        "state": state(item, now, version).value,
         "generation": item.generation,
         "fingerprint": item.fingerprint,
         "issued_at": rfc3339(item.issued_at),
@@ -64,6 +64,29 @@ def entry(item: Item, gate: Item, now: int, version: str) -> dict[str, Any]:
     }
 
 
+class State(Enum):
+    """The age of a kept token, as far as one call is concerned."""
+
+    FRESH = "fresh"
+    AGING = "aging"
+    STALE = "stale"
+    DEAD = "dead"
+
+
+def state(item: Item, now: int, version: str | None = None) -> State:
+    """Return the state of *item*.
+
+    *version* is the current version of the secret, if known: a token of another one is aging.
+    """
+    if not item.lives_for(now, None):
+        return State.DEAD
+    if item.is_stale:
+        return State.STALE
+    if now >= item.refresh_at or version not in (None, item.secret_version):
+        return State.AGING
+    return State.FRESH
+
+
 class Next(Enum):
     """What the broker would do now for a call without particular wishes."""
 
@@ -80,7 +103,7 @@ def next_step(item: Item, gate: Item, now: int, version: str) -> tuple[Next, str
     *gate* is the connection's gate, and *version* the current version of the secret.
     """
     if gate.held:
-        return Next.REFUSE, held_words(gate.held)
+        return Next.REFUSE, gate.held.words
     if item.is_good(now):
         return _hand_out(item, now, version)
     if item.is_leased(now):

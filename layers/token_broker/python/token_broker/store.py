@@ -183,15 +183,15 @@ class Store:
         now: int,
         *,
         has_lease: bool,
-        ends_lease: bool,
     ) -> Item | None:
         """Keep what *rejection* means. None if *item* has changed since it was read.
 
-        *has_lease* says whether *item* was read with a lease of this caller. A gate that DELETE has
-        emptied since is not written again.
+        *has_lease* says whether *item* was read with a lease of this caller. The gate's lease ends;
+        that of the variant goes on. A gate that DELETE has emptied since is not written again.
         """
         from token_broker import conditional_writes as writes  # noqa: PLC0415 (off the hit path)
 
+        ends_lease = has_lease and item.variant != rejection.variant
         changes, as_read = writes.judged(verdict, item, rejection, now, has_lease=has_lease)
         return self._update(
             item,
@@ -287,6 +287,7 @@ class Store:
                 item,
                 {**dict.fromkeys((*corrupt, *known)), "schema": codec.SCHEMA},
                 ttl_after=item.bare(),
+                # A latch that is removed has to be known.
                 unchanged={name: item.raw.get(name) for name in ("generation", "latched_version")},
                 is_done=lambda found: found.is_bare,
             ):
@@ -306,7 +307,8 @@ class Store:
 
         None if they are not. After a failed write the item is read again, and *is_done* says
         whether it was written all the same. *ttl_after* is the item after this write, if that
-        changes its `ttl`, which depends on the hold. If only that has changed, this writes again.
+        changes its `ttl`, which depends on the hold. If only that has changed, this writes again,
+        even if it has changed back.
         """
         while True:
             ttl = {"ttl": ttl_of(ttl_after)} if ttl_after else {}
@@ -322,7 +324,7 @@ class Store:
                 return found
             if lost:
                 raise lost
-            if not ttl_after or found.held == item.held:
+            if not ttl_after or any(found.raw.get(n) != seen for n, seen in unchanged.items()):
                 return None
             item = replace(item, held=found.held, raw=found.raw)
             ttl_after = replace(ttl_after, held=found.held)

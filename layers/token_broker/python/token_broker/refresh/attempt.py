@@ -80,7 +80,7 @@ class ExchangeAttempt:
         began = self._deps.clock.monotonic()
         announcements = self._invocation.announcements
         try:
-            result = self._keep(self._result())
+            result = self._outcome.keep(self._result())
         except Exception as error:
             known = error if isinstance(error, BrokerError) else Internal("the exchange failed")
             self._outcome.keep_failure(known, has_sent=self._has_sent)
@@ -94,15 +94,6 @@ class ExchangeAttempt:
         if self._has_sent:
             announcements.found_upstream(is_available=True)
         return result
-
-    def _keep(self, result: Token | ResolvedTo) -> CachedToken | Alias | None:
-        outcome = self._outcome
-        if isinstance(result, Token):
-            keep = outcome.keep_token if outcome.holds_lease else outcome.unshared_token
-            return keep(result)
-        if not outcome.holds_lease:
-            raise Internal("an exchange that is not shared led to another variant")
-        return outcome.keep_alias(result)
 
     def _result(self) -> Token | ResolvedTo:
         """Return what the conversation returns; begin again, once, if the secret changes.
@@ -129,7 +120,7 @@ class ExchangeAttempt:
             self._secret.use(previous)
             return self._with_previous_version()
         except (NotConfigured, InvalidRequest):
-            if self._has_sent:  # the vendor took the credentials: the account lacks what is asked
+            if self._is_proven and self._current:  # the account lacks what is asked
                 self._gate.accept(self._outcome.item, version)
             raise
         # Before the commit: other variants may wait for the gate's lease.
@@ -176,6 +167,7 @@ class ExchangeAttempt:
 
     def _converse(self) -> Token | ResolvedTo:
         """Drive the vendor's conversation. It gets the kept token, if that can be renewed."""
+        self._current, self._is_proven = None, False
         item = self._outcome.item
         may_renew = self._outcome.was_ready and not self._has_sent
         # Another version of the secret may name another user, who must not get this session.

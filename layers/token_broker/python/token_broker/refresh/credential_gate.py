@@ -10,11 +10,11 @@ lease is enough.
 from functools import partial
 from typing import NamedTuple
 
-from token_broker.aliases import refuse_held
 from token_broker.conditional_writes import Rejection
 from token_broker.decisions import Verdict, latched_by, verdict
 from token_broker.errors import CredentialLatched, CredentialRejected, upstream_of
 from token_broker.item import GATE, SUSPECT_RETRY_SECONDS, Item, rfc3339
+from token_broker.look import refuse_held
 from token_broker.refresh.invocation import Invocation
 
 ACCEPT_PAUSE_SECONDS = 0.1
@@ -80,6 +80,35 @@ class CredentialGate:
             self._admit_by_gate(own, version)
         self._admitted = version
 
+    def _refuse_early(self, gate: Item, version: str) -> None:
+        """Raise `CredentialRejected` until a suspect *version* may have its second try."""
+        now = self._deps.clock.now()
+        if gate.awaits_second_try(version, now):
+            raise suspect_error(gate, now)
+
+    def _admit_by_gate(self, own: Item, version: str) -> None:
+        """Wait until the gate has accepted *version*, or this caller has acquired its lease.
+
+        A variant without a lease, which callers do not share, may have been refused since *own*
+        was read: the gate has that, too.
+        """
+        while True:
+            gate = self._invocation.read_gate()
+            refuse_held(self._deps, gate)
+            if latching := latched_by(gate, own, version):
+                raise latched_error(latching)
+            if gate.has_accepted(version) and not gate.is_suspect(version):
+                return
+            self._refuse_early(gate, version)
+            if gate.is_leased(self._deps.clock.now()):
+                self._invocation.wait_for_lease(gate)
+                continue
+            if gate.corrupt:
+                self._deps.emit("damaged", variant=GATE, attributes=list(gate.corrupt))
+            self._lease, self._accepted = self._invocation.acquire(gate), None
+            if self._lease:
+                return
+
     def accept(self, own: Item, version: str) -> None:
         """Keep that the upstream accepted *version*, if the gate does not know it yet.
 
@@ -129,18 +158,6 @@ class CredentialGate:
 
         self._invocation.try_write(gate, write)
 
-    def release(self) -> None:
-        """End the gate's lease, if this invocation holds it; first write an acceptance.
-
-        If that cannot be written, no error is raised: the lease expires. Attempts that need each
-        other's tokens share the lease, and the first to end ends it.
-        """
-        self._write_accepted()
-        lease, self._lease = self._lease, None
-        if lease:
-            write = partial(self._deps.store.release, lease, None, renewal=None)
-            self._invocation.try_write(lease, write)
-
     def reject(self, own: Item, rejection: Rejection, *, is_certain: bool) -> Judged:
         """Keep what *rejection* means, before anything else is tried. This ends the gate's lease.
 
@@ -159,53 +176,30 @@ class CredentialGate:
             if decided is Verdict.BLAME_VARIANT:
                 return Judged(decided, own, was_accepted)
             has_lease = owner is not None and owner == gate.lease_owner
-            # Of the two leases, only that of the gate ends here: the variant's own one goes on.
-            ends_lease = has_lease and not own.is_gate
-            written = self._deps.store.judge(
-                gate, decided, rejection, now, has_lease=has_lease, ends_lease=ends_lease
-            )
+            written = self._deps.store.judge(gate, decided, rejection, now, has_lease=has_lease)
             gate = written or self._invocation.read_gate()
         self._lease = self._admitted = None
         if decided is Verdict.LATCH:
             self._invocation.announcements.send("Connection Latched", version)
+        kept = gate if own.is_gate else None
         if decided is Verdict.REFUSE_VARIANT:  # its own item then forbids this version
             has_lease = own.lease_owner is not None
-            latched = self._deps.store.judge(
-                own, Verdict.LATCH, rejection, now, has_lease=has_lease, ends_lease=False
-            )
-            own = latched or own
-        elif own.is_gate and gate.lease_owner == own.lease_owner:
-            own = gate  # unless another caller has acquired the lease
+            kept = self._deps.store.judge(own, Verdict.LATCH, rejection, now, has_lease=has_lease)
+        if kept and kept.lease_owner == own.lease_owner:
+            own = kept  # unless another caller has acquired the lease
         return Judged(decided, own, was_accepted)
 
-    def _refuse_early(self, gate: Item, version: str) -> None:
-        """Raise `CredentialRejected` until a suspect *version* may have its second try."""
-        now = self._deps.clock.now()
-        if gate.awaits_second_try(version, now):
-            raise suspect_error(gate, now)
+    def release(self) -> None:
+        """End the gate's lease, if this invocation holds it; first write an acceptance.
 
-    def _admit_by_gate(self, own: Item, version: str) -> None:
-        """Wait until the gate has accepted *version*, or this caller has acquired its lease.
-
-        A variant without a lease, which callers do not share, may have been refused since *own*
-        was read: the gate has that, too.
+        If that cannot be written, no error is raised: the lease expires. Attempts that need each
+        other's tokens share the lease, and the first to end ends it.
         """
-        while True:
-            gate = self._invocation.read_gate()
-            refuse_held(self._deps, gate)
-            if latching := latched_by(gate, own, version):
-                raise latched_error(latching)
-            if gate.has_accepted(version) and not gate.is_suspect(version):
-                return
-            self._refuse_early(gate, version)
-            if gate.is_leased(self._deps.clock.now()):
-                self._invocation.wait_for_lease(gate)
-                continue
-            if gate.corrupt:
-                self._deps.emit("damaged", variant=GATE, attributes=list(gate.corrupt))
-            self._lease, self._accepted = self._invocation.acquire(gate), None
-            if self._lease:
-                return
+        self._write_accepted()
+        lease, self._lease = self._lease, None
+        if lease:
+            write = partial(self._deps.store.release, lease, None, renewal=None)
+            self._invocation.try_write(lease, write)
 
 
 def suspect_error(gate: Item, now: int) -> CredentialRejected:

@@ -4,16 +4,19 @@ The refresher, the attempts and the gate share it. It imports none of them.
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from token_broker.aliases import Look, look
 from token_broker.decisions import lease_end
 from token_broker.dependencies import Dependencies
-from token_broker.errors import BrokerError, RefreshInProgress
-from token_broker.exchange import Request
+from token_broker.errors import BrokerError, RefreshInProgress, StoreUnavailable
 from token_broker.item import GATE, Item
+from token_broker.look import Look, look
 from token_broker.refresh.announcements import Announcements
 from token_broker.refresh.deadline import COMMIT_SECONDS, LEAST_EXCHANGE_SECONDS, Deadline
 from token_broker.refresh.secret_in_use import SecretInUse
+
+if TYPE_CHECKING:
+    from token_broker.exchange import Request
 
 FIRST_POLL_SECONDS, LAST_POLL_SECONDS = 0.05, 0.25
 """Pauses between two reads while another caller has the lease: half to one and a half of this."""
@@ -47,6 +50,8 @@ class Invocation:
         set later must end it within `MEMORY_SECONDS`."""
         self.last_request: Request | None = None
         """The last request that any exchange of this invocation sent to the vendor."""
+        self._delayed_by: StoreUnavailable | None = None
+        """The error for which a write was repeated last: that took time."""
         self._waited_seconds = 0.0
         """Seconds of waiting for others' leases. Pauses grow with it; `finish` emits it."""
 
@@ -65,18 +70,24 @@ class Invocation:
         self.gate = self.deps.store.read(self.partition, GATE)
         return self.gate
 
-    def record_sent(self, request: Request) -> None:
+    def record_sent(self, request: "Request") -> None:
         """Remember that *request* was sent, before its answer is known."""
         self.last_request = request
+
+    def record_delay(self, error: StoreUnavailable) -> None:
+        """Remember that a write was repeated because of *error*."""
+        self._delayed_by = error
 
     def acquire(self, item: Item, *, forced: bool = False) -> Item | None:
         """Acquire the lease of *item*; None if *item* has changed since it was read.
 
-        Raises `RefreshInProgress` if there is too little time for an exchange and its commit.
+        Raises `RefreshInProgress` if there is too little time for an exchange and its commit, or
+        the error that has taken the time.
         """
         seconds_left = self.deadline.seconds_left
         if seconds_left < COMMIT_SECONDS + LEAST_EXCHANGE_SECONDS:
-            raise RefreshInProgress("too little time is left for an exchange", retry_after=1)
+            late = RefreshInProgress("too little time is left for an exchange", retry_after=1)
+            raise self._delayed_by or late
         now = self.deps.clock.now()
         until = lease_end(now, seconds_left, self.deps.skew)
         forced_at = now if forced else None

@@ -1,8 +1,6 @@
 """A miss: a token of an exchange, or the old one while it lives, if the exchange fails."""
 
-from token_broker.aliases import Look, look, open_shown
 from token_broker.cache import CachedToken
-from token_broker.dependencies import Dependencies
 from token_broker.errors import (
     AWS_FAILURES,
     BrokerError,
@@ -10,6 +8,7 @@ from token_broker.errors import (
     UpstreamError,
     UpstreamUnavailable,
 )
+from token_broker.look import Look, open_shown
 from token_broker.records import replace
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.refresher import Obtained, Refresher
@@ -28,14 +27,13 @@ def obtained_or_old(
     """
     requirement = Requirement(request.min_ttl, request.rejected, request.force)
     try:
-        cached, source = Refresher(invocation).obtain(request.variant, requirement, seen)
+        return Refresher(invocation).obtain(request.variant, requirement, seen)
     except BrokerError as error:
         may_use = may_use_old(error, request, seen, kept)
-        old = old_token(invocation.deps, invocation.partition, request, kept) if may_use else None
+        old = old_token(invocation, request, kept) if may_use else None
         if not old:
             raise
         return Obtained(old, "table", is_old=True)
-    return Obtained(cached, source)
 
 
 def may_use_old(
@@ -54,14 +52,15 @@ def may_use_old(
 
 
 def old_token(
-    deps: Dependencies, partition: str, request: TokenRequest, kept: CachedToken | None
+    invocation: Invocation, request: TokenRequest, kept: CachedToken | None
 ) -> CachedToken | None:
     """Return the token that the failed exchange should have replaced, if it still lives.
 
     That is *kept* if the table cannot be read. An alias is followed, unless it is wrong.
     """
+    deps = invocation.deps
     try:
-        seen = look(deps, partition, request.variant.key)
+        seen = invocation.look(request.variant.key)
     except AWS_FAILURES:
         old = kept
     else:

@@ -1,12 +1,12 @@
 """Keeps the outcome of an exchange: a token, an alias or a failure. Each write ends the lease."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from token_broker.aliases import Look, alias_values
 from token_broker.cache import CachedToken
 from token_broker.decisions import next_failure, refresh_at
+from token_broker.dependencies import Dependencies
 from token_broker.errors import (
     AWS_FAILURES,
     BrokerError,
@@ -20,6 +20,7 @@ from token_broker.errors import (
 )
 from token_broker.exchange import ResolvedTo
 from token_broker.item import Failure, Item
+from token_broker.look import Look
 from token_broker.records import replace
 from token_broker.refresh.deadline import COMMIT_SECONDS, LEAST_EXCHANGE_SECONDS
 from token_broker.refresh.invocation import Invocation
@@ -28,10 +29,16 @@ from token_broker.tokens import Token, Variant
 LAST_COMMIT_SECONDS = 1.0
 """With less time than this left, the table is not tried again."""
 
-LEAST_ALIAS_SECONDS = COMMIT_SECONDS + LEAST_EXCHANGE_SECONDS
-"""With less time than this left, no exchange could follow: an alias is not tried again."""
+ALIAS_SECONDS = 2.0
+"""How long an alias is tried: the caller waits for its token, which needs no alias."""
+
+LEAST_ALIAS_SECONDS = ALIAS_SECONDS + COMMIT_SECONDS + LEAST_EXCHANGE_SECONDS
+"""With less time than this left, an alias is not tried again: an exchange may have to follow."""
 
 COMMIT_PAUSE_SECONDS = 0.1
+
+ALIAS_LIFETIME_SECONDS = 30 * 86_400
+"""Seconds after which the table may drop an alias. It is bound to the secret's version anyway."""
 
 
 class Alias(NamedTuple):
@@ -60,7 +67,6 @@ class Outcome:
         self._secret = invocation.secret
         self.variant = variant
         self._before = before
-        self._was_uncertain = before.is_uncertain(self._deps.clock.now())
         self._failed_before = item.failure
         """As of the lease: an earlier holder, or DELETE, may have changed that of *before*."""
         self.holds_lease = item.lease_owner is not None
@@ -72,31 +78,13 @@ class Outcome:
         """Say whether the renewal token was unspent before this lease marked it as in use."""
         return self._before.renewal == "ready"
 
-    def unshared_token(self, token: Token) -> CachedToken:
-        """Return *token* for one caller alone, and clear the back-off of earlier failures."""
-        if self.item.failure:
-            self._try_write(lambda: self._deps.store.back_off(self.item, None))
-        item = local_item(self.item, self._values(token))
-        return CachedToken(item, token, self._invocation.gate_read_at, is_shared=False)
-
-    def keep_alias(self, resolved: ResolvedTo) -> Alias:
-        """Keep the alias that the exchange found, and return it.
-
-        It is followed even if it could not be kept.
-        """
-
-        def write() -> Item | None:
-            version, expected = self._secret.version(), resolved.expected
-            values = alias_values(self._deps, self.item, resolved.variant, version, expected)
-            return self._deps.store.commit(self.item, values)
-
-        try:
-            item = self._repeated(write, LEAST_ALIAS_SECONDS)
-        except NotConfigured as error:
-            self._deps.emit("unkept", code=error.code, variant=self.item.variant)
-            self._end_lease(None)
-            item = None
-        return Alias(self.variant, item, resolved.variant)
+    def keep(self, result: Token | ResolvedTo) -> CachedToken | Alias | None:
+        """Keep *result*, unless callers do not share tokens; None if the lease was lost."""
+        if isinstance(result, Token):
+            return self.keep_token(result) if self.holds_lease else self.unshared_token(result)
+        if not self.holds_lease:
+            raise Internal("an exchange that is not shared led to another variant")
+        return self.keep_alias(result)
 
     def keep_token(self, token: Token) -> CachedToken | None:
         """Keep *token* and return it; None if the lease was lost.
@@ -128,6 +116,33 @@ class Outcome:
                 announcements.send_later("Token Replaced", item, replaces=replaced)
         return CachedToken(item, token, self._invocation.gate_read_at) if item else None
 
+    def keep_alias(self, resolved: ResolvedTo) -> Alias:
+        """Keep the alias that the exchange found, and return it.
+
+        It is followed even if it could not be kept.
+        """
+
+        def write() -> Item | None:
+            version, expected = self._secret.version(), resolved.expected
+            values = alias_values(self._deps, self.item, resolved.variant, version, expected)
+            return self._deps.store.commit(self.item, values)
+
+        until = self._invocation.deadline.seconds_to_commit - ALIAS_SECONDS
+        try:
+            item = self._repeated(write, max(until, LEAST_ALIAS_SECONDS))
+        except AWS_FAILURES as error:
+            self._deps.emit("unkept", code=error.code, variant=self.item.variant)
+            self._end_lease(None)
+            item = None
+        return Alias(self.variant, item, resolved.variant)
+
+    def unshared_token(self, token: Token) -> CachedToken:
+        """Return *token* for one caller alone, and clear the back-off of earlier failures."""
+        if self.item.failure:
+            self._try_write(lambda: self._deps.store.back_off(self.item, None))
+        item = local_item(self.item, self._values(token))
+        return CachedToken(item, token, self._invocation.gate_read_at, is_shared=False)
+
     def _repeated(self, write: Callable[[], Item | None], least_seconds: float) -> Item | None:
         """Return what *write* returns; repeat it while the table cannot be reached.
 
@@ -136,7 +151,8 @@ class Outcome:
         while True:
             try:
                 return write()
-            except StoreUnavailable:
+            except StoreUnavailable as error:
+                self._invocation.record_delay(error)
                 if self._invocation.deadline.seconds_to_commit < least_seconds:
                     raise
                 self._deps.clock.sleep(COMMIT_PAUSE_SECONDS)
@@ -153,7 +169,7 @@ class Outcome:
             wait = failure.retry_at - self._deps.clock.now()
             error.retry_after = max(error.retry_after or 0, wait)
         if self.holds_lease:
-            is_unspent = self.was_ready and self.item.renewal == "in_use" and not has_sent
+            is_unspent = self.was_ready and not has_sent
             self._end_lease(failure, renewal="ready" if is_unspent else None)
         elif failure:
             self._try_write(lambda: self._deps.store.back_off(self.item, failure))
@@ -189,7 +205,7 @@ class Outcome:
 
         None unless a request was sent: now, or by an exchange before that never ended.
         """
-        is_uncertain = has_sent or self._was_uncertain
+        is_uncertain = has_sent or self._before.lease_owner is not None
         if not is_uncertain or not self.item.token:
             return None
         unfinished = UpstreamUnavailable("the last exchange was not finished")
@@ -215,11 +231,27 @@ class Outcome:
         return values | ({"renewal": "ready"} if token.renewal else {})
 
 
+def alias_values(
+    deps: Dependencies, own: Item, target: Variant, version: str, expected: Mapping[str, Any]
+) -> dict[str, object]:
+    """Return what the table keeps of *own* as an alias, made with this *version* of the secret.
+
+    *expected* is what the context of *target* must say for the alias to be right: a role.
+    """
+    now = deps.clock.now()
+    context = {"context": json.dumps(dict(expected))} if expected else {}
+    return context | {
+        "kind": "pointer",
+        "token": deps.sealer.seal_variant(own, target),
+        "target": target.key,
+        "secret_version": version,
+        "issued_at": now,
+        "expires_at": now + ALIAS_LIFETIME_SECONDS,
+    }
+
+
 def local_item(lease: Item, values: dict[str, Any]) -> Item:
     """Return the item as it would be if the table had kept *values*."""
-    known = {name: value for name, value in values.items() if name in Item.__annotations__}
     ended = {"failure": None, "lease_owner": None, "lease_until": 0}
-    return replace(
-        lease.without_token(),
-        **known | ended | {"token": b"", "generation": lease.generation + 1},
-    )
+    made = {"token": b"", "generation": lease.generation + 1}
+    return replace(lease.without_token(), **values | ended | made)

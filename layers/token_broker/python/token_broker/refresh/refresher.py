@@ -24,6 +24,13 @@ A dead holder: its lease ends by itself, once Lambda has certainly ended its inv
 kept token counts as uncertain, and the next caller acquires with a higher fence, so a late commit
 of the holder before fails. A renewal token that may be spent is not sent again: the caller logs in.
 
+An outage: `Outcome.keep_failure` keeps the failure, with a back-off of two seconds to a minute.
+Until that ends, step c raises its error for every caller, and `miss` returns the old token while
+it lives.
+
+An alias: step d, or an exchange, names the next variant. `Resolver.shorten` then rewrites each
+alias on the way, so that one read finds the token.
+
 Rejected credentials: only one caller at a time tries a version that is not known to work
 (`CredentialGate.admit`). `ExchangeAttempt` keeps what a rejection means (`decisions.verdict`)
 before it sends anything else. A version that never worked is latched or, if the answer may mean
@@ -35,12 +42,12 @@ DELETE. See docs/protocol.md.
 
 from typing import NamedTuple
 
-from token_broker.aliases import Look
 from token_broker.cache import CachedToken
-from token_broker.decisions import MAX_REPORTS, recent_reports, refuse_too_long, stored_error
+from token_broker.decisions import MAX_REPORTS, recent_reports, stored_error
 from token_broker.errors import Internal, TooManyRequests
 from token_broker.exchange import NeedToken
 from token_broker.item import CREDENTIAL_REJECTED, REPORT_WINDOW_SECONDS, Item, is_ahead
+from token_broker.look import Look
 from token_broker.records import replace
 from token_broker.refresh.attempt import ExchangeAttempt, SecretReplaced
 from token_broker.refresh.credential_gate import CredentialGate
@@ -79,40 +86,22 @@ class Refresher:
         self._resolver = Resolver(invocation)
         self._made: dict[str, CachedToken] = {}
         """Tokens that this invocation made, by the variant's key, each with its `handoff`."""
-        self._first_seen: dict[str, Item] = {}
-        """Items as this invocation read them first: force demands a token that is newer."""
+        self._first_seen: dict[str, int] = {}
+        """Generations that this invocation read first: force demands a token that is newer."""
 
     def obtain(
         self, variant: Variant, requirement: Requirement, seen: Look | None = None
-    ) -> tuple[CachedToken, str]:
-        """Return a token that meets *requirement*, and its source, as in `Answer`.
+    ) -> Obtained:
+        """Return a token that meets *requirement*.
 
         *seen* is this invocation's last read of *variant*, if there was one. It may be out of date:
         acquiring a lease is a compare and swap, and a loser reads again. Raises a `BrokerError` if
         there is no such token. Events are sent last, so that they take no time from the exchange.
         """
         try:
-            obtained = self._obtain_alone(variant, requirement, seen)
-            return obtained.cached, obtained.source
+            return self._obtain_alone(variant, requirement, seen)
         finally:
             self._invocation.finish()
-
-    def token_of(self, need: NeedToken) -> Token:
-        """Return a live token of another variant, of the version of the secret that is used.
-
-        Raises `SecretReplaced` if the version changed meanwhile: a conversation that began with
-        the old version must not use a token of the new one.
-        """
-        version = self._secret.version()
-        rejected = frozenset({need.rejected} if need.rejected else ())
-        requirement = Requirement(rejected=rejected, of_version_in_use=True)
-        if made := self._made_here(need.variant.key, requirement):
-            return made.cached.token
-        with self._invocation.deadline.nested():
-            obtained = self._obtain_alone(need.variant, requirement, None)
-        if self._secret.version() != version:
-            raise SecretReplaced
-        return obtained.cached.token
 
     def _obtain_alone(
         self, variant: Variant, requirement: Requirement, seen: Look | None
@@ -126,7 +115,7 @@ class Refresher:
             if requirement.rejected:
                 requirement, seen = self._report(invocation.look(key, seen), requirement)
             obtained = self._follow_aliases(variant, requirement, seen)
-            self._deps.cache.put(*place, obtained.cached.without_handoff())
+            self._deps.cache.put(*place, obtained.cached)
             if obtained.source == "exchange":
                 requirement.check_new(obtained.cached.item, self._now())
             return obtained
@@ -138,12 +127,39 @@ class Refresher:
 
         Not if the caller reports a token: the cached one may be older.
         """
-        cached = self._deps.cache.get(self._invocation.partition, key, self._now())
+        cache = self._deps.cache
+        cached = cache.recall(self._invocation.partition, key)
         if not cached or requirement.force or requirement.rejected:
             return None
         if seen and not cached.is_newer_than(seen.target):
             return None
-        return cached if self._is_met(requirement, cached.item) else None
+        is_usable = cache.is_recent(cached, self._now()) and self._is_met(requirement, cached.item)
+        return cached if is_usable else None
+
+    def _report(self, seen: Look, requirement: Requirement) -> tuple[Requirement, Look | None]:
+        """Mark the kept token as rejected, if *requirement* rejects it.
+
+        Return *requirement* and *seen*, or None if this write made it out of date. Reports of
+        callers are limited; those of exchanges are not. An exchange reports a young token only
+        while that is being replaced, as the vendor may have revoked it: else it rejects none.
+        """
+        item, now = seen.target, self._now()
+        if item.fingerprint not in requirement.rejected:
+            return requirement, seen
+        by_exchange = requirement.of_version_in_use  # only `token_of` reports and demands it
+        is_young = is_ahead(item.issued_at + YOUNG_SECONDS, now, YOUNG_SECONDS)
+        if by_exchange and is_young and item.lease_owner is None:
+            return replace(requirement, rejected=frozenset()), seen
+        if item.is_rejected:
+            return requirement, seen
+        times = recent_reports(item, now)
+        if not by_exchange and len(times) >= MAX_REPORTS:
+            raise TooManyRequests(
+                f"rejected: at most {MAX_REPORTS} times in {REPORT_WINDOW_SECONDS} seconds",
+                retry_after=times[0] + REPORT_WINDOW_SECONDS - now,
+            )
+        self._deps.store.report(item, times if by_exchange else (*times, now))
+        return requirement, None
 
     def _follow_aliases(
         self, variant: Variant, requirement: Requirement, seen: Look | None
@@ -152,17 +168,15 @@ class Refresher:
         followed: list[Alias] = []
         may_go_back = True
         while len(followed) <= MAX_ALIASES:
-            result = self._step(variant, requirement, seen)
-            seen = None
+            result, seen = self._step(variant, requirement, seen), None
             if result is None:
-                continue
+                continue  # read the table again
             if isinstance(result, Alias):
                 followed.append(result)
                 variant, seen = result.leads_to, result.seen
             elif may_go_back and self._resolver.is_contradicted(followed, result.cached.item):
                 # The last alias expects a role that the account no longer has: go back to it.
-                variant = followed.pop().variant
-                may_go_back = False
+                variant, may_go_back = followed.pop().variant, False
             else:
                 self._resolver.shorten(followed, variant, result.seen)
                 return result
@@ -181,13 +195,12 @@ class Refresher:
             return made
         seen = self._invocation.look(variant.key, seen)  # raises under a hold
         target, own = seen.target, seen.own  # one item, unless *variant* is an alias
-        first = self._first_seen.setdefault(target.variant, target)
+        first = self._first_seen.setdefault(target.variant, target.generation)
         if requirement.force and requirement.newer_than is None:
-            requirement = replace(requirement, newer_than=first.generation)
+            requirement = replace(requirement, newer_than=first)
         if kept := self._kept(seen, requirement):  # a
             return kept
-        # Before anything that waits: no new token could meet this.
-        refuse_too_long(target, requirement.min_ttl, self._now())
+        requirement.refuse_too_long(target, self._now())  # before anything that waits
         if leased := self._leased_by_another(seen):  # b
             self._invocation.wait_for_lease(leased)
             return None
@@ -203,6 +216,12 @@ class Refresher:
             return alias
         return self._exchange(variant, own, requirement)  # e
 
+    def _made_here(self, key: str, requirement: Requirement) -> Obtained | None:
+        """Return the token of *key* that this invocation made, if it meets *requirement*."""
+        made = self._made.get(key)
+        is_met = made and self._is_met(requirement, made.item)
+        return Obtained(made, "exchange") if made and is_met else None
+
     def _kept(self, seen: Look, requirement: Requirement) -> Obtained | None:
         """Return the token that *seen* shows, if it meets *requirement*."""
         target = seen.target
@@ -212,13 +231,8 @@ class Refresher:
         # KMS took time: the token may have expired.
         if not token or not self._is_met(requirement, target):
             return None
+        self._resolver.confirm(seen)
         return Obtained(CachedToken(target, token, seen.read_at), "table", seen)
-
-    def _made_here(self, key: str, requirement: Requirement) -> Obtained | None:
-        """Return the token of *key* that this invocation made, if it meets *requirement*."""
-        made = self._made.get(key)
-        is_met = made and self._is_met(requirement, made.item)
-        return Obtained(made, "exchange") if made and is_met else None
 
     def _is_met(self, requirement: Requirement, item: Item) -> bool:
         version = self._secret.version() if requirement.of_version_in_use else None
@@ -274,8 +288,7 @@ class Refresher:
         result = ExchangeAttempt(self._invocation, self._gate, outcome, self.token_of).run()
         if not isinstance(result, CachedToken):
             return result
-        if result.is_shared:
-            self._made[result.item.variant] = result
+        self._made[result.item.variant] = result
         return Obtained(result, "exchange")
 
     def _without_lease(self, own: Item) -> Item:
@@ -287,31 +300,22 @@ class Refresher:
             self._deps.store.drop(own)
         return replace(own.without_token(), lease_owner=None)
 
-    def _report(self, seen: Look, requirement: Requirement) -> tuple[Requirement, Look | None]:
-        """Mark the kept token as rejected, if *requirement* rejects it.
+    def token_of(self, need: NeedToken) -> Token:
+        """Return a live token of another variant, of the version of the secret that is used.
 
-        Return the requirement, which then demands a newer token, and *seen*, or None if this write
-        made it out of date. Reports of callers are limited; those of exchanges are not. An exchange
-        reports a young token only while that is being replaced: the vendor may have revoked it.
+        Raises `SecretReplaced` if the version changed meanwhile: a conversation that began with
+        the old version must not use a token of the new one.
         """
-        item, now = seen.target, self._now()
-        if item.fingerprint not in requirement.rejected:
-            return requirement, seen
-        by_exchange = requirement.of_version_in_use  # only `token_of` reports and demands it
-        is_young = is_ahead(item.issued_at + YOUNG_SECONDS, now, YOUNG_SECONDS)
-        if by_exchange and is_young and item.lease_owner is None:
-            return replace(requirement, rejected=frozenset()), seen
-        newer = replace(requirement, newer_than=item.generation)
-        if item.is_rejected:
-            return newer, seen
-        times = recent_reports(item, now)
-        if not by_exchange and len(times) >= MAX_REPORTS:
-            raise TooManyRequests(
-                f"rejected: at most {MAX_REPORTS} times in {REPORT_WINDOW_SECONDS} seconds",
-                retry_after=times[0] + REPORT_WINDOW_SECONDS - now,
-            )
-        self._deps.store.report(item, times if by_exchange else (*times, now))
-        return newer, None
+        version = self._secret.version()
+        rejected = frozenset({need.rejected} if need.rejected else ())
+        requirement = Requirement(rejected=rejected, of_version_in_use=True)
+        if made := self._made_here(need.variant.key, requirement):
+            return made.cached.token
+        with self._invocation.deadline.nested():
+            obtained = self._obtain_alone(need.variant, requirement, None)
+        if self._secret.version() != version:
+            raise SecretReplaced
+        return obtained.cached.token
 
     def _now(self) -> int:
         return self._deps.clock.now()

@@ -1,8 +1,13 @@
 """The conditions that a token must meet for a call, or for another exchange."""
 
-from token_broker.decisions import FORCE_INTERVAL_SECONDS, longest_min_ttl, may_force, too_long
-from token_broker.errors import TooManyRequests, UpstreamContractChanged, UpstreamUnavailable
-from token_broker.item import Item
+from token_broker.decisions import FORCE_INTERVAL_SECONDS, may_force
+from token_broker.errors import (
+    InvalidRequest,
+    TooManyRequests,
+    UpstreamContractChanged,
+    UpstreamUnavailable,
+)
+from token_broker.item import Item, default_min_ttl
 from token_broker.records import Record
 
 
@@ -51,8 +56,17 @@ class Requirement(Record):
         """Raise if the new token of *item* does not meet this. It stays kept for other callers."""
         if item.fingerprint in self.rejected:
             raise UpstreamContractChanged("the upstream issued the reported token once more")
-        if item.lives_for(now, self.min_ttl):
-            return
-        if self.min_ttl and self.min_ttl > longest_min_ttl(item.lifetime):
-            raise too_long(item)
-        raise UpstreamUnavailable("the new token had too little time left", retry_after=1)
+        if not item.lives_for(now, self.min_ttl):
+            self._refuse_longer_than(item)
+            raise UpstreamUnavailable("the new token had too little time left", retry_after=1)
+
+    def refuse_too_long(self, item: Item, now: int) -> None:
+        """Raise if no new token will live *min_ttl* seconds. Only a live one shows how long."""
+        if item.is_live(now):
+            self._refuse_longer_than(item)
+
+    def _refuse_longer_than(self, item: Item) -> None:
+        longest, lifetime = item.lifetime - default_min_ttl(item.lifetime), item.lifetime
+        if self.min_ttl and self.min_ttl > longest:
+            words = f"{longest} at most, as tokens of this upstream live {lifetime} seconds"
+            raise InvalidRequest(f"min_ttl: {words}")

@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from token_broker.aliases import Look, alias_values, expected_by, expects_another
 from token_broker.decisions import latched_by
-from token_broker.errors import BrokerError, InvalidRequest
+from token_broker.errors import AWS_FAILURES, BrokerError, InvalidRequest
 from token_broker.item import Item
+from token_broker.look import Look, expected_by, expects_another, is_newer
+from token_broker.records import replace
 from token_broker.refresh.invocation import Invocation
-from token_broker.refresh.outcome import Alias
+from token_broker.refresh.outcome import Alias, alias_values
 from token_broker.tokens import Variant
 
 
@@ -27,15 +28,34 @@ class Resolver:
         it is still followed while an exchange backs off, or the new version is rejected,
         but not if the account of the new version lacks the target.
         """
-        own, target, now = seen.own, seen.target, self._deps.clock.now()
+        own = seen.own
         if not seen.may_be_outdated:
             return False
         if seen.is_wrong:
             return True
-        if any(item.failure and item.failure.is_backing_off(now) for item in (own, target)):
+        if self._is_backing_off(seen):
             return False
         version = self._secret.recent_version()
         return own.secret_version != version and not latched_by(seen.gate, own, version)
+
+    def confirm(self, seen: Look) -> None:
+        """Write the alias in *seen* anew if the secret shows that it is right: then it is a hit.
+
+        The new one must be certainly newer than the token that it leads to.
+        """
+        own, now = seen.own, self._deps.clock.now()
+        if not seen.may_be_outdated or self._is_backing_off(seen) or own.is_leased(now):
+            return
+        is_early = not is_newer(replace(own, issued_at=now), seen.target)
+        if is_early or own.secret_version != self._secret.recent_version():
+            return
+        if end := self._end_of(seen):
+            self._write(own, end, expected_by(own))
+
+    def _is_backing_off(self, seen: Look) -> bool:
+        """Say whether an exchange of the alias, or of its target, backs off."""
+        now, failures = self._deps.clock.now(), (seen.own.failure, seen.target.failure)
+        return any(failure.is_backing_off(now) for failure in failures if failure)
 
     def resolve(self, variant: Variant, seen: Look) -> Alias | None:
         """Return what *variant* is an alias of; None if only an exchange can tell.
@@ -68,9 +88,8 @@ class Resolver:
         """Rewrite each of the aliases *followed*, the last of which leads to *end*, to lead to it.
 
         *seen* is the read that showed the token: *end* may be an alias itself, which another call
-        has resolved. So one read of the table finds the token, and a call's report reaches it. What
-        fails is emitted, not raised: the caller has the token. With the previous version of the
-        secret the aliases stay as they are.
+        has resolved. So one read of the table finds the token, and a call's report reaches it.
+        With the previous version of the secret the aliases stay as they are.
         """
         items = [alias.item for alias in followed if alias.item]
         expected: dict[str, Any] = {}
@@ -83,20 +102,14 @@ class Resolver:
             end, expected = found, expected_by(seen.own)
         for item in reversed(items):
             expected = expected_by(item) | expected
-            if item.target == end.key:
-                continue
-            try:
-                self._write(item, end, expected)
-            except BrokerError as error:
-                self._deps.emit("unkept", code=error.code, variant=item.variant)
+            if item.target != end.key and not self._write(item, end, expected):
                 return
 
     def _end_of(self, seen: Look) -> Variant | None:
-        """Return what the alias in *seen* leads to, if it was made with the version in use."""
-        if seen.own.secret_version != self._secret.version():
-            return None
+        """Return what the alias in *seen* leads to, if it was made with the current version."""
         try:
-            return self._recorded(seen)
+            is_current = seen.own.secret_version == self._secret.current().version
+            return self._recorded(seen) if is_current else None
         except BrokerError as error:
             self._deps.emit("unkept", code=error.code, variant=seen.own.variant)
             return None
@@ -130,6 +143,13 @@ class Resolver:
             self._deps.cache.drop(self._invocation.partition)
 
     def _write(self, own: Item, target: Variant, expected: Mapping[str, Any]) -> Item | None:
-        """Keep *own* as an alias of *target*; None if *own* has changed since it was read."""
-        values = alias_values(self._deps, own, target, self._secret.version(), expected)
-        return self._deps.store.alias_to(own, values)
+        """Keep *own* as an alias of *target*; None if *own* has changed since it was read.
+
+        None, too, if AWS fails. That is emitted, not raised: no token depends on an alias.
+        """
+        try:
+            values = alias_values(self._deps, own, target, self._secret.version(), expected)
+            return self._deps.store.alias_to(own, values)
+        except AWS_FAILURES as error:
+            self._deps.emit("unkept", code=error.code, variant=own.variant)
+            return None

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from token_broker.aliases import Look, alias_values, expects_another
 from token_broker.item import Failure, Item
+from token_broker.look import Look, expects_another
 from token_broker.records import replace
+from token_broker.refresh.outcome import alias_values
 from token_broker.tokens import Variant
 
 NOW = 1_900_000_000

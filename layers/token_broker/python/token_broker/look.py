@@ -1,25 +1,19 @@
-"""Aliases, which are items that refer to another item. One read follows them to the token.
+"""The read of the table for a call: a variant's item, what that is an alias of, and the gate.
 
-"The only organization" refers to its uuid, and an editor's request to all its parameters.
+An alias is an item that refers to another one. "The only organization" refers to its uuid, and an
+editor's request to all its parameters.
 """
 
-import json
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from token_broker.cache import CachedToken
-from token_broker.decisions import held_words
 from token_broker.errors import AWS_FAILURES, ConnectionHeld, InvalidRequest, NotConfigured
 from token_broker.item import GATE, MAX_SKEW_SECONDS, Item
 from token_broker.records import Record, replace
-from token_broker.tokens import Token, Variant
+from token_broker.tokens import Token
 
 if TYPE_CHECKING:
     from token_broker.dependencies import Dependencies
-
-LIFETIME = 30 * 86_400
-"""Seconds after which the table may drop an alias. It is bound to the secret's version anyway."""
-
 
 NOT_THERE = frozenset({InvalidRequest.code, NotConfigured.code})
 """Codes of an exchange that found that the account does not have what was asked for."""
@@ -130,26 +124,7 @@ def refuse_held(deps: "Dependencies", gate: Item) -> None:
     """
     if gate.held:
         deps.cache.drop(gate.partition)
-        raise ConnectionHeld(held_words(gate.held))
-
-
-def alias_values(
-    deps: "Dependencies", own: Item, target: Variant, version: str, expected: Mapping[str, Any]
-) -> dict[str, object]:
-    """Return what the table keeps of *own* as an alias, made with this *version* of the secret.
-
-    *expected* is what the context of *target* must say for the alias to be right: a role.
-    """
-    now = deps.clock.now()
-    context = {"context": json.dumps(dict(expected))} if expected else {}
-    return context | {
-        "kind": "pointer",
-        "token": deps.sealer.seal_variant(own, target),
-        "target": target.key,
-        "secret_version": version,
-        "issued_at": now,
-        "expires_at": now + LIFETIME,
-    }
+        raise ConnectionHeld(gate.held.words)
 
 
 def expects_another(alias: Item, item: Item) -> bool:
