@@ -138,13 +138,10 @@ def test_a_lift_logs_that_its_renewals_could_not_be_started() -> None:
     assert broker.telemetry.of("unrenewed") == [unrenewed(StoreUnavailable.code)]
 
 
-@pytest.mark.parametrize("is_read", [False, True])
-def test_a_renewal_skipped_by_a_hold_is_logged(*, is_read: bool) -> None:
-    """Whether the gate was read before or not."""
+def test_a_renewal_skipped_by_a_hold_is_logged() -> None:
     broker = MemoryBroker()
     for is_so in (False, True):
         if is_so:
             hold(broker.deps, "acme", "ann", "a move")
-        gate = gate_of(broker.deps, "acme") if is_read else None
-        assert is_held(broker.deps, "acme", gate) is is_so
+        assert is_held(broker.deps, "acme") is is_so
         assert broker.telemetry.of("unrenewed") == [unrenewed(ConnectionHeld.code)] * is_so

@@ -169,6 +169,11 @@ def test_a_renewal_under_the_pins_of_its_token_reads_no_other_version() -> None:
     around(broker.aws.secrets, "of_version", raising(StoreUnavailable("throttled")))
     broker.now = token.refresh_at
     assert broker.call(action="renew", variant=token.variant) == {"renewed": 1}
+    version = broker.put_secret(organization="acme", pinned=["organization"])
+    around(broker.aws.secrets, "of_version", lambda *_: None)
+    renew = {"action": "renew", "variant": token.variant, "version": version}
+    assert broker.call(**renew) == {"renewed": 0}, "what its version pinned is not known"
+    assert broker.item(token.variant).token is None
 
 
 def test_a_renewal_drops_a_token_that_is_no_longer_shared() -> None:
@@ -371,7 +376,8 @@ def test_delete_removes_tokens_and_logs_out() -> None:
     assert broker.deps.versions_seen == {}
     assert broker.announced == []
     writes = broker.aws.dynamodb.writes
-    assert broker.call(action="forget") == {"forgotten": 0, "complete": True}
+    for again in (broker, MemoryBroker()):
+        assert again.call(action="forget") == {"forgotten": 0, "complete": True}
     assert broker.aws.dynamodb.writes == writes
 
 
@@ -849,7 +855,7 @@ def test_warm_makes_a_separate_invocation_for_each_of_215_calls_for_a_token() ->
 
 
 @pytest.mark.parametrize("each", ["token", "check"])
-def test_a_held_connection_is_neither_warmed_nor_checked(each: str) -> None:
+def test_a_held_connection_is_neither_warmed_checked_nor_renewed(each: str) -> None:
     broker = MemoryBroker()
     broker.put_secret("other")
     broker.call(action="hold", reason="a move")
@@ -857,6 +863,7 @@ def test_a_held_connection_is_neither_warmed_nor_checked(each: str) -> None:
     event = {"action": "warm", "each": each, "calls": calls}
     assert broker.service(event, Context()) == {"invoked": 1}
     assert [one["connection"] for one in broker.invoked] == ["other"]
+    assert broker.call(action="renew", variant="-") == {"renewed": 0}
 
 
 def test_a_token_is_verified_by_its_vendor() -> None:
