@@ -138,10 +138,13 @@ def test_a_lift_logs_that_its_renewals_could_not_be_started() -> None:
     assert broker.telemetry.of("unrenewed") == [unrenewed(StoreUnavailable.code)]
 
 
-def test_a_renewal_skipped_by_a_hold_is_logged() -> None:
+@pytest.mark.parametrize("is_read", [False, True])
+def test_a_renewal_skipped_by_a_hold_is_logged(*, is_read: bool) -> None:
+    """Whether the gate was read before or not."""
     broker = MemoryBroker()
     for is_so in (False, True):
         if is_so:
             hold(broker.deps, "acme", "ann", "a move")
-        assert is_held(broker.deps, "acme") is is_so
+        gate = gate_of(broker.deps, "acme") if is_read else None
+        assert is_held(broker.deps, "acme", gate) is is_so
         assert broker.telemetry.of("unrenewed") == [unrenewed(ConnectionHeld.code)] * is_so

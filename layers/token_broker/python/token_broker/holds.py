@@ -48,9 +48,9 @@ def lift(deps: Dependencies, connection: str, by: str) -> dict[str, Any]:
     return named | {"held": None}
 
 
-def is_held(deps: Dependencies, connection: str) -> bool:
+def is_held(deps: Dependencies, connection: str, gate: Item | None = None) -> bool:
     """Say whether a connection is held; if so, emit that nothing is renewed."""
-    gate = gate_of(deps, connection)
+    gate = gate or gate_of(deps, connection)
     if gate.held:
         deps.emit("unrenewed", connection=connection, variant=GATE, code=ConnectionHeld.code)
     return gate.held is not None

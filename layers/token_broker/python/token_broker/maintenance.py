@@ -88,7 +88,7 @@ def rotate(invocation: Invocation) -> int:
     gate = gate_of(deps, connection)
     if gate.raw:
         deps.store.notice(gate, current)
-    if is_held(deps, connection):
+    if is_held(deps, connection, gate):
         return 0  # lifting the hold rotates again
     now = deps.clock.now()
     old = [item for item in _tokens(invocation) if is_of_another(item, now, current)]
