@@ -88,19 +88,21 @@ def blames(turn: Turn) -> Iterator[Move]:
     is_own = bool(holder.gate) and gate.fence == holder.gate
     ended = gate._replace(lease=Lease.FREE) if is_own else gate
     judged = holder._replace(step=Stage.COMMITTING, gate=0)
-    if holder.previous:
+    is_proven = has_accepted(turn.rules, gate, version)
+    if holder.previous and (is_proven or turn.item.latch >> version & 1):
         text = "ends with an ambiguous rejection of the previous version"
         yield turn.move(text, judged, gate=ended)
-    elif has_accepted(turn.rules, gate, version):
+    elif is_proven:
         text = "finds that the variant is wrong, as the version is proven"
         yield turn.move(text, judged._replace(result=Result.DENIED), gate=ended)
-    elif not holder.gate:
+    elif not holder.gate or holder.previous:
         own = turn.item
         if turn.guards.own_latch:
             own = own._replace(latch=own.latch | 1 << version)
-        own = own._replace(failure=Failure.PATIENT, strict=holder.login, blames=version)
+        own = own._replace(failure=Failure.PATIENT, strict=holder.login)
+        own = own._replace(blames=version + holder.previous)
         text = "stores that the variant does not try this version again"
-        move = turn.move(text, judged, item=own)
+        move = turn.move(text, holder if holder.previous else judged, item=own)
         yield move
         yield from goes_back(turn, move, "stores the same, and tries the previous version")
     else:

@@ -198,8 +198,9 @@ class History:
     credentials: dict[str, Credential] = field(default_factory=dict)
     valid: set[str] = field(default_factory=set)
     """Credentials that the vendor accepts now."""
-    recorded: dict[str, float] = field(default_factory=dict)
-    """The time at which the table recorded the rejection of a secret's version."""
+    recorded: dict[tuple[str, str], float] = field(default_factory=dict)
+    """The time at which an item recorded the rejection of a secret's version, by variant and
+    version. The gate's holds for all variants."""
     settings: dict[str, Setting] = field(default_factory=dict)
     """The content of each version of the secret, in order."""
     put_at: dict[str, float] = field(default_factory=dict)

@@ -16,6 +16,7 @@ from tests.protocol.simulation.scheduler import EPOCH
 from tests.protocol.simulation.world import World
 from tests.subjects import refuses_clearly
 from token_broker.item import default_min_ttl
+from token_broker.tokens import ONLY
 
 QUIET_SECONDS = 200
 """Seconds after which each lease and each back-off has ended."""
@@ -317,8 +318,8 @@ def check_accepted(
     history: History, name: str, credential: Credential, clean: list[tuple[Invocation, Sent]]
 ) -> None:
     """I7 for a credential that was accepted before: a proxy may have sent the rejection."""
-    known = [history.recorded[v] for v in credential.versions if v in history.recorded]
-    late = [i.name for i, _ in clean if known and i.begun > min(known)]
+    known = [(key, at) for (key, v), at in history.recorded.items() if v in credential.versions]
+    late = [i.name for i, s in clean if any(k in (ONLY, s.key) and i.begun > at for k, at in known)]
     if len(late) > len(credential.versions) * history.forgotten:
         history.violate("I7", f"{name} is latched, and {late} tried it again")
     if not clean or history.forgotten or len(credential.versions) > 1:

@@ -40,7 +40,7 @@ def check_write(history: History, update: Update) -> None:
     if "nudged_until" in after and update.is_new("nudged_until"):
         history.refresh_claims[update.variant] += 1
     for version in update.added("rejected_versions"):
-        history.recorded.setdefault(version, history.now)
+        history.recorded.setdefault((update.variant, version), history.now)
     if after.get("target") and (update.is_new("issued_at") or update.is_new("token")):
         # The target is requested from now on; earlier reads used it as input of another token.
         writer.first_seen.pop(text(after, "target") or "", None)

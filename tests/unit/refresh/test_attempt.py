@@ -1001,8 +1001,13 @@ def test_an_alias_has_the_secret_version_that_resolved_it() -> None:
 
 
 @pytest.mark.parametrize("was_in_use", [False, True])
-def test_an_uncertain_rejection_does_not_reject_the_previous_version(was_in_use: bool) -> None:
-    """It is tried once, either while it was current or after the current one was rejected."""
+def test_an_uncertain_rejection_forbids_the_previous_version_to_its_variant(
+    was_in_use: bool,
+) -> None:
+    """I7: it is tried once, either while it was current or after the current one was rejected.
+
+    The gate keeps what it knows of the current version: it has room for the refusals of one.
+    """
     broker = MemoryBroker("editor")
     refuse(broker)
     if was_in_use:
@@ -1012,11 +1017,25 @@ def test_an_uncertain_rejection_does_not_reject_the_previous_version(was_in_use:
     broker.now += 30
     assert outcome(broker, **PARAMETERS[0])["code"] == "credential_rejected"
     rejected = [one.rejected_versions for one in items(broker) if one.rejected_versions]
-    assert rejected == [("v1", "v2") if was_in_use else ("v2",)]
+    assert rejected == [("v1", "v2") if was_in_use else ("v2", "v1")]
     assert "rejected_versions" not in record(broker)
     assert record(broker)["suspect_version"] == "v2"
     assert broker.announced == []
     assert broker.steps == ["generate", "generate"]
+
+
+@pytest.mark.parametrize(("later", "tried"), [(29, 0), (30, 1)])
+def test_the_previous_version_is_not_tried_during_its_backoff(later: int, tried: int) -> None:
+    """I7: a variant that the upstream refused does not log in with the same version at once."""
+    broker = with_token("editor")
+    refuse(broker)
+    assert outcome(broker, **PARAMETERS[0])["code"] == "upstream_refused"
+    broker.put_secret()
+    broker.now += later
+    broker.aws.manager.created_at = float(broker.now)
+    broker.restart()
+    assert outcome(broker, **PARAMETERS[0])["code"] == "credential_rejected"
+    assert broker.steps[2:] == ["generate"] * (1 + tried), "v2, and v1 if its back-off is over"
 
 
 def test_an_unshared_token_is_not_stored_but_its_backoff_is() -> None:

@@ -115,7 +115,7 @@ class ExchangeAttempt:
                 raise  # by the gate, or by the exchange of another variant, which has kept it
             was_accepted = self._keep_rejection(error)
             previous = None if was_accepted else self._secret.previous()
-            if not previous or self._is_rejected(previous.version):
+            if not previous or not self._may_try(previous.version):
                 raise
             self._secret.use(previous)
             return self._with_previous_version()
@@ -135,22 +135,23 @@ class ExchangeAttempt:
         try:
             return self._converse()
         except CredentialRejected as error:
-            if error.is_certain:
-                self._keep_rejection(error)
+            self._keep_rejection(error)
             raise
 
-    def _is_rejected(self, version: str) -> bool:
-        """Say whether *version* is latched, or was rejected within a minute."""
-        gate, now = self._invocation.gate, self._deps.clock.now()
+    def _may_try(self, version: str) -> bool:
+        """Say whether *version* is not latched, was not rejected within a minute, nor backs off."""
+        gate, failed = self._invocation.gate, self._outcome.failed_before
+        now = self._deps.clock.now()
         # The write of a rejection fails if the gate has another one since this read.
-        is_latched = latched_by(gate, self._outcome.item, version) is not None
-        return is_latched or gate.awaits_second_try(version, now)
+        if latched_by(gate, self._outcome.item, version) or gate.awaits_second_try(version, now):
+            return False
+        return not failed or failed.secret_version != version or not failed.is_backing_off(now)
 
     def _keep_rejection(self, error: CredentialRejected) -> bool:
         """Keep what a rejection means; say whether the version in use was accepted before.
 
-        Raises `UpstreamRefused` if the verdict is that the credentials are right, and *error* if
-        AWS does not take the verdict: then only this variant backs off.
+        Raises *error* if AWS does not take the verdict: then only this variant backs off. Of the
+        current version, raises `UpstreamRefused` if the verdict is that the credentials are right.
         """
         item, failure = self._outcome.item, self._outcome.failure_for(error)
         rejection = Rejection(self._secret.version(), failure, item.variant)
@@ -159,9 +160,10 @@ class ExchangeAttempt:
         except AWS_FAILURES:
             raise error from None
         self._outcome.item = judged.own
-        if judged.verdict is Verdict.BLAME_VARIANT:
+        is_current = not self._secret.is_previous
+        if judged.verdict is Verdict.BLAME_VARIANT and is_current:
             raise UpstreamRefused(error.detail, **upstream_of(error)) from None
-        if judged.verdict is Verdict.SUSPECT and not self._secret.is_previous:
+        if judged.verdict is Verdict.SUSPECT and is_current:
             error.retry_after = SUSPECT_RETRY_SECONDS
         return judged.was_accepted
 

@@ -163,7 +163,8 @@ class CredentialGate:
 
         *own* is the variant's item. *is_certain* says whether the upstream's answer can only be
         about the credentials. If the gate has changed since it was read, it is read and decided
-        again. If only this variant was refused, its own item keeps the rejection as well.
+        again. If only this variant was refused, its own item keeps the rejection as well; that of
+        the previous version alone, as the gate has room for the refusals of one version.
         """
         version = rejection.version
         lease = own if own.is_gate else self._lease
@@ -175,19 +176,25 @@ class CredentialGate:
             decided = verdict(gate, version, own.variant, now, is_certain=is_certain)
             if decided is Verdict.BLAME_VARIANT:
                 return Judged(decided, own, was_accepted)
+            if decided is Verdict.REFUSE_VARIANT and self._secret.is_previous:
+                return Judged(decided, self._refuse(own, rejection, now), was_accepted)
             has_lease = owner is not None and owner == gate.lease_owner
             written = self._deps.store.judge(gate, decided, rejection, now, has_lease=has_lease)
             gate = written or self._invocation.read_gate()
         self._lease = self._admitted = None
         if decided is Verdict.LATCH:
             self._invocation.announcements.send("Connection Latched", version)
-        kept = gate if own.is_gate else None
-        if decided is Verdict.REFUSE_VARIANT:  # its own item then forbids this version
-            has_lease = own.lease_owner is not None
-            kept = self._deps.store.judge(own, Verdict.LATCH, rejection, now, has_lease=has_lease)
-        if kept and kept.lease_owner == own.lease_owner:
-            own = kept  # unless another caller has acquired the lease
+        if decided is Verdict.REFUSE_VARIANT:
+            own = self._refuse(own, rejection, now)
+        elif own.is_gate and gate.lease_owner == own.lease_owner:
+            own = gate  # unless another caller has acquired the lease
         return Judged(decided, own, was_accepted)
+
+    def _refuse(self, own: Item, rejection: Rejection, now: int) -> Item:
+        """Let the variant's *own* item forbid the version; return it as it was written last."""
+        has_lease = own.lease_owner is not None
+        kept = self._deps.store.judge(own, Verdict.LATCH, rejection, now, has_lease=has_lease)
+        return kept if kept and kept.lease_owner == own.lease_owner else own
 
     def release(self) -> None:
         """End the gate's lease, if this invocation holds it; first write an acceptance.

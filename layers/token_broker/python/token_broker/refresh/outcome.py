@@ -67,7 +67,7 @@ class Outcome:
         self._secret = invocation.secret
         self.variant = variant
         self._before = before
-        self._failed_before = item.failure
+        self.failed_before = item.failure
         """As of the lease: an earlier holder, or DELETE, may have changed that of *before*."""
         self.holds_lease = item.lease_owner is not None
         self.item = item
@@ -195,7 +195,7 @@ class Outcome:
         version = self._secret.current().version
         is_login = last_request is not None and last_request.proves_credentials
         # Not the failure in `item`: a rejection is written there first, and must not count twice.
-        failure = next_failure(self._failed_before, error, now, version, is_login=is_login)
+        failure = next_failure(self.failed_before, error, now, version, is_login=is_login)
         if last_request or error.retry_after is None:
             return failure
         return replace(failure, count=max(1, failure.count - 1), retry_at=now + error.retry_after)
