@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.subjects import body
 from tests.unit.memory_aws import PREFIX
 from tests.unit.memory_broker import NOW, MemoryBroker, around, raising, with_token
 from token_broker.errors import ConnectionHeld, StoreUnavailable, UnknownConnection
@@ -103,6 +104,24 @@ def test_a_process_whose_hold_may_be_written_keeps_no_token() -> None:
         hold(broker.deps, "acme", "ann", "a move")
     with pytest.raises(Exception, match="connection_held"):
         broker.call()
+
+
+@pytest.mark.parametrize("flow", ["vendorlink", "editor"])
+def test_a_lease_that_is_read_with_a_hold_sends_no_login(flow: str) -> None:
+    """I16: no answer came to the write of the lease, so it was read, after the hold was put."""
+    broker = MemoryBroker(flow)
+
+    def settled(acquire: Any, item: Item, *arguments: Any, **named: Any) -> Item:
+        assert acquire(item, *arguments, **named)
+        if item.is_gate:
+            hold(broker.deps, "acme", "ann", "a move")
+        return broker.item(item.variant)
+
+    around(broker.aws.store, "acquire", settled)
+    with pytest.raises(Exception, match="connection_held"):
+        broker.call(**body(flow))
+    assert broker.steps == []
+    assert broker.item().lease_owner is None
 
 
 def test_an_unknown_connection_cannot_be_held() -> None:

@@ -74,6 +74,7 @@ class CredentialGate:
         if self._admitted == version:
             return
         if own.is_gate:
+            refuse_held(self._deps, own)
             self.check(own, version)
             self._refuse_early(own, version)
         else:
@@ -107,6 +108,7 @@ class CredentialGate:
                 self._deps.emit("damaged", variant=GATE, attributes=list(gate.corrupt))
             self._lease, self._accepted = self._invocation.acquire(gate), None
             if self._lease:
+                refuse_held(self._deps, self._lease)  # a read may have told that it was acquired
                 return
 
     def accept(self, own: Item, version: str) -> None:
