@@ -786,6 +786,24 @@ def test_a_failure_that_cannot_be_stored_does_not_hide_the_error(flow: str, leas
     assert told == ["store_unavailable"] * leases
 
 
+@pytest.mark.parametrize("flow", ["vendorlink", "editor"])
+def test_a_failed_exchange_ends_its_leases_though_one_write_fails(flow: str) -> None:
+    """I13: no call that fails, without a crash, makes others wait until a lease expires."""
+    broker = MemoryBroker(flow, secret=wrong_login(flow))
+
+    def once(release: Any, lease: Item, *arguments: Any, **named: Any) -> Any:
+        if lease.variant in released:
+            return release(lease, *arguments, **named)
+        released.append(lease.variant)
+        return busy()
+
+    released: list[str] = []
+    around(broker.aws.store, "release", once)
+    assert outcome(broker, **body(flow))["code"] == "credential_rejected"
+    assert released
+    assert [one for one in items(broker) if one.lease_owner] == []
+
+
 def test_a_failure_to_store_the_end_of_an_outage_fails_no_call() -> None:
     broker = MemoryBroker()
     broker.put(fence=1, outage_since=NOW - 9)

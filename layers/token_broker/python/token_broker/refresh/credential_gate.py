@@ -17,9 +17,6 @@ from token_broker.item import GATE, SUSPECT_RETRY_SECONDS, Item, rfc3339
 from token_broker.look import refuse_held
 from token_broker.refresh.invocation import Invocation
 
-ACCEPT_PAUSE_SECONDS = 0.1
-"""How long to wait before an acceptance that could not be written is written again."""
-
 REPLICA_SECONDS = 60
 """Seconds in which a replica of Secrets Manager may still return the version before."""
 
@@ -114,7 +111,7 @@ class CredentialGate:
     def accept(self, own: Item, version: str) -> None:
         """Keep that the upstream accepted *version*, if the gate does not know it yet.
 
-        If that cannot be written, even at a second try, no error is raised: the caller has a token.
+        If that cannot be written, no error is raised: the caller has a token.
         `release` tries once more at the end of the exchange. *own* is the variant's item: if that
         is the gate, the commit of its token records the acceptance.
         """
@@ -122,9 +119,6 @@ class CredentialGate:
             self._recover(version)
         self._accepted = version
         self._write_accepted()
-        if self._lease:
-            self._deps.clock.sleep(ACCEPT_PAUSE_SECONDS)
-            self._write_accepted()
 
     def _write_accepted(self) -> None:
         """Write the acceptance that is not kept yet, if there is one, and end the gate's lease."""

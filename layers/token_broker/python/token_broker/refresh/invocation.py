@@ -12,7 +12,13 @@ from token_broker.errors import BrokerError, RefreshInProgress, StoreUnavailable
 from token_broker.item import GATE, Item
 from token_broker.look import Look, look
 from token_broker.refresh.announcements import Announcements
-from token_broker.refresh.deadline import COMMIT_SECONDS, LEAST_EXCHANGE_SECONDS, Deadline
+from token_broker.refresh.deadline import (
+    COMMIT_PAUSE_SECONDS,
+    COMMIT_SECONDS,
+    LAST_COMMIT_SECONDS,
+    LEAST_EXCHANGE_SECONDS,
+    Deadline,
+)
 from token_broker.refresh.secret_in_use import SecretInUse
 
 if TYPE_CHECKING:
@@ -110,14 +116,20 @@ class Invocation:
         self._waited_seconds += self.deps.clock.monotonic() - began
 
     def try_write(self, item: Item, write: Callable[[], object]) -> None:
-        """Try a write to *item* at the end of an exchange. An error is emitted, not raised.
+        """Try a write to *item* at the end of an exchange, twice if the table cannot be reached.
 
-        The caller gets the token of the exchange, or its error; a lease that was not ended expires.
+        An error is emitted, not raised: the caller gets the token of the exchange, or its error. A
+        lease that was not ended expires.
         """
-        try:
-            write()
-        except BrokerError as error:
-            self.deps.emit("unreleased", code=error.code, variant=item.variant)
+        for is_last in (self.deadline.seconds_to_commit < LAST_COMMIT_SECONDS, True):
+            try:
+                write()
+            except BrokerError as error:
+                if not is_last and isinstance(error, StoreUnavailable):
+                    self.deps.clock.sleep(COMMIT_PAUSE_SECONDS)
+                    continue
+                self.deps.emit("unreleased", code=error.code, variant=item.variant)
+            break
 
     def finish(self) -> None:
         """Emit how long this invocation has waited for leases, if it has, and send its events."""

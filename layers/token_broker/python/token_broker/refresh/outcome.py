@@ -22,20 +22,20 @@ from token_broker.exchange import ResolvedTo
 from token_broker.item import Failure, Item
 from token_broker.look import Look
 from token_broker.records import replace
-from token_broker.refresh.deadline import COMMIT_SECONDS, LEAST_EXCHANGE_SECONDS
+from token_broker.refresh.deadline import (
+    COMMIT_PAUSE_SECONDS,
+    COMMIT_SECONDS,
+    LAST_COMMIT_SECONDS,
+    LEAST_EXCHANGE_SECONDS,
+)
 from token_broker.refresh.invocation import Invocation
 from token_broker.tokens import Token, Variant
-
-LAST_COMMIT_SECONDS = 1.0
-"""With less time than this left, the table is not tried again."""
 
 ALIAS_SECONDS = 2.0
 """How long an alias is tried: the caller waits for its token, which needs no alias."""
 
 LEAST_ALIAS_SECONDS = ALIAS_SECONDS + COMMIT_SECONDS + LEAST_EXCHANGE_SECONDS
 """With less time than this left, an alias is not tried again: an exchange may have to follow."""
-
-COMMIT_PAUSE_SECONDS = 0.1
 
 ALIAS_LIFETIME_SECONDS = 30 * 86_400
 """Seconds after which the table may drop an alias. It is bound to the secret's version anyway."""
