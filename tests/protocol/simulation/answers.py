@@ -97,9 +97,12 @@ def is_explained_by_request(history: History, invocation: Invocation) -> bool:
 
 
 def has_logged_in(history: History, invocation: Invocation) -> bool:
+    """Return whether a login succeeded: of a check, after the vendor refused its token."""
+    sent = invocation.sent
+    refused = max((n for n, one in enumerate(sent) if invocation.verifies(one)), default=-1)
     return any(
-        sent.credential in history.valid and sent.is_answered and not invocation.is_bad
-        for sent in invocation.sent
+        one.credential in history.valid and one.is_answered and not invocation.is_bad
+        for one in sent[refused + 1 :]
     )
 
 
@@ -107,6 +110,7 @@ def has_lost_token(history: History, invocation: Invocation) -> bool:
     """Return whether one failed call to AWS lost the token that the caller obtained."""
     faults = [fault for fault in invocation.met if fault.kind not in HARMLESS]
     is_one = len(faults) == 1 and faults[0].kind in ONCE and not invocation.refused_by
+    is_one &= not invocation.is_hurt_upstream
     is_key = not faults and invocation.refused_by == {"key"}
     if invocation.action != "token" or not (is_one or is_key):
         return False

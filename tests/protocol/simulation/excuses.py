@@ -51,7 +51,7 @@ def record_harm(history: History, invocation: Invocation) -> None:
 
 def record_failure(history: History, writer: Invocation, code: str, retry_at: int) -> None:
     """Record until when a stored failure may be returned to other callers."""
-    if writer.is_bad or not (writer.is_hindered or is_doubtful(history, writer)):
+    if writer.is_bad or not (writer.is_hindered or is_doubtful(history, writer, code)):
         return
     longest = LONGEST_REFUSAL_SECONDS if code in REFUSED else LONGEST_WAIT_SECONDS
     until = min(retry_at - writer.offset, history.now + longest) + history.plan.clocks_apart + 2
@@ -82,7 +82,7 @@ def is_temporary(history: History, invocation: Invocation, code: str) -> bool:
     is_wrong = has_wrong_secret(history, invocation)
     is_unclear = not refuses_clearly(history.plan.flow)
     is_refused = code == "upstream_refused" and (
-        is_doubtful(history, invocation) or (is_unclear and is_wrong)
+        is_doubtful(history, invocation, code) or (is_unclear and is_wrong)
     )
     # It restarted with a new version, which was rejected, and does not combine tokens of the
     # version before with those of the exchange that it began.
@@ -103,9 +103,15 @@ def is_harmed(history: History, invocation: Invocation, code: str) -> bool:
     )
 
 
-def is_doubtful(history: History, writer: Invocation) -> bool:
-    """Return whether the vendor revoked all tokens when an invocation may have used an old one."""
-    return history.revoked_at > writer.begun - KNOWN_FOR - history.plan.clocks_apart
+def is_doubtful(history: History, writer: Invocation, code: str) -> bool:
+    """Return whether an invocation may have used what the vendor has changed since.
+
+    That is a token, if all were revoked; or a listing, if a role changed: a workspace is refused.
+    """
+    has_entered = any(sent.step == "enter workspace" for sent in writer.sent)
+    is_entry = has_entered and code == "upstream_refused"
+    changed_at = max(history.revoked_at, history.roles_at if is_entry else 0.0)
+    return changed_at > writer.begun - KNOWN_FOR - history.plan.clocks_apart
 
 
 def has_wrong_secret(history: History, invocation: Invocation) -> bool:
@@ -160,7 +166,7 @@ def check_length(history: History, invocation: Invocation) -> None:
     if invocation.end != "failed" or invocation.answer["code"] != "upstream_unavailable":
         return
     seconds = int(invocation.answer.get("retry_after", 0))
-    if seconds > LONGEST_WAIT_SECONDS + plan.clocks_apart:
+    if seconds > LONGEST_WAIT_SECONDS + plan.clocks_apart + 1:  # clocks count whole seconds
         history.violate("I13", f"{invocation.name} is told to wait for {seconds} s")
     # A token that is made in steps stores each failure on another item.
     is_one = not plan.faults and not is_made_in_steps(plan.flow)

@@ -170,6 +170,8 @@ class History:
     """DELETEs that answered `complete`."""
     forgotten: int = 0
     revoked_at: float = 0.0
+    roles_at: float = 0.0
+    """The time at which the two users last swapped their roles."""
 
     made: Tokens = field(default_factory=Tokens)
     made_by: dict[str, frozenset[str]] = field(default_factory=dict)

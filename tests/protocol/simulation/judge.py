@@ -227,6 +227,8 @@ class Judge(History):
         self.trace.append((self.now, "world", change.kind))
         if change.kind == "revoked":
             self.revoked_at = self.now
+        if change.kind == "other role":
+            self.roles_at = self.now
 
     def put(self, version: str, setting: Setting) -> None:
         credential = self.credentials.setdefault(setting.credential, Credential())
