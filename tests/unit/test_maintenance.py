@@ -28,7 +28,7 @@ from token_broker.exchange import Conversation, Request, Response
 from token_broker.flows.vntana.credentials import LIFETIME
 from token_broker.flows.vntana.organizations import organization
 from token_broker.item import Failure, Item
-from token_broker.maintenance import forget, is_due, is_of_another
+from token_broker.maintenance import forget, is_of_another
 from token_broker.records import replace
 from token_broker.refresh.invocation import Invocation
 from token_broker.status import status
@@ -89,10 +89,10 @@ def test_only_a_live_token_past_its_refresh_time_is_renewed() -> None:
     again = replace(DOWN, retry_at=NOW)
     due: list[dict[str, Any]] = [{}, {"expires_at": NOW + 1}, {"nudged_until": NOW + 9}]
     due.append({"failure": again, "refresh_at": NOW + 9})
-    assert all(is_due(replace(TOKEN, **changes), NOW) for changes in due)
+    assert all(replace(TOKEN, **changes).is_due(NOW) for changes in due)
     not_due: list[dict[str, Any]] = [{"refresh_at": NOW + 1}, {"expires_at": NOW}]
     not_due += [{"lease_owner": "a", "lease_until": NOW + 1}, {"failure": DOWN}]
-    assert not any(is_due(replace(TOKEN, **changes), NOW) for changes in not_due)
+    assert not any(replace(TOKEN, **changes).is_due(NOW) for changes in not_due)
 
 
 def test_a_token_of_another_version_is_renewed_if_it_is_live_or_failed() -> None:
@@ -713,7 +713,7 @@ def test_the_status_describes_each_variant() -> None:
                     "retry_at": "2030-03-17T17:46:48Z",
                 },
                 "next": "refuse",
-                "because": "this version of the secret was rejected: set a new one, or DELETE",
+                "because": "the last exchange failed (upstream_unavailable): it is backing off",
             },
         ],
         "complete": True,

@@ -135,7 +135,8 @@ class ExchangeAttempt:
         try:
             return self._converse()
         except CredentialRejected as error:
-            self._keep_rejection(error)
+            if self._current:  # not by the gate: see `_with_version_in_use`
+                self._keep_rejection(error)
             raise
 
     def _may_try(self, version: str) -> bool:
