@@ -1072,6 +1072,26 @@ def test_an_uncertain_rejection_forbids_the_previous_version_to_its_variant(
     assert broker.steps == ["generate", "generate"]
 
 
+def test_a_variant_without_a_lease_does_not_try_what_was_refused_for_it_meanwhile() -> None:
+    """I7: while a call waits for the gate, its version is rejected as the previous one."""
+    secret: dict[str, Any] = {"options": {"reuse": False}}
+    broker = MemoryBroker("editor", secret=secret)
+    refuse(broker)
+
+    def meanwhile(read: Any, *place: str) -> Item:
+        del broker.aws.store.read  # as it was
+        broker.put_secret(**secret)
+        broker.aws.manager.created_at = NOW
+        broker.restart()
+        assert outcome(broker, **PARAMETERS[0])["code"] == "credential_rejected"
+        item: Item = read(*place)
+        return item
+
+    around(broker.aws.store, "read", meanwhile)
+    assert outcome(broker, **PARAMETERS[0])["code"] == "credential_latched"
+    assert broker.steps == ["generate", "generate"]
+
+
 @pytest.mark.parametrize(("later", "tried"), [(29, 0), (30, 1)])
 def test_the_previous_version_is_not_tried_during_its_backoff(later: int, tried: int) -> None:
     """I7: a variant that the upstream refused does not log in with the same version at once."""

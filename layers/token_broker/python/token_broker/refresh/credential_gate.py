@@ -87,11 +87,13 @@ class CredentialGate:
         """Wait until the gate has accepted *version*, or this caller has acquired its lease.
 
         A variant without a lease, which callers do not share, may have been refused since *own*
-        was read: the gate has that, too.
+        was read: then that is read again, under the compare and swap of the gate's lease.
         """
         while True:
             gate = self._invocation.read_gate()
             refuse_held(self._deps, gate)
+            if own.lease_owner is None and not gate.has_accepted(version):
+                own = self._deps.store.read(own.partition, own.variant)
             if latching := latched_by(gate, own, version):
                 raise latched_error(latching)
             if gate.has_accepted(version) and not gate.is_suspect(version):
