@@ -184,10 +184,10 @@ def test_verify_status_and_forget_send_their_commands(
         return {"valid": valid, "parameters": {"a": 1}, "forgotten": 3}
 
     asks = Broker(Answering(call), Patience(20), Cache())
-    with refused(InvalidRequest, "flow: must be one of editor"):
-        asks.verify("zero", "other", "vntana")
-    assert commands == []
     monkeypatch.setattr("token_broker_client.broker.VERIFYING", ("editor", "vntana"))
+    with refused(InvalidRequest, "flow: must be one of editor, vntana"):
+        asks.verify("zero", "other", "vendorlink")
+    assert commands == []
     parameters = {"a": 1} if valid is True else None
     assert asks.verify("acme", "token") == asks.verify("zero", "other", "vntana") == parameters
     assert asks.status("vendorlink", "zero")["forgotten"] == asks.forget("vntana", "acme") == 3

@@ -10,8 +10,7 @@ import token_broker_client
 from tests.client.systems import MakeBroker, Serve, refused, tries
 from tests.servers import Server, answer, sends
 from token_broker import errors as brokers
-from token_broker import events
-from token_broker.handler import http_problem, named
+from token_broker.handler import exception_of, http_problem
 from token_broker_client import BrokerError, ConnectionHeld, Unreachable, errors
 from token_broker_client.errors import LONGEST_SECONDS
 from token_broker_client.functions import answered
@@ -25,9 +24,9 @@ def failing(error: brokers.BrokerError) -> Any:
     """Return a function that fails with *error*, as the broker's do."""
 
     def handler(event: Any, _: object) -> Any:
-        if events.is_http(event):
+        if "requestContext" in event:
             return http_problem(error)
-        raise named(error)
+        raise exception_of(error)
 
     return handler
 
