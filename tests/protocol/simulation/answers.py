@@ -97,13 +97,13 @@ def is_explained_by_request(history: History, invocation: Invocation) -> bool:
 
 
 def has_logged_in(history: History, invocation: Invocation) -> bool:
-    """Return whether a login succeeded: of a check, after the vendor refused its token."""
-    sent = invocation.sent
-    refused = max((n for n, one in enumerate(sent) if invocation.verifies(one)), default=-1)
-    return any(
-        one.credential in history.valid and one.is_answered and not invocation.is_bad
-        for one in sent[refused + 1 :]
-    )
+    """Return whether a login succeeded, and no check met the end of a token after it."""
+    for sent in reversed(invocation.sent):
+        if invocation.verifies(sent) and history.vendor.is_ended(sent.bearer or ""):
+            return False
+        if sent.credential in history.valid and sent.is_answered:
+            return not invocation.is_bad
+    return False
 
 
 def has_lost_token(history: History, invocation: Invocation) -> bool:

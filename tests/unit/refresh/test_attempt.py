@@ -216,6 +216,21 @@ def test_after_a_lost_commit_the_token_of_the_winner_is_used() -> None:
     assert broker.steps == ["login"] * 2
 
 
+def test_a_token_that_was_reported_before_its_maker_read_it_is_not_handed_out() -> None:
+    """L1: a commit without an answer is read back later; its maker then gets the next token."""
+    broker = MemoryBroker()
+
+    def settle(commit: Callable[..., Any], lease: Item, values: Record, **more: Any) -> Any:
+        del broker.aws.store.commit  # the next one is as usual
+        return broker.aws.store.report(commit(lease, values, **more), (NOW,))
+
+    around(broker.aws.store, "commit", settle)
+    answer, item = broker.call(), broker.item()
+    assert (answer["generation"], answer["fingerprint"]) == (2, item.fingerprint)
+    assert not item.is_rejected
+    assert broker.steps == ["login", "extend"]
+
+
 def test_an_item_that_could_not_be_stored_has_nothing_of_the_one_before() -> None:
     """I13: that may have been an alias, whose variant has no token."""
     before = Item("vntana#acme", "a", token=b"x", target="b", renewal="in_use", context="{}")

@@ -87,7 +87,7 @@ class Outcome:
         return self.keep_alias(result)
 
     def keep_token(self, token: Token) -> CachedToken | None:
-        """Keep *token* and return it; None if the lease was lost.
+        """Keep *token* and return it; None if the lease was lost, or a caller has reported *token*.
 
         A token that cannot be kept is still returned: the vendor may have revoked the kept one.
         Then the error is kept as a failure, so that others back off and do not log in again.
@@ -114,6 +114,8 @@ class Outcome:
             if item and item.kind in self._deps.flow.vendor.token_kinds:
                 replaced = self.item.fingerprint
                 announcements.send_later("Token Replaced", item, replaces=replaced)
+            if item and item.is_rejected:  # as `commit` read it after a lost answer
+                return None
         return CachedToken(item, token, self._invocation.gate_read_at) if item else None
 
     def keep_alias(self, resolved: ResolvedTo) -> Alias:
