@@ -95,9 +95,8 @@ class Talk:
         if fault:
             self.fake.fail(**fault)
         fields = body(flow) if content is None else dict(content)
-        requested = self.flow.requested(Document(fields, InvalidRequest))
         try:
-            self.obtain(NeedToken(requested))
+            self.obtain(NeedToken(self.flow.requested(Document(fields, InvalidRequest))))
         except BrokerError as error:
             self.error = error
 
@@ -107,6 +106,14 @@ class Talk:
         if variant.key not in self._kept:
             self._kept[variant.key] = self._made(variant)
         return self._kept[variant.key]
+
+    def callers_tokens(self) -> list[Token]:
+        """Return the tokens that callers may get: the last is what they asked for.
+
+        Not a listing or a session, from which others are made.
+        """
+        made = zip(self.variants, self.tokens, strict=True)
+        return [token for variant, token in made if variant.kind in self.vendor.token_kinds]
 
     def renew(self, **fault: Any) -> None:
         """Renew the tokens that can be, under one of the fake's faults; they take their place."""
@@ -144,23 +151,12 @@ def talk(flow: str) -> Talk:
     return found
 
 
-def callers_tokens(flow: str) -> list[Token]:
-    """Return the tokens of a first exchange that callers may get: the last is what they asked for.
-
-    Not a listing, from which others are made.
-    """
-    found, kinds = talk(flow), flows()[flow].vendor.token_kinds
-    made = zip(found.variants, found.tokens, strict=True)
-    return [token for variant, token in made if variant.kind in kinds]
-
-
 def live_side_by_side(flow: str) -> bool:
     """Say whether the tokens of two calls live at the same time: an account may have one only."""
     found = Talk(flow, {})
     found.obtain(NeedToken(found.flow.requested(Document(body(flow), InvalidRequest))))
-    made, kinds = zip(found.variants, found.tokens, strict=True), found.vendor.token_kinds
     shown = json.dumps(found.fake.describe())
-    return all(token.value in shown for variant, token in made if variant.kind in kinds)
+    return all(token.value in shown for token in found.callers_tokens())
 
 
 def keeps_gate_apart(flow: str) -> bool:

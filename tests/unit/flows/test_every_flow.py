@@ -25,7 +25,6 @@ from tests.subjects import (
     Talk,
     as_fault,
     body,
-    callers_tokens,
     canaries,
     check,
     members,
@@ -219,7 +218,7 @@ def test_the_descriptor_describes_the_answer(flow: str) -> None:
 
     A token is called by a member of some token's context.
     """
-    known, tokens = descriptors()[flow], callers_tokens(flow)
+    known, tokens = descriptors()[flow], talk(flow).callers_tokens()
     assert tokens[-1:] == talk(flow).tokens[-1:], "`token_kinds` has the kind of the demo's token"
     kinds = every()[flow].vendor.token_kinds
     made = [one.kind for one in talk(flow).variants if one.kind in kinds]
@@ -389,13 +388,17 @@ def test_one_wrong_value_in_a_response_is_an_error_or_ends_in_a_good_token(flow:
 
 @EACH
 def test_a_log_out_ends_the_tokens_of_an_exchange(flow: str) -> None:
-    """At the vendor, which knows each of the requests."""
+    """Of those that callers get: a session of which they are made may have no end.
+
+    The vendor knows each of the requests.
+    """
     found = Talk(flow)
     if found.vendor.ends_sessions:
         credentials = found.vendor.parse(found.secret)
         for token in found.tokens:
             run(found.vendor.end_session(credentials, token, NOW), found.fake)
-        assert not any(found.fake.revoke(token.value) for token in found.tokens)
+        ended = [token.value for token in found.callers_tokens()]
+        assert not any(map(found.fake.revoke, ended)), "a token lives on after the log-out"
         assert found.fake.log.unknown == []
 
 
@@ -511,11 +514,12 @@ def test_any_response_causes_a_documented_error_without_secrets(
     _, name, key, old, renewal = SECRETS
     login = {one.key: key if one.is_secret else name for one in questions(flow)}
     credentials = vendor.parse(registry.kind(flow).demo_secret(LOOPBACK) | login)
-    requested = known.requested(Document({}, InvalidRequest))
+    requested = vendor.resolve(credentials, known.requested(Document({}, InvalidRequest)))
     token = replace(tokens[-1], value=old, renewal=renewal)
-    kept, send, sent = token if has_kept else None, repeated(answers), list[Request]()
-    for variant in (vendor.resolve(credentials, requested), *talk(flow).variants):
-        exchange = vendor.exchange(credentials, variant, NOW, kept)
+    made = [replace(one, value=old, renewal=renewal) for one in tokens]
+    send, sent = repeated(answers), list[Request]()
+    for variant, own in ((requested, None), *zip(talk(flow).variants, made, strict=True)):
+        exchange = vendor.exchange(credentials, variant, NOW, own if has_kept else None)
         survives(lambda: run(exchange, send, lambda _: tokens[0]))  # noqa: B023 (called at once)
     survives(lambda: run(vendor.end_session(credentials, token, NOW), send))
     if verify := vendor.verify:
