@@ -7,7 +7,7 @@ from typing import Any
 
 from fuzz.targets.inputs import document
 from fuzz.targets.properties import expect
-from token_broker import maintenance, status
+from token_broker import status
 from token_broker.decisions import may_force, recent_reports
 from token_broker.item_codec import MOST_DIGITS, item_of
 from token_broker.look import Look
@@ -28,11 +28,11 @@ def items(data: bytes) -> None:
     if item.corrupt:
         expect(item.token is None and item.target is None, "a corrupt token is absent")
     expect(0 <= item.expires_at < 10**MOST_DIGITS, "numbers are bounded")
-    state(item, NOW)
+    state(item, NOW, "v1")
     may_force(item, NOW)
     recent_reports(item, NOW)
     Look(item, item, item, NOW).may_be_outdated  # noqa: B018 (a read that must not fail)
-    maintenance.is_due(item, NOW)
+    item.is_due(NOW)
     json.dumps(status.entry(item, item, NOW, "v1")).encode()
     for name in item.corrupt:
         expect(name.isidentifier(), "an error names the attribute, not its value")

@@ -17,8 +17,8 @@ from token_broker_client import Broker, Unreachable, refusals
 from token_broker_client.cache import SHARED
 from token_broker_client.deadline import Deadline
 from token_broker_client.functions import Functions
-from token_broker_client.gateway import Gateway, decoded
-from token_broker_client.request import Command, problem
+from token_broker_client.gateway import Gateway
+from token_broker_client.request import Command, decoded, problem
 from token_broker_fakes.aws import Bus, Key, Secrets, Table
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +11,15 @@ from typer.testing import CliRunner, Result
 
 from tests.cli.fake_account import Account
 from tests.cli.operators import COLOUR, coloured, watched
-from tests.cli.processes import Done, Process, run, written
+from tests.cli.processes import Done, Process, run
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_cli.main import app
+
+
+def refusal(result: Result, code: int = 1) -> str:
+    """Return what a command says that fails with *code*, without an answer."""
+    assert (result.exit_code, result.stdout) == (code, ""), result.output
+    return result.stderr
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ class Visitor:
 
     def runs(self, *words: str, **sinks: str | int | None) -> Done:
         """Run a command in a process of its own, whose streams go where *sinks* say."""
-        return run([*words, *self.at], self.environment, **sinks)
+        return run([*words, *self.at], self.environment, lambda _: None, **sinks)
 
     @staticmethod
     def document(text: str) -> Any:
@@ -87,13 +92,10 @@ class Visitor:
     def interrupts(self, *words: str) -> tuple[int, str, str]:
         """Run a command and press Ctrl-C as soon as the broker is asked, which never answers."""
         self.account.goes_on.clear()
-        with (
-            open(os.devnull, "rb") as stdin,  # noqa: PTH123 (as many as there are streams)
-            tempfile.TemporaryFile() as out,
-            tempfile.TemporaryFile() as err,
-        ):
-            streams = [stdin.fileno(), out.fileno(), err.fileno()]
-            process = Process([*words, *self.at], self.environment, streams)
+
+        def interrupt(process: Process) -> None:
             assert self.account.is_asked.wait(PATIENCE_SECONDS)
             process.interrupt()
-            return process.wait(), written(out), written(err)
+
+        done = run([*words, *self.at], self.environment, interrupt)
+        return done.returncode, done.stdout, done.stderr

@@ -4,7 +4,6 @@ import json
 import ssl
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -70,8 +69,6 @@ class Account:
     stage: str = "test"
     secrets: dict[str, str] = field(default_factory=dict)
     """By their whole name."""
-    keys: dict[str, str | None] = field(default_factory=dict)
-    """What those that were created are sealed with."""
     elsewhere: dict[str, str] | None = None
     """The secrets that the broker reads, if it is of another account."""
     answers: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -84,8 +81,6 @@ class Account:
     """Status and body of AWS's answers to operations."""
     unsigned: int = 403
     """The API's status for a call that is not signed."""
-    behind: int = 0
-    """Seconds by which the API's clock is behind."""
     first: dict[str, Callable[[], object]] = field(default_factory=dict)
     """What happens before AWS answers an operation."""
     asked: Counter[str] = field(default_factory=Counter)
@@ -141,7 +136,6 @@ class Account:
         if body["Name"] in self.secrets:
             return 400, {"__type": "ResourceExistsException", "Message": "it exists"}
         self.secrets[body["Name"]] = body["SecretString"]
-        self.keys[body["Name"]] = body.get("KmsKeyId")
         return 200, {"VersionId": version_of(body["SecretString"])}
 
     def broker(self, method: str, path: str) -> tuple[int, Any]:
@@ -211,10 +205,6 @@ class Handler(BaseHTTPRequestHandler):
             return 200, STACK.format(stage=stage, url=url)
         identity = "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::1:user/me"
         return 200, f"{identity}</Arn></GetCallerIdentityResult></GetCallerIdentityResponse>"
-
-    def date_time_string(self, timestamp: float | None = None) -> str:
-        """Return the time by the account's clock."""
-        return super().date_time_string((timestamp or time.time()) - self.account.behind)
 
     def log_message(self, *_: object) -> None:
         """Write nothing."""

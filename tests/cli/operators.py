@@ -5,11 +5,11 @@ import os
 import pty
 import re
 import select
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
+from io import StringIO
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -44,10 +44,6 @@ class Operator:
         assert result.exit_code == 0, result.output
         return json.loads(result.stdout)
 
-    def watches(self, *words: str, answers: Sequence[str | None] = ()) -> tuple[int, str]:
-        """Run a command on a terminal, answer its questions, and return what is to be seen."""
-        return watched([*words, *self.at], answers)
-
     def switches(self, flow: str, method: str, body: dict[str, Any]) -> None:
         """Have the fake of a vendor behave in another way."""
         content = json.dumps(body).encode()
@@ -66,23 +62,19 @@ def on_terminal(words: Sequence[str]) -> str:
     return COLOUR.sub("", coloured(words))
 
 
+class Terminal(StringIO):
+    """A stream that shows colours."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 def coloured(words: Sequence[str]) -> str:
     """Return what stays on a terminal after a command. In this process."""
-    mine, theirs = pty.openpty()
-    seen: list[bytes] = []
-    reader = threading.Thread(target=lambda: seen.extend(iter(lambda: more(mine), b"")))
-    reader.start()
-    with (
-        os.fdopen(theirs, "w") as screen,
-        redirect_stdout(screen),
-        redirect_stderr(screen),
-        suppress(SystemExit),
-    ):
+    screen = Terminal()
+    with redirect_stdout(screen), redirect_stderr(screen), suppress(SystemExit):
         app([*words])
-    reader.join()
-    os.close(mine)
-    text = b"".join(seen).decode().replace("\r\n", "\n")
-    lines = [line.rpartition("\r")[2] for line in text.split("\n")]
+    lines = [line.rpartition("\r")[2] for line in screen.getvalue().split("\n")]
     return "\n".join(line for line in lines if not line.endswith(" …"))  # what waits is wiped off
 
 

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -150,11 +150,13 @@ class Done:
 def run(
     words: Sequence[str],
     environment: Mapping[str, str],
+    meanwhile: Callable[[Process], object],
     **sinks: str | int | None,
 ) -> Done:
     """Run a command without a terminal.
 
-    *sinks* are files for its streams, or descriptors, or `CLOSED`.
+    *meanwhile* is called while it runs. *sinks* are files for its streams, or descriptors, or
+    `CLOSED`.
     """
     with ExitStack() as stack:
         files: dict[str, IO[bytes] | None] = {}
@@ -162,7 +164,9 @@ def run(
             sink = sinks.get(name, os.devnull if name == "stdin" else "")
             files[name] = CLOSED if sink is CLOSED else stack.enter_context(opened(sink))
         descriptors = [file.fileno() if file else CLOSED for file in files.values()]
-        code = Process(words, environment, descriptors).wait()
+        process = Process(words, environment, descriptors)
+        meanwhile(process)
+        code = process.wait()
         said = [written(files[name]) for name in STREAMS[1:]]
     return Done(code, *said)
 

@@ -4,10 +4,10 @@ import json
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 
 from tests.cli.operators import Operator
+from tests.local.callers import client
 from tests.subjects import FLOWS, log_outs
 from token_broker.flows import every
 from token_broker_cli.connect import REJECTED
@@ -25,13 +25,8 @@ def secret(operator: Operator, flow: str, **changes: Any) -> str:
 
 
 def secrets_manager(operator: Operator) -> "SecretsManagerClient":
-    return boto3.client(
-        "secretsmanager",
-        region_name="eu-west-1",
-        endpoint_url=operator.places.url("services"),
-        aws_access_key_id="local",
-        aws_secret_access_key="local",
-    )
+    made: SecretsManagerClient = client("secretsmanager", operator.places.url("services"))
+    return made
 
 
 @pytest.mark.parametrize("flow", FLOWS)
@@ -100,8 +95,8 @@ def test_a_login_that_is_latched_is_not_sent_again(operator: Operator) -> None:
 
 def test_a_secret_without_a_value_gets_one(operator: Operator) -> None:
     """Terraform and other tools create one so: it holds no other operator's change."""
-    name, client = next(NAMES), secrets_manager(operator)
-    client.create_secret(Name=f"token-broker/local/editor/{name}")
+    name = next(NAMES)
+    secrets_manager(operator).create_secret(Name=f"token-broker/local/editor/{name}")
     words = ("connect", "editor", name, "--file", "-")
     assert operator.told(*words, stdin=secret(operator, "editor"))["done"] == "created"
     assert operator.told("token", "editor", name)["generation"] == 1

@@ -83,7 +83,6 @@ def run(command: str) -> str:
 def test_each_command_on_the_page_prints_the_output_on_the_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each command prints what stands below it, but for tokens, times and the like."""
     page = PAGE.read_text()
     shown, unknown = [*examples(page)], [flow for flow in FLOWS if flow not in page]
     assert len(shown) > 10

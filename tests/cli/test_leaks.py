@@ -108,7 +108,6 @@ def test_only_the_command_token_prints_a_token(
 
 
 def test_the_search_for_secrets_finds_a_printed_token(operator: Operator) -> None:
-    """The command token prints it."""
     shell = Shell(operator, ["--json"])
     (header,) = json.loads(shell.types("token", "vendorlink", "demo"))["headers"].values()
     assert shell.says([header.removeprefix("Bearer ")])

@@ -239,12 +239,8 @@ def test_probe_writes_the_options_that_it_found(
 
 
 FOUND = {"null_renewal": "drop"}
-KEPT: dict[str, Any] = {
-    "username": "a",
-    "password": "b",
-    "host": "h",
-    "options": {"extend_key": "both"},
-}
+OPTIONS = {"extend_key": "both"}
+KEPT = {"username": "a", "password": "b", "host": "h", "options": OPTIONS}
 MODES = {"modes": {"extend_renewal": "null_spent"}}
 WORKS: dict[str, Any] = {
     "works": True,
@@ -298,7 +294,7 @@ def test_a_probe_reports_its_findings_and_writes_what_follows(
         assert (result.stdout, err) == (LINES, f"{SENT}{said}written: {made} {where}\n")
     assert result.exit_code == (not report["works"])
     stored = json.loads(probed.account.secrets[SECRET])
-    assert stored["options"] == KEPT["options"] | (FOUND if is_written else {})
+    assert stored["options"] == OPTIONS | (FOUND if is_written else {})
 
 
 TABLE = """\
@@ -341,7 +337,7 @@ def test_writing_options_needs_a_second_confirmation(
     """A probe alone changes no secret."""
     found, seen = probed.watches("probe", "vendorlink", "acme", *form, answers=["y", typed])
     stored = json.loads(probed.account.secrets[SECRET])["options"]
-    assert (found, stored == KEPT["options"]) == (code, typed == "n"), seen
+    assert (found, stored == OPTIONS) == (code, typed == "n"), seen
     assert 'Write null_renewal "drop" into the secret, as a new version? [y/N]: ' in seen
 
 

@@ -71,8 +71,30 @@ def test_each_question_proposes_the_stored_value_or_the_local_address(ask: Ask, 
     assert "password" not in document.keys() & asks
 
 
-VENDORLINK = {"username": "demo", "password": "secret", "host": "app.vendorlink.nl"}
-OTHER_HOST = {"host": "other.vendorlink.nl"}
+USUAL, OTHER = {"host": "app.vendorlink.nl"}, {"host": "other.vendorlink.nl"}
+HTTPS = {"scheme": "https"}
+
+
+@pytest.mark.parametrize(
+    ("kept", "typed", "place"),
+    [
+        ({}, "", USUAL),
+        ({"host": 5}, "", USUAL),
+        (OTHER, "", OTHER),
+        (OTHER, " app.vendorlink.nl ", USUAL),
+        ({"host": "127.0.0.1:8083", "scheme": "http"}, "app.vendorlink.nl", USUAL),
+        (OTHER | HTTPS, "", OTHER | HTTPS),
+        (OTHER | HTTPS, "localhost:1", {"host": "localhost:1", "scheme": "http"}),
+    ],
+)
+def test_a_place_is_proposed_until_another_is_typed(
+    ask: Ask, kept: Mapping[str, Any], typed: str, place: Mapping[str, str]
+) -> None:
+    """What is no text is not proposed. What loopback has goes with it."""
+    document, _ = ask("vendorlink", kept, f"demo|secret|{typed}")
+    assert document == {"username": "demo", "password": "secret", **place}
+
+
 EDITOR = {"parameters": {"userId": "7", "n": 0}}
 EDITED = EDITOR | {"api_key": "key", "editor_url": "https://e.example"}
 OPTIONS = {"organization": "acme", "options": {"lifetime": 9}}
@@ -82,35 +104,6 @@ BY_MAIL = OPTIONS | {"email": "a@b.c", "password": "old"}
 @pytest.mark.parametrize(
     ("flow", "kept", "answers", "document"),
     [
-        pytest.param("vendorlink", {}, "demo|secret|", VENDORLINK, id="a proposal"),
-        pytest.param("vendorlink", {"host": 5}, "demo|secret|", VENDORLINK, id="no text"),
-        pytest.param(
-            "vendorlink", OTHER_HOST, "demo|secret|", VENDORLINK | OTHER_HOST, id="what is kept"
-        ),
-        pytest.param(
-            "vendorlink", OTHER_HOST, "demo|secret| app.vendorlink.nl ", VENDORLINK, id="another"
-        ),
-        pytest.param(
-            "vendorlink",
-            {"host": "127.0.0.1:8083", "scheme": "http"},
-            "demo|secret|app.vendorlink.nl",
-            VENDORLINK,
-            id="no more at loopback",
-        ),
-        pytest.param(
-            "vendorlink",
-            OTHER_HOST | {"scheme": "https"},
-            "demo|secret|",
-            VENDORLINK | OTHER_HOST | {"scheme": "https"},
-            id="not what loopback has",
-        ),
-        pytest.param(
-            "vendorlink",
-            OTHER_HOST | {"scheme": "https"},
-            "demo|secret|localhost:1",
-            VENDORLINK | {"host": "localhost:1", "scheme": "http"},
-            id="at loopback now",
-        ),
         pytest.param(
             "editor",
             EDITED | {"token_url": "https://old.example", "pinned": "userId"},
@@ -137,7 +130,7 @@ BY_MAIL = OPTIONS | {"email": "a@b.c", "password": "old"}
 def test_an_answer_replaces_what_is_kept(
     ask: Ask, flow: str, kept: Mapping[str, Any], answers: str, document: Mapping[str, Any]
 ) -> None:
-    """What is not asked for stays; what is no text is not proposed."""
+    """What is not asked for stays."""
     assert ask(flow, kept, answers)[0] == document
 
 

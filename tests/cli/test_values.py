@@ -5,6 +5,7 @@ import re
 import shlex
 import threading
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -23,7 +24,7 @@ from token_broker import errors
 from token_broker_cli.checks import clock
 from token_broker_cli.command import command
 from token_broker_cli.context import Context, concurrently
-from token_broker_cli.errors import ADVICE, CommandError, command_error
+from token_broker_cli.errors import CommandError, command_error
 from token_broker_cli.fields import RESERVED, fields, parameter, value_of, values, with_fields
 from token_broker_cli.main import app
 from token_broker_cli.screen import SIGNS, Screen, facts, plain
@@ -31,6 +32,7 @@ from token_broker_cli.settings import Options, Settings, host_of
 from token_broker_cli.tokens import curl, export, masked
 from token_broker_cli.variants import VariantView, span, when, written
 from token_broker_descriptors import Descriptor, Field
+from token_broker_operations.signals import leaves
 
 
 @pytest.mark.parametrize(
@@ -40,12 +42,8 @@ from token_broker_descriptors import Descriptor, Field
         (59, "59 s"),
         (60, "1 min"),
         (119, "1 min"),
-        (3_599, "59 min"),
-        (3_600, "1 h"),
         (3_660, "1 h 1 min"),
-        (86_399, "23 h 59 min"),
         (86_400, "1 d"),
-        (90_000, "1 d 1 h"),
     ],
 )
 def test_lengths_have_two_units(seconds: int, words: str) -> None:
@@ -93,33 +91,32 @@ def test_each_state_has_a_colour() -> None:
         assert VariantView(variant(state), NOW).style == colour
 
 
+DOCTOR = "See who you are and what you may do: `token-broker doctor`."
+RESTORE = "Restore it: aws secretsmanager restore-secret."
 REFUSALS = (
-    "AccessDenied",
-    "AccessDeniedException",
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "InvalidClientTokenId",
-    "InvalidSignatureException",
-    "NotAuthorized",
-    "SignatureDoesNotMatch",
-    "UnrecognizedClientException",
+    *("AccessDenied", "AccessDeniedException", "ExpiredToken", "ExpiredTokenException"),
+    *("InvalidClientTokenId", "InvalidSignatureException", "NotAuthorized"),
+    *("SignatureDoesNotMatch", "UnrecognizedClientException"),
 )
 """As AWS's services name them: https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html"""
 
 
-def client_error(code: str, message: str) -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": message}}, "PutSecretValue")
+def client_error(code: str, message: str = "", operation: str = "PutSecretValue") -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message}}, operation)
 
 
 @pytest.mark.parametrize(
     ("error", "code", "advice"),
     [
-        *(
-            (client_error(one, "may not"), "access_denied", ADVICE["access_denied"])
-            for one in REFUSALS
-        ),
+        *((client_error(one, "may not"), "access_denied", DOCTOR) for one in REFUSALS),
         (client_error("Throttling", "'s3cret' is bad"), "aws_failed", "Look up Throttling."),
-        (NoCredentialsError(), "access_denied", ADVICE["access_denied"]),
+        (client_error("InvalidRequestException"), "aws_failed", RESTORE),
+        (
+            client_error("InvalidRequestException", operation="DescribeKey"),
+            "aws_failed",
+            "Look up InvalidRequestException.",
+        ),
+        (NoCredentialsError(), "access_denied", DOCTOR),
         (NoRegionError(), "usage", "Name one: --region, or AWS_REGION."),
         (KeyError("s3cret"), "internal", "Report it."),
     ],
@@ -130,6 +127,7 @@ def test_each_error_is_one_line_without_a_secret(error: Exception, code: str, ad
     assert (told.code, told.exit_code) == (code, 2 if code == "usage" else 1)
     assert told.document() == {"code": code, "detail": told.detail, "advice": advice}
     assert "s3cret" not in told.detail
+    assert ("may not" in told.detail) == ("may not" in str(error))
 
 
 @pytest.mark.parametrize(
@@ -152,14 +150,6 @@ def test_each_error_of_botocore_is_one_line(kind: type[BotoCoreError]) -> None:
     assert told.code in ("unreachable", "aws_failed", "access_denied", "usage")
     assert told.advice
     assert "s3cret" not in f"{told.detail} {told.advice}"
-
-
-@pytest.mark.parametrize(
-    ("operation", "is_deletion"), [("PutSecretValue", True), ("DescribeKey", False)]
-)
-def test_only_a_deleted_secret_is_advised_to_be_restored(operation: str, is_deletion: bool) -> None:
-    error = ClientError({"Error": {"Code": "InvalidRequestException"}}, operation)
-    assert ("restore-secret" in command_error(error).advice) == is_deletion
 
 
 def test_an_error_keeps_the_facts_of_the_broker() -> None:
@@ -193,14 +183,13 @@ def test_concurrent_results_keep_their_order() -> None:
             is_done.wait(PATIENCE_SECONDS)
         return one
 
+    def fail(raised: type[BaseException]) -> None:
+        raise raised
+
     assert concurrently(call, range(8)) == [*range(8)]
     for raised in (ValueError, SystemExit, KeyboardInterrupt):
-
-        def fail(one: int, raised: type[BaseException] = raised) -> int:
-            raise raised(one)
-
-        with pytest.raises(raised, match="0"):
-            concurrently(fail, range(2))
+        with pytest.raises(raised):
+            concurrently(fail, [raised, BufferError])
 
 
 @pytest.mark.parametrize(
@@ -233,17 +222,18 @@ def test_only_host_and_port_of_an_address_are_shown() -> None:
         ("boolean", "true or false", ["true"]),
     ],
 )
+@pytest.mark.parametrize("text", ["{}", "[1]", "3", "1.5", "true", "null"])
 def test_the_value_of_a_field_is_checked_against_its_type(
-    kind: str, called: str, values: list[str]
+    kind: str, called: str, values: list[str], text: str
 ) -> None:
     """JSON, except for a string; another value is wrong usage."""
-    for text in ("{}", "[1]", "3", "1.5", "true", "null"):
-        assert value_of({"type": "string"}, "x", text) == text
-        if text in values:
-            assert value_of({"type": kind}, "x", text) == json.loads(text)
-            continue
-        with pytest.raises(CommandError, match=f"--x must be {called}$"):
-            value_of({"type": kind}, "x", text)
+    assert value_of({"type": "string"}, "x", text) == text
+    with (
+        nullcontext()
+        if text in values
+        else pytest.raises(CommandError, match=f"--x must be {called}$")
+    ):
+        assert value_of({"type": kind}, "x", text) == json.loads(text)
 
 
 def test_a_field_has_the_type_of_its_flow(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -307,13 +297,7 @@ def test_a_shell_reads_printed_values_unchanged(value: str) -> None:
 
 
 CODES = [
-    *(
-        one.code
-        for one in vars(errors).values()
-        if isinstance(one, type)
-        and issubclass(one, errors.BrokerError)
-        and one not in (errors.BrokerError, errors.UpstreamError)
-    ),
+    *(one.code for one in leaves(errors.BrokerError)),
     *("conflict", "access_denied", "unreachable"),
 ]
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.client.systems import tries
+from tests.waiting import PATIENCE_SECONDS
 from token_broker_client import Access, Answer, Broker, BrokerError
 from token_broker_client.cache import Cache
 from token_broker_client.deadline import Deadline, Patience
@@ -113,6 +114,19 @@ class Answering:
     def call(self, command: Command, deadline: Deadline) -> Any:
         """Answer."""
         return self._call(command, deadline)
+
+
+class HangingChannel:
+    """A channel whose calls block until `go` is set."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+
+    def call(self, command: Command, deadline: Deadline) -> dict[str, Any]:
+        """Answer once `go` is set."""
+        assert deadline
+        assert self.go.wait(PATIENCE_SECONDS)
+        return document(flow=command.flow)
 
 
 class UnusedChannel:

@@ -11,10 +11,9 @@ from tests import systems
 from tests.client.systems import Entrance, Handler, MakeBroker, Serve, System
 from tests.servers import Server, sends
 from tests.waiting import PATIENCE_SECONDS
-from token_broker_client import Broker, functions, identity
+from token_broker_client import Broker, identity
 from token_broker_client.cache import Cache
 from token_broker_client.deadline import Patience
-from token_broker_client.functions import CLIENTS
 from token_broker_local.addresses import ACCESS_KEY, FLOWS, REGION, SECRET_KEY, function_name
 from token_broker_local.functions import Function
 from token_broker_local.gateway import Gateway
@@ -29,12 +28,6 @@ def session() -> boto3.Session:
     return boto3.Session(ACCESS_KEY, SECRET_KEY, region_name=REGION)
 
 
-@pytest.fixture(autouse=True)
-def _new_clients() -> None:
-    """Drop the clients of boto3, which know the URL of another test."""
-    CLIENTS.reset()
-
-
 @pytest.fixture
 def bare_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """Take all settings of AWS away, and return what sets those of a test."""
@@ -44,10 +37,8 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyP
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    functions.CLIENTS.reset()
     identity._botocore.cache_clear()
     yield monkeypatch
-    functions.CLIENTS.reset()
     identity._botocore.cache_clear()
 
 

@@ -139,7 +139,7 @@ CONNECTION_CODES = {
     "credential_rejected",
     "unknown_connection",
 }
-OTHER_CODES = {kind.code for kind in errors.kinds()} - CONNECTION_CODES | {"novel"}
+OTHER_CODES = {kind.code for kind in errors.KINDS.values()} - CONNECTION_CODES | {"novel"}
 
 
 @pytest.mark.parametrize("code", sorted(CONNECTION_CODES))

@@ -30,7 +30,7 @@ from token_broker_local.addresses import ACCESS_KEY, REGION, SECRET_KEY
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/calling.md").read_text()
-NAMES = {kind.__name__: kind for kind in errors.kinds()}
+NAMES = {kind.__name__: kind for kind in errors.KINDS.values()}
 
 
 def blocks(language: str) -> list[str]:

@@ -1,13 +1,19 @@
 """A place that refuses every token gets no new token for a while."""
 
+from typing import Any
+
+import httpx
 import pytest
 
-from token_broker_client import refusals
-from token_broker_client.refusals import FORBIDDEN_ENTRIES, Forbidden, Refusal, place_of
+from tests.client.channels import UnusedChannel, document
+from token_broker_client import Answer, Broker, refusals
+from token_broker_client.refusals import FORBIDDEN_ENTRIES, Forbidden, entries
+from token_broker_client.request import Flow
 
 AMBIGUOUS = b'{"errors": ["FORBIDDEN"]}'
 CLEAR = b'{"errors": [{"message": "BAD_CREDENTIALS"}]}'
 MODELS = "https://vendor/models"
+BROKER = Broker(UnusedChannel())
 
 
 def refusal(
@@ -15,11 +21,14 @@ def refusal(
     url: str = MODELS,
     *,
     method: str = "GET",
-    key: str = "acme",
+    connection: str = "acme",
     fingerprint: str = "0" * 16,
-    flow: str = "vntana",
-) -> Refusal:
-    return Refusal(flow, key, fingerprint, place_of(method, url), content)
+    flow: Flow = "vntana",
+) -> list[Any]:
+    """Return the entries of a refusal."""
+    members = document(flow=flow, connection=connection, fingerprint=fingerprint)
+    answer = Answer.of(BROKER.access(flow, connection), members)
+    return entries(httpx.Response(403, content=content, request=httpx.Request(method, url)), answer)
 
 
 class Clock:
@@ -40,7 +49,7 @@ def test_a_refused_place_is_remembered_for_thirty_seconds() -> None:
         assert forbidden.has(refusal(CLEAR, url, fingerprint="another"))
     assert not forbidden.has(refusal(CLEAR, method="POST"))
     assert not forbidden.has(refusal(CLEAR, "https://vendor/model"))
-    assert not forbidden.has(refusal(CLEAR, key="studio"))
+    assert not forbidden.has(refusal(CLEAR, connection="studio"))
     for clock.now, is_known in ((29, True), (30, False)):
         assert forbidden.has(refusal(CLEAR)) is is_known
     forbidden.add(refusal(CLEAR))  # once more, for as long
@@ -57,7 +66,7 @@ def test_an_ambiguous_refusal_of_a_new_token_counts_for_other_places() -> None:
     assert not forbidden.has(refusal(AMBIGUOUS, other, fingerprint="another"))  # it may be dead
     for clear in (CLEAR, b'{"errors": ["FORBIDDEN", "BAD_CREDENTIALS"]}'):
         assert not forbidden.has(refusal(clear, other))  # it is dead
-    assert not forbidden.has(refusal(AMBIGUOUS, other, key="studio"))
+    assert not forbidden.has(refusal(AMBIGUOUS, other, connection="studio"))
     assert not forbidden.has(refusal(AMBIGUOUS, other, flow="vendorlink"))
     clock.now = 30
     assert not forbidden.has(refusal(AMBIGUOUS, other))

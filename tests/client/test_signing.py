@@ -31,7 +31,7 @@ from token_broker_client import (
     WrongDestination,
 )
 from token_broker_client.cache import Cache
-from token_broker_client.httpx_guard import Guard
+from token_broker_client.httpx_auth import Guard
 from token_broker_fakes import FakeVendorlink, FakeVntana
 
 PRODUCTS = "/v1/products"
@@ -397,6 +397,17 @@ def test_a_replacement_for_another_host_is_not_sent(library: Library, server: Se
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_request_is_not_sent_again_with_the_token_that_was_refused(
+    library: Library, server: Server
+) -> None:
+    """If the broker has no other one."""
+    server.behaviour = sends(answer(status="401 No"))
+    access = RecordingChannel(base_url=server.url, fingerprint="0" * 16).access("vntana")
+    assert Caller(library, access).send("GET", f"{server.url}/x").status == 401
+    assert len(server.requests) == 1
+
+
 def test_a_prepared_request_that_is_sent_again_has_its_token_replaced_each_time(
     fake_vntana: FakeVntana,
 ) -> None:
@@ -528,7 +539,7 @@ def test_the_token_is_removed_from_http1_and_http2_requests_to_another_host(vers
     """Right before the request is written."""
     request = httpx.Request("GET", "https://api-platform.vntana.com")
     guard = Guard(request)
-    guard.sign(request, channels.answer())
+    guard.signed(request, channels.answer())
     for url, names in (
         ("https://api-platform.vntana.com/x", [b"X-Auth-Token", b"Accept"]),
         ("https://elsewhere.example/x", [b"Accept"]),

@@ -98,6 +98,7 @@ def test_a_caller_waits_until_its_own_deadline(calls: Calls) -> None:
     assert time.monotonic() - began < SOON_SECONDS
     call.go.set()
     assert result_of(shared_call).outcome() == 7
+    wait_until(lambda: not calls._pending)  # or each outcome would be kept
 
 
 def test_a_call_past_its_deadline_is_not_joined(calls: Calls) -> None:

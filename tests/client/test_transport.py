@@ -9,7 +9,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,21 +18,19 @@ import anyio
 import boto3
 import httpx
 import pytest
-import requests
 import trio
+import urllib3
 
 from tests.certificates import certificate
 from tests.client.callers import NO_TLS
-from tests.client.channels import Answering, IssuingChannel
-from tests.client.systems import MakeBroker, refused
+from tests.client.channels import Answering, HangingChannel
+from tests.client.systems import refused
 from tests.servers import Server, answer, drips, sends, tunnels
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS
 from token_broker_client import Broker, Unreachable, transport
 from token_broker_client.cache import Cache
 from token_broker_client.deadline import Deadline, Patience
-from token_broker_client.functions import CLIENTS
 from token_broker_client.request import Command
-from token_broker_fakes import FakeVntana
 
 LARGEST_BYTES = 8 << 20
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
@@ -44,9 +41,9 @@ Reach = Callable[[str], Any]
 
 
 @pytest.fixture
-def reach(make_broker: MakeBroker) -> Reach:
-    """Return a function that makes the channel to a URL: the API's, then the functions'."""
-    return lambda url: make_broker(url)._channel
+def reach(session: boto3.Session) -> Reach:
+    """Return a function that makes the channel to a URL."""
+    return lambda url: Broker.from_url(url, region="eu-west-1", session=session)._channel
 
 
 def call(channel: Any, seconds: float = PATIENCE_SECONDS) -> Any:
@@ -87,42 +84,26 @@ def test_a_call_after_the_deadline_sends_nothing(reach: Reach, server: Server) -
 
 @pytest.mark.parametrize("behaviour", [sends(), drips(b"", b"\x16\x03\x03")], ids=["hang", "drip"])
 def test_a_tls_handshake_ends_at_the_deadline(
-    behaviour: Any, session: boto3.Session, server: Server, monkeypatch: pytest.MonkeyPatch
+    behaviour: Any, reach: Reach, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server accepts the connection and never completes the handshake."""
     monkeypatch.setattr(Server, "_read", lambda _, taken: behaviour(taken) or taken.recv(1))
-    url = f"https://127.0.0.1:{server.port}"
-    unreachable(Broker.from_url(url, region="eu-west-1", session=session)._channel, 0.3)
+    unreachable(reach(f"https://127.0.0.1:{server.port}"), 0.3)
 
 
-OPERATIONS = [
-    (transport._Socket, "recv_into", None),
-    (transport._Socket, "sendall", None),
-    (transport._TlsSocket, "recv_into", None),
-    (transport._TlsSocket, "sendall", None),
-    (transport._TlsSocket, "send", None),
-    (transport._TlsSocket, "do_handshake", 5),
-]
-
-
-@pytest.mark.parametrize(("kind", "operation", "most"), OPERATIONS)
-def test_each_socket_operation_gets_the_remaining_time(
-    kind: Any, operation: str, most: float | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The timeout is set before each one; if no time is left, nothing is read or sent."""
-    socket, timeouts = kind.__new__(kind), []
-    monkeypatch.setattr(kind, "settimeout", lambda _, seconds: timeouts.append(seconds))
-    library = ssl.SSLSocket if issubclass(kind, ssl.SSLSocket) else kind.__base__
-    monkeypatch.setattr(library, operation, lambda _, *given: timeouts.append(given))
-    for left in (20.0, 3.0):
-        transport._deadline.set(Deadline(left, lambda: 0.0))
-        getattr(socket, operation)(b"given")
-        assert timeouts == [min(left, most or left), (b"given",)]
-        timeouts.clear()
-    transport._deadline.set(Deadline(0, lambda: 0.0))
-    with pytest.raises(TimeoutError, match="timed out"):
-        getattr(socket, operation)(b"given")
-    assert timeouts == []
+def test_each_read_of_a_socket_gets_the_remaining_time() -> None:
+    """The timeout is set before each one; if no time is left, nothing is read."""
+    ours, theirs = socket.socketpair()
+    reader = transport._Reader(ours, "r")
+    with ours, theirs:
+        for left in (20.0, 3.0):
+            theirs.sendall(b"x")
+            transport._deadline.set(Deadline(left, lambda: 0.0))
+            assert reader.readinto(bytearray(1)) == 1
+            assert ours.gettimeout() == left
+        transport._deadline.set(Deadline(0, lambda: 0.0))
+        with pytest.raises(TimeoutError, match="timed out"):
+            reader.readinto(bytearray(1))
 
 
 @pytest.fixture
@@ -136,46 +117,44 @@ def tls_server(tmp_path: Path) -> Iterator[tuple[Server, Path]]:
     server.close()
 
 
-@pytest.mark.parametrize("has_proxy", [False, True], ids=["direct", "through a proxy"])
+@pytest.mark.parametrize(
+    ("variables", "is_used"),
+    [((), False), (("HTTPS_PROXY",), True), (("ALL_PROXY",), True), (("HTTPS_PROXY", "NO"), False)],
+    ids=str,
+)
 def test_a_call_over_tls_ends_at_its_deadline(
     tls_server: tuple[Server, Path],
-    session: boto3.Session,
-    monkeypatch: pytest.MonkeyPatch,
+    reach: Reach,
+    bare_environment: pytest.MonkeyPatch,
     *,
-    has_proxy: bool,
+    variables: tuple[str, ...],
+    is_used: bool,
 ) -> None:
-    """The certificate authorities are those of AWS_CA_BUNDLE."""
+    """Directly or through a proxy. The certificate authorities are those of AWS_CA_BUNDLE."""
     server, pem = tls_server
     server.behaviour = drips(HEAD, b" ")
     proxy = Server(tunnels(server.port))
-    if has_proxy:
-        use_proxy(monkeypatch, proxy)
-    url = f"https://127.0.0.1:{server.port}"
-    channel = Broker.from_url(url, region="eu-west-1", session=session)._channel
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
+        bare_environment.delenv(name, raising=False)
+    for name in variables:
+        bare_environment.setenv(name, f"http://me:p%40ss@127.0.0.1:{proxy.port}")
+    if "NO" in variables:
+        bare_environment.setenv("NO_PROXY", "127.0.0.1")
+    channel = reach(f"https://127.0.0.1:{server.port}")
     unreachable(channel, match="SSLError")
     assert server.requests == []
-    monkeypatch.setenv("AWS_CA_BUNDLE", str(pem))
+    bare_environment.setenv("AWS_CA_BUNDLE", str(pem))
     unreachable(channel, 3)
-    assert server.requests
     server.behaviour = OK
     assert call(channel) == FORGOTTEN
-    assert bool(proxy.requests) is has_proxy
+    assert bool(proxy.requests) is is_used
+    assert all(b"Basic bWU6cEBzcw==" in request for request in proxy.requests)
+    assert b"Basic" not in b"".join(server.requests)
     proxy.close()
 
 
-def use_proxy(monkeypatch: pytest.MonkeyPatch, proxy: Server) -> None:
-    """Send requests over TLS through *proxy*."""
-    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
-    for name in ("NO_PROXY", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.mark.parametrize("entrance", ["url", "function"])
 def test_certificate_authorities_are_found_as_by_boto3(
-    entrance: str,
-    tls_server: tuple[Server, Path],
-    tmp_path: Path,
-    bare_environment: pytest.MonkeyPatch,
+    tls_server: tuple[Server, Path], tmp_path: Path, bare_environment: pytest.MonkeyPatch
 ) -> None:
     """In the environment, then in the profile; each session has its own."""
     server, pem = tls_server
@@ -185,15 +164,11 @@ def test_certificate_authorities_are_found_as_by_boto3(
     config = tmp_path / "config"
     config.write_text(f"[default]\nca_bundle = {pem}\n[profile plain]\nregion = eu-west-1\n")
     bare_environment.setenv("AWS_CONFIG_FILE", str(config))
-    bare_environment.setenv("AWS_ENDPOINT_URL_LAMBDA", url)
     for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "DEFAULT_REGION"):
         bare_environment.setenv(f"AWS_{name}", "eu-west-1")
 
     def channel(session: boto3.Session | None) -> Any:
-        CLIENTS.reset()
-        if entrance == "url":
-            return Broker.from_url(url, session=session)._channel
-        return Broker.from_function("token-broker", session=session)._channel
+        return Broker.from_url(url, session=session)._channel
 
     trusting = boto3.Session()
     plain = boto3.Session("local", "local", profile_name="plain")
@@ -202,10 +177,10 @@ def test_certificate_authorities_are_found_as_by_boto3(
         error = unreachable(channel(plain), match="SSLError, as its certificate is not")
         assert not error.retryable  # it will be the same at the next try
     for file, message in {
-        other: "SSLError, as its certificate is not trusted: see AWS_CA_BUNDLE and ca_bundle",
-        Path("no"): "OSError, as AWS_CA_BUNDLE or ca_bundle names a file that cannot be read",
+        str(other): "SSLError, as its certificate is not trusted: see AWS_CA_BUNDLE and ca_bundle",
+        "no": "FileNotFoundError, as AWS_CA_BUNDLE or ca_bundle names a file that cannot be read",
     }.items():
-        bare_environment.setenv("AWS_CA_BUNDLE", str(file))
+        bare_environment.setenv("AWS_CA_BUNDLE", file)
         error = unreachable(channel(trusting))
         assert error.detail.endswith(f": {message}")
         assert not error.retryable
@@ -266,16 +241,16 @@ def test_a_compressed_answer_is_not_decompressed(reach: Reach, server: Server) -
     assert b"accept-encoding: identity" in server.requests[0].lower()
 
 
-def test_a_request_has_the_user_agent_of_the_client(session: boto3.Session, server: Server) -> None:
+def test_a_request_has_the_user_agent_of_the_client(reach: Reach, server: Server) -> None:
     """And only the headers of content and signature."""
     server.behaviour = OK
-    call(Broker.from_url(server.url, region="eu-west-1", session=session)._channel)
+    call(reach(server.url))
     _, *lines = server.requests[0].decode().partition("\r\n\r\n")[0].lower().split("\r\n")
     sent = dict(line.split(": ", 1) for line in lines)
     assert sent.pop("user-agent") == "token-broker-client"
     assert (sent.pop("accept"), sent.pop("accept-encoding")) == ("*/*", "identity")
     assert sent.pop("content-type") == "application/json"
-    assert sent.keys() == {"host", "content-length", "authorization", "x-amz-date"}
+    assert sent.keys() == {"host", "authorization", "x-amz-date"}
 
 
 def test_cookies_are_not_kept(reach: Reach, server: Server) -> None:
@@ -288,18 +263,12 @@ def test_cookies_are_not_kept(reach: Reach, server: Server) -> None:
 
 @pytest.mark.parametrize("meanwhile", [False, True])
 def test_a_connection_idle_for_three_seconds_is_not_reused(
-    reach: Reach,
-    server: Server,
-    session: boto3.Session,
-    monkeypatch: pytest.MonkeyPatch,
-    *,
-    meanwhile: bool,
+    reach: Reach, server: Server, monkeypatch: pytest.MonkeyPatch, *, meanwhile: bool
 ) -> None:
     """It may be dead, and only the deadline would show that. Calls elsewhere change nothing."""
     other = Server(sends(answer(b"{}")))
     server.behaviour = sends(answer(b"{}"))
-    elsewhere = Broker.from_url(other.url, region="eu-west-1", session=session)._channel
-    channel, now = reach(server.url), [time.time()]
+    elsewhere, channel, now = reach(other.url), reach(server.url), [time.time()]
     monkeypatch.setattr(transport, "time", lambda: now[0])
     now[0] += 100
     call(channel)
@@ -325,11 +294,11 @@ def test_connecting_takes_five_seconds_at_most(
     """An address that drops packets leaves time for another attempt."""
     channel, timeouts = reach("http://127.0.0.1:9"), []
 
-    def sent(*_: object, timeout: tuple[float, float], **__: object) -> None:
-        timeouts.append(timeout)
-        raise requests.ConnectionError
+    def sent(*_: object, timeout: urllib3.Timeout, **__: object) -> None:
+        timeouts.append((timeout.connect_timeout, timeout.read_timeout))
+        raise urllib3.exceptions.ProtocolError
 
-    monkeypatch.setattr(requests.Session, "request", sent)
+    monkeypatch.setattr(urllib3.PoolManager, "urlopen", sent)
     for seconds in (20, 2):
         with pytest.raises(Unreachable):
             channel.call(COMMAND, Deadline.after(seconds, lambda: 0.0))
@@ -364,14 +333,13 @@ def test_a_hanging_call_does_not_keep_the_process_alive() -> None:
 
 
 def test_an_invalid_proxy_address_is_not_retried(
-    session: boto3.Session, monkeypatch: pytest.MonkeyPatch
+    reach: Reach, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only temporary errors are retried."""
-    channel = Broker.from_url("http://127.0.0.1:9", session=session)._channel
     monkeypatch.setenv("HTTP_PROXY", "http://a..b:1")
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
-    assert not unreachable(channel).retryable
+    assert not unreachable(reach("http://127.0.0.1:9")).retryable
 
 
 FORK = """
@@ -379,7 +347,7 @@ import gc, os, signal, sys, threading, time
 import boto3
 from tests.client.channels import document
 from tests.servers import Server, answer, sends
-from token_broker_client import Broker, functions, identity, refusals, transport
+from token_broker_client import Broker, identity, refusals, transport
 from token_broker_client.deadline import Patience
 
 transport.IDLE_SECONDS = 1e9  # however slow this machine is
@@ -400,13 +368,13 @@ api.forget("vntana", "acme")
 channel = Channel()
 broker = Broker(channel, Patience(300))
 kept = broker.vntana("kept")
-chain = identity.default()
+settings = identity.read(None, lambda one: one)
 threading.Thread(target=lambda: broker.vntana("slow"), daemon=True).start()
 channel.begun.wait()
 def is_ours(one):
     return str(type(one).__module__).startswith("token_broker_client")
 locking = [one for one in gc.get_objects() if is_ours(one) and hasattr(one, "_lock")]
-assert {broker._cache, broker._cache._calls, functions.CLIENTS, refusals.SHARED} <= {*locking}
+assert {broker._cache, broker._cache._calls, refusals.SHARED} == {*locking}
 for one in locking:
     one._lock.acquire()
 child = os.fork()
@@ -414,11 +382,12 @@ if child:
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     assert server.connections == 2, "the child used a connection of its parent's"
     sys.exit(code)
-assert not any(one._lock.locked() for one in locking)
+for one in (broker._cache, broker._cache._calls, refusals.SHARED):
+    assert not one._lock.locked()
 signal.alarm(60)
 api.forget("vntana", "acme")
 assert broker.vntana("slow").fingerprint == str(os.getpid())
-assert identity.default() is not chain
+assert identity.read(None, lambda one: one) is not settings
 assert broker.vntana("kept").fingerprint == str(os.getpid())
 os._exit(7)
 """
@@ -438,41 +407,23 @@ def test_a_forked_child_has_new_locks_caches_and_connections() -> None:
     assert ended.returncode == 7, ended.stderr
 
 
-class BlockingChannel(IssuingChannel):
-    """A channel that answers once `go` is set, or after a while, to release a blocked loop."""
-
-    def __init__(self, issue: Callable[[], Any]) -> None:
-        super().__init__(issue)
-        self.go = threading.Event()
-
-    def call(self, command: Command, deadline: Deadline) -> Any:
-        """Answer once `go` is set."""
-        self.go.wait(SOON_SECONDS / 2)
-        return super().call(command, deadline)
-
-    def client(self) -> httpx.AsyncClient:
-        """Return a client that signs with the tokens of this channel."""
-        access = Broker(self, Patience(PATIENCE_SECONDS), Cache()).access("vntana", "acme")
-        return httpx.AsyncClient(auth=access.httpx_auth(), verify=NO_TLS, timeout=PATIENCE_SECONDS)
-
-
 @pytest.mark.parametrize(
     "run", [lambda main: asyncio.run(main()), trio.run], ids=["asyncio", "trio"]
 )
-def test_a_waiting_task_is_cancelled_at_once(run: Any, fake_vntana: FakeVntana) -> None:
+def test_a_waiting_task_is_cancelled_at_once(run: Any) -> None:
     """With the exception of the framework, not one of the client."""
-    channel = BlockingChannel(fake_vntana.issue)
+    hanging = HangingChannel()
+    access = Broker(hanging, Patience(PATIENCE_SECONDS), Cache()).access("vntana", "acme")
 
     async def main() -> float:
-        async with channel.client() as client:
+        async with httpx.AsyncClient(auth=access.httpx_auth(), verify=NO_TLS) as client:
             began = time.monotonic()
             with pytest.raises(TimeoutError), anyio.fail_after(0.05):
-                await client.get(f"{fake_vntana.url}/v1/products")
+                await client.get("https://api-platform.vntana.com/v1/products")
             return time.monotonic() - began
 
     assert run(main) < SOON_SECONDS
-    assert not channel.commands
-    channel.go.set()
+    hanging.go.set()
 
 
 def test_forget_repeats_until_all_tokens_are_forgotten() -> None:

@@ -60,13 +60,13 @@ def behind(patch: pytest.MonkeyPatch) -> None:
         secrets.append(self._invocation.secret.credentials().password)
         return original(self)
 
-    def named(error: BrokerError) -> Exception:
+    def exception_of(error: BrokerError) -> Exception:
         failure = LookupError(f"it failed with {error.code}")
         failure.__context__ = ValueError(*secrets)
         return failure
 
     patch.setattr(ExchangeAttempt, "_converse", run)
-    patch.setattr(handler, "named", named)
+    patch.setattr(handler, "exception_of", exception_of)
 
 
 def in_frames(patch: pytest.MonkeyPatch) -> None:

@@ -10,15 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import requests
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
 
-from tests.local.callers import LOCAL
+from tests.local.callers import answer_to, signed
 from tests.ports import free_ports
-from tests.waiting import PATIENCE_SECONDS
 from token_broker_descriptors import every as descriptors
-from token_broker_local.addresses import REGION
 from token_broker_operations import skeleton
 from token_broker_operations.__main__ import NESTED, WRITTEN
 from token_broker_operations.parts import MADE
@@ -213,8 +208,8 @@ def test_no_seed_of_the_simulation_breaks_an_invariant_with_the_new_flow(copy: P
 
 
 @pytest.fixture
-def broker(copy: Path) -> Iterator[str]:
-    """Return the address of the local system of *copy*."""
+def broker(copy: Path) -> Iterator[int]:
+    """Return the port of the local system of *copy*."""
     addresses = free_ports()
     with subprocess.Popen(
         [sys.executable, "-m", "token_broker_local"],
@@ -226,27 +221,20 @@ def broker(copy: Path) -> Iterator[str]:
         assert process.stdout is not None
         try:
             assert any(line.startswith("ready") for line in process.stdout)
-            yield addresses.url("gateway")
+            yield addresses.port
         finally:
             process.kill()
 
 
 @pytest.mark.slow
-def test_the_local_system_hands_out_tokens_of_the_new_flow(broker: str) -> None:
+def test_the_local_system_hands_out_tokens_of_the_new_flow(broker: int) -> None:
     """Over HTTP, to a signing caller: a token for each scope, or the vendor's refusal."""
-    read, write, other = (get_token(broker, scope) for scope in ("read", "write", "other"))
-    assert read.status_code == write.status_code == 200, read.text
-    assert read.json()["flow"] == NAME
-    assert read.json()["headers"]["Authorization"].startswith("Bearer ")
-    assert read.json()["context"] == {"scope": "read"}
-    assert read.json()["fingerprint"] != write.json()["fingerprint"]
-    assert other.json()["code"] == "upstream_refused"
-    assert other.json()["upstream_status"] == 400
-
-
-def get_token(broker: str, scope: str) -> requests.Response:
-    """Send a signed call for a token."""
-    url, body = f"{broker}/v1/{NAME}/demo/token", json.dumps({"scope": scope})
-    request = AWSRequest("POST", url, {"content-type": "application/json"}, body)
-    SigV4Auth(LOCAL, "execute-api", REGION).add_auth(request)
-    return requests.post(url, body, headers=dict(request.headers), timeout=PATIENCE_SECONDS)
+    bodies = [json.dumps({"scope": scope}).encode() for scope in ("read", "write", "other")]
+    calls = [signed("POST", f"/v1/{NAME}/demo/token", body) for body in bodies]
+    statuses, (read, write, other) = zip(*[answer_to(broker, call) for call in calls], strict=True)
+    assert statuses[:2] == (200, 200), read
+    assert read["flow"] == NAME
+    assert read["headers"]["Authorization"].startswith("Bearer ")
+    assert read["context"] == {"scope": "read"}
+    assert read["fingerprint"] != write["fingerprint"]
+    assert (other["code"], other["upstream_status"]) == ("upstream_refused", 400)

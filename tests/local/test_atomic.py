@@ -9,12 +9,11 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
+from tests.local.callers import client
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_local import provisions, services
 from token_broker_local.addresses import TABLE
@@ -36,20 +35,10 @@ def eager() -> Iterator[None]:
 
 
 @pytest.fixture
-def keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Set the variables of boto3, instead of those of the developer."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-
-
-@pytest.fixture
-def dynamodb(keys: None) -> Iterator["DynamoDBClient"]:  # noqa: ARG001 (it is the environment)
+def dynamodb() -> Iterator["DynamoDBClient"]:
     """A table of moto's, served over HTTP."""
     with mock_aws(), services.serving(0, lambda _: None) as port:
-        config = Config(max_pool_connections=RACERS, retries={"total_max_attempts": 1})
-        url = f"http://127.0.0.1:{port}"
-        yield boto3.client("dynamodb", endpoint_url=url, config=config)
+        yield client("dynamodb", f"http://127.0.0.1:{port}")
 
 
 @pytest.mark.usefixtures("eager")

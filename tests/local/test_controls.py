@@ -76,49 +76,29 @@ def test_a_request_of_the_page_switches_a_fake(fake: Fake[Any], headers: Mapping
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
+    ("name", "values"),
     [
-        ("Origin", None),
-        ("Origin", "null"),
-        ("Origin", "http://evil.example"),
-        ("Origin", "http://127.0.0.1:8081"),
-        ("Origin", "http://localhost:8080"),
-        ("Origin", f"https://{HOST}"),
-        ("Origin", f"http://{HOST}.evil.example"),
-        ("Content-Type", None),
-        ("Content-Type", "text/plain"),
-        ("Content-Type", f"text/plain; {JSON}"),
-        ("Content-Type", "application/x-www-form-urlencoded"),
-        ("Content-Type", "multipart/form-data"),
-        ("Sec-Fetch-Site", "cross-site"),
-        ("Sec-Fetch-Site", "same-site"),
-        ("Sec-Fetch-Site", "none"),
-        ("Host", "evil.example"),
-        ("Host", None),
+        *(("Origin", values) for values in ([], ["null"], ["http://evil.example"])),
+        ("Origin", ["http://127.0.0.1:8081"]),
+        ("Origin", ["http://localhost:8080"]),
+        ("Origin", [f"https://{HOST}"]),
+        ("Origin", [f"http://{HOST}.evil.example"]),
+        ("Origin", [f"http://{HOST}"] * 2),
+        *(("Content-Type", values) for values in ([], ["text/plain"], [JSON, "text/plain"])),
+        ("Content-Type", [f"text/plain; {JSON}"]),
+        *(("Sec-Fetch-Site", [site]) for site in ("cross-site", "same-site", "none")),
+        ("Sec-Fetch-Site", ["same-origin", "cross-site"]),
+        *(("Host", values) for values in ([], ["evil.example"])),
     ],
 )
 @pytest.mark.parametrize("path", [CALL, SWITCH])
 def test_a_request_of_another_origin_is_refused(
-    fake: Fake[Any], path: str, name: str, value: str | None
+    fake: Fake[Any], path: str, name: str, values: list[str]
 ) -> None:
-    """Another port of this machine is another origin, too."""
-    headers = {key: each for key, each in {**OWN, name: value}.items() if each is not None}
-    assert posted(fake, headers=headers, path=path).status == 403
-    assert not fake.faults.set
-
-
-@pytest.mark.parametrize(
-    "more",
-    [
-        ("Origin", f"http://{HOST}"),
-        ("Content-Type", "text/plain"),
-        ("Sec-Fetch-Site", "cross-site"),
-    ],
-)
-def test_a_repeated_header_is_refused(fake: Fake[Any], more: tuple[str, str]) -> None:
-    """It is ambiguous."""
-    headers = OWN | {"Sec-Fetch-Site": "same-origin"}
-    assert posted(fake, COMMAND, headers, more).status == 403
+    """Another port of this machine is another origin, too. A repeated header is ambiguous."""
+    headers = {key: value for key, value in OWN.items() if key != name}
+    more = [(name, value) for value in values]
+    assert posted(fake, COMMAND, headers, *more, path=path).status == 403
     assert not fake.faults.set
 
 
@@ -157,21 +137,16 @@ def test_an_invalid_command_is_refused(fake: Fake[Any], path: str, command: Any)
 
 
 def test_the_error_of_the_fake_is_passed_on(fake: Fake[Any]) -> None:
-    """With the status and the message of its control endpoint."""
     result = json.loads(posted(fake, {"flow": FLOW, "switch": {"modes": {"x": 1}}}).body)
     assert result["status"] == 400
     assert "there is no mode 'x'" in result["error"]
 
 
 def test_an_unreachable_api_is_a_502(fake: Fake[Any]) -> None:
+    """So is one that ends its response early; here a fake stands for it."""
     command = {"flow": FLOW, "connection": "demo", "action": "token"}
     assert posted(fake, command, path=CALL).status == 502
-
-
-def test_an_api_that_ends_its_response_early_is_a_502(fake: Fake[Any]) -> None:
-    """Here a fake stands for it."""
     fake.fail("cut")
-    command = {"flow": FLOW, "connection": "demo", "action": "token"}
     with pytest.raises(GatewayError, match="No response"):
         Controls(fake.url, {}).call(command)
 
@@ -183,12 +158,11 @@ def test_an_unreachable_fake_is_listed_with_its_error(fake: Fake[Any]) -> None:
     assert there.keys() == {"flow", "kinds", *STATE_MEMBERS}
 
 
-def test_without_controls_the_page_is_read_only() -> None:
-    """As for a deployed system."""
+@pytest.mark.parametrize("path", [CALL, SWITCH])
+def test_without_controls_the_page_is_read_only(path: str) -> None:
     page = Dashboard(Metrics(), list)
-    for path in (CALL, SWITCH):
-        sent = HttpRequest("POST", path, "", [*OWN.items()], json.dumps(COMMAND).encode())
-        assert Gateway({}, dashboard=page).answer(sent).status == 405
+    sent = HttpRequest("POST", path, "", [*OWN.items()], json.dumps(COMMAND).encode())
+    assert Gateway({}, dashboard=page).answer(sent).status == 405
     assert (page.content(None)["actions"], page.content(None)["fakes"]) == ({}, [])
 
 
@@ -206,7 +180,6 @@ def test_each_flow_offers_the_actions_that_have_a_route(monkeypatch: pytest.Monk
 
 
 def test_a_response_is_shown_without_its_token() -> None:
-    """Only listed members are shown."""
     assert not {"headers", "url", "base_url", "context"} & {*RESPONSE_MEMBERS}
     body = {"headers": {"Authorization": "Bearer t0ken"}, "url": "x?token=t0ken", "generation": 1}
     assert controls.selected(body, RESPONSE_MEMBERS) == {"generation": 1}
@@ -215,7 +188,6 @@ def test_a_response_is_shown_without_its_token() -> None:
 
 @pytest.mark.parametrize("name", [name for name, _ in FILES.values()])
 def test_the_page_contains_no_flow_name(name: str) -> None:
-    """It loops over the flows of the data."""
     text = resources.files("token_broker_local").joinpath(name).read_text("utf-8")
     assert not [flow for flow in FLOWS if flow in text.lower()]
 

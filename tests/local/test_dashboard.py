@@ -8,53 +8,46 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
-from http.client import HTTPConnection
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any
 
-import boto3
 import pytest
-from botocore.stub import Stubber
 
 from tests.functions.canaries import handed_out
-from tests.local.callers import signed
+from tests.local.callers import answer_to, client, signed
 from tests.subjects import CHECKED, clear_refusal, proof, talk
 from tests.systems import system
 from tests.waiting import PATIENCE_SECONDS, wait_until
 from token_broker.telemetry import counted
 from token_broker_local import states
 from token_broker_local.addresses import FLOWS, Addresses, function_name, secret_name
-from token_broker_local.controls import RESPONSE_MEMBERS, Controls
+from token_broker_local.controls import JSON, RESPONSE_MEMBERS, Controls
 from token_broker_local.dashboard import CALL, FILES, PATH, SWITCH, Dashboard
 from token_broker_local.event_log import MAX_CHARACTERS, MAX_EVENTS, SENTENCES, EventLog
 from token_broker_local.functions import Function, Outcome
 from token_broker_local.gateway import Gateway
 from token_broker_local.messages import GatewayError, HttpRequest, HttpResponse
 from token_broker_local.metrics import MAX_SERIES, OTHERS, POINTS, SECONDS, Metrics, percentile
-from token_broker_local.states import connections, names, state
+from token_broker_local.states import connections, state
 from token_broker_operations.dashboard import CHARTS, LISTED_EVENTS, Chart
 
 CHROMIUM = shutil.which("chromium")
 HAND_OUTS = CHARTS[0]
-BROWSER = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+BROWSER = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+in_a_browser = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
 
 
+@dataclass
 class Clock:
     """A clock that a test sets."""
 
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
+    now: float = 1_800_000_000.0
 
     def __call__(self) -> float:
         return self.now
@@ -92,18 +85,19 @@ def test_a_metric_is_counted_by_its_dimension(figures: Metrics) -> None:
     assert sums(figures, "vendorlink") == {}
 
 
-def test_a_metric_without_a_dimension_is_counted_by_flow(figures: Metrics) -> None:
-    """Cold starts, waits and latches."""
-    figures.record(counted("cold start", "editor", {}, 0))
-    [series] = figures.series_of(Chart("", "ColdStart"))
-    assert series["name"] == "editor"
-
-
-def test_a_second_set_of_dimensions_is_not_counted_twice(figures: Metrics) -> None:
-    """A failure's line has a second set of dimensions, for its alarm."""
-    figures.record(counted("failure", "editor", {"code": "internal"}, 0))
-    [series] = figures.series_of(Chart("", "Failure"))
-    assert (series["name"], series["all"]["Sum"]) == ("internal", 1)
+@pytest.mark.parametrize(
+    ("metric", "event", "facts", "name"),
+    [
+        pytest.param("ColdStart", "cold start", {}, "editor", id="without a dimension, by flow"),
+        pytest.param("Failure", "failure", {"code": "x"}, "x", id="a second set, of its alarm"),
+    ],
+)
+def test_each_line_of_a_metric_is_counted_once(
+    figures: Metrics, metric: str, event: str, facts: dict[str, str], name: str
+) -> None:
+    figures.record(counted(event, "editor", facts, 0))
+    [series] = figures.series_of(Chart("", metric))
+    assert (series["name"], series["all"]["Sum"]) == (name, 1)
 
 
 def test_points_cover_their_seconds_and_old_points_are_dropped(
@@ -134,15 +128,11 @@ def test_percentiles_are_right_within_a_few_percent(figures: Metrics) -> None:
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 7.0])
 def test_a_percentile_never_exceeds_the_largest_value(figures: Metrics, value: float) -> None:
-    """Also of a single value."""
     figures.record(hand_out(value))
     [series] = figures.series_of(Chart("", "Duration", ("p99",)))
     assert series["all"]["p99"] == pytest.approx(value, rel=0.03)
     assert percentile({0: 1}, 0.5, value) <= value
-
-
-def test_a_percentile_of_few_values_is_one_that_so_many_do_not_exceed() -> None:
-    """The second of three for the median."""
+    # The median of three values is the second.
     assert percentile({0: 1, 10: 1, 20: 1}, 0.5, 99) == pytest.approx(1.05**10, rel=0.03)
 
 
@@ -162,12 +152,7 @@ def test_the_number_of_series_and_points_is_bounded(figures: Metrics, clock: Clo
 @pytest.mark.parametrize(
     "line",
     [
-        "",
-        "no JSON",
-        "[1]",
-        "null",
-        "{}",
-        '{"_aws": 1}',
+        *("", "no JSON", "[1]", "null", "{}", '{"_aws": 1}'),
         '{"_aws": {"CloudWatchMetrics": [{}]}, "flow": "x"}',
         hand_out().replace("[1.0]", '["much"]'),
         hand_out().replace("[1.0]", "[NaN]"),
@@ -216,13 +201,8 @@ def test_each_host_name_of_loopback_is_accepted(host: str) -> None:
     "hosts",
     [
         (),
-        ("",),
-        ("evil.example",),
-        ("evil.example:8080",),
-        ("127.0.0.1.evil.example",),
-        ("localhost.evil.example:8080",),
-        ("evil.example@127.0.0.1",),
-        ("127.0.0.1:8080\n",),
+        *((host,) for host in ("", "evil.example", "evil.example:8080", "127.0.0.1:8080\n")),
+        *((host,) for host in ("127.0.0.1.evil.example", "evil.example@127.0.0.1")),
         ("127.0.0.1", "evil.example"),
     ],
 )
@@ -232,21 +212,19 @@ def test_another_host_name_is_refused(path: str, hosts: tuple[str, ...]) -> None
     assert get(path, hosts=hosts).status == 403
 
 
-@pytest.mark.parametrize("method", ["POST", "HEAD", "PUT", "DELETE", "OPTIONS", "X"])
-def test_methods_other_than_get_are_refused(method: str) -> None:
-    assert get(method=method).status == 405
-
-
-@pytest.mark.parametrize("path", [f"{PATH}/", f"{PATH}/dashboard.py", f"{PATH}/../gateway.py"])
-def test_other_paths_below_the_page_are_not_found(path: str) -> None:
-    assert get(path).status == 404
-
-
-@pytest.mark.parametrize("path", ["/_dashboards", "/v1/_dashboard", "/"])
-def test_all_other_paths_are_served_by_the_gateway(path: str) -> None:
-    """It asks for a signature."""
-    assert get(path).status == 403
-    assert json.loads(get(path).body)["message"] == "Missing Authentication Token"
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        *((method, PATH, 405) for method in ("POST", "HEAD", "PUT", "DELETE", "OPTIONS", "X")),
+        *(("GET", f"{PATH}{rest}", 404) for rest in ("/", "/dashboard.py", "/../gateway.py")),
+        *(("GET", path, 403) for path in ("/_dashboards", "/v1/_dashboard", "/")),
+    ],
+)
+def test_only_the_files_of_the_page_can_be_got(method: str, path: str, status: int) -> None:
+    """Other paths than those below it are the gateway's, which asks for a signature."""
+    answer = get(path, method)
+    assert answer.status == status
+    assert (b"Missing Authentication Token" in answer.body) == (status == 403)
 
 
 # States
@@ -263,14 +241,14 @@ def test_connections_are_listed_in_the_order_of_the_flows() -> None:
 
 
 def test_the_states_are_read_once_for_all_open_pages(clock: Clock) -> None:
-    """A second tab causes no more reads."""
+    """A second tab causes no more reads; an action does, which may have worked though it failed."""
     rounds: list[int] = []
 
     def read() -> Iterator[Mapping[str, Any]]:
         rounds.append(1)
         yield {"flow": "vntana", "connection": "demo", "variants": []}
 
-    dashboard = Dashboard(Metrics(), read, clock)
+    dashboard = Dashboard(Metrics(), read, clock, controls=Controls("", {}))
     assert dashboard.content("vntana")["connections"]
     assert not dashboard.content("editor")["connections"]
     assert len(rounds) == 1
@@ -280,45 +258,11 @@ def test_the_states_are_read_once_for_all_open_pages(clock: Clock) -> None:
     clock.now -= 3_600
     dashboard.content(None)
     assert len(rounds) == 3
-
-
-def test_the_states_are_read_again_after_an_action_that_failed() -> None:
-    """It may have done its work all the same."""
-    rounds: list[int] = []
-
-    def read() -> Iterator[Mapping[str, Any]]:
-        rounds.append(1)
-        yield from ()
-
-    page = Dashboard(Metrics(), read, controls=Controls("", {}))
-    page.content(None)
-    headers = {
-        "Host": "localhost",
-        "Origin": "http://localhost",
-        "Content-Type": "application/json",
-    }
+    own = [("Host", "localhost"), ("Origin", "http://localhost"), ("Content-Type", JSON)]
     with pytest.raises(GatewayError):
-        page.answer(HttpRequest("POST", CALL, "", [*headers.items()], b"{}"))
-    page.content(None)
-    assert len(rounds) == 2
-
-
-def test_all_pages_of_the_secrets_are_listed() -> None:
-    """There may be thousands."""
-    secrets = boto3.client(
-        "secretsmanager",
-        region_name="eu-west-1",
-        aws_access_key_id="local",
-        aws_secret_access_key="local",
-    )
-    asked = {"Filters": [{"Key": "name", "Values": ["token-broker/local/"]}]}
-    with Stubber(secrets) as account:
-        page = {"SecretList": [{"Name": "one"}], "NextToken": "more"}
-        account.add_response("list_secrets", page, asked)
-        account.add_response(
-            "list_secrets", {"SecretList": [{"Name": "two"}]}, asked | {"NextToken": "more"}
-        )
-        assert [*names(secrets)] == ["one", "two"]
+        dashboard.answer(HttpRequest("POST", CALL, "", own, b"{}"))
+    dashboard.content(None)
+    assert len(rounds) == 4
 
 
 def test_a_failed_status_call_is_shown_by_the_name_of_its_error() -> None:
@@ -337,7 +281,7 @@ def test_a_failed_status_call_is_shown_by_the_name_of_its_error() -> None:
 def test_a_slow_status_call_is_shown_by_the_name_of_its_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The other connections are shown all the same, up to a number.
+    """The other connections are shown all the same, up to a number, whatever page lists them.
 
     The slow one has no time, the others have as much as they need.
     """
@@ -356,9 +300,13 @@ def test_a_slow_status_call_is_shown_by_the_name_of_its_error(
 
     monkeypatch.setattr(Function, "invoke", invoked)
 
-    names = [secret_name("vntana", name) for name in "abc"]
-    paginator = SimpleNamespace(paginate=lambda **_: [{"SecretList": [{"Name": n} for n in names]}])
-    secrets: Any = SimpleNamespace(get_paginator=lambda _: paginator)
+    def pages(Filters: Any) -> Iterator[Mapping[str, Any]]:  # noqa: N803 (boto3's name)
+        assert Filters == [{"Key": "name", "Values": ["token-broker/local/"]}]
+        for name in "abc":
+            yield {"SecretList": [{"Name": secret_name("vntana", name)}]}
+
+    paginator = SimpleNamespace(paginate=pages)
+    secrets: Any = SimpleNamespace(get_paginator={"list_secrets": paginator}.get)
     found = [*states.states({"vntana": Function(function_name("vntana"), handler)}, secrets)]
     is_over.set()
     assert [one.get("error") for one in found] == ["TimeoutError", None]
@@ -413,15 +361,13 @@ def browsed() -> Iterator[Addresses]:
         yield chosen
 
 
-def called(local: Addresses, method: str, path: str, *, sign: bool = True) -> Any:
-    return sent(local, method, path, headers=dict(signed(method, path).headers) if sign else {})
+def called(local: Addresses, method: str, path: str) -> Any:
+    return answer_to(local.port, signed(method, path))[1]
 
 
-def sent(local: Addresses, method: str, path: str, **more: Any) -> Any:
-    """Send the gateway a request, and return its answer."""
-    with closing(HTTPConnection("127.0.0.1", local.port, PATIENCE_SECONDS)) as connection:
-        connection.request(method, path, **more)
-        return json.loads(connection.getresponse().read())
+def shown(local: Addresses, flow: str = "") -> Any:
+    """Return the page's data."""
+    return answer_to(local.port, HttpRequest("GET", f"{PATH}/data", f"flow={flow}"))[1]
 
 
 def test_the_page_shows_calls_and_states_without_tokens(local: Addresses) -> None:
@@ -429,7 +375,7 @@ def test_the_page_shows_calls_and_states_without_tokens(local: Addresses) -> Non
     answers = [called(local, "POST", f"/v1/{flow}/demo/token") for flow in ("vntana", "vendorlink")]
     assert called(local, "POST", "/v1/vntana/demo/token")["source"] == "memory"
     called(local, "POST", "/v1/vntana/nobody/token")
-    data = called(local, "GET", f"{PATH}/data", sign=False)
+    data = shown(local)
     charts = {
         one["metric"]: {each["name"]: each for each in one["series"]} for one in data["charts"]
     }
@@ -448,8 +394,9 @@ def test_the_page_shows_calls_and_states_without_tokens(local: Addresses) -> Non
 
 def done(local: Addresses, path: str, **command: Any) -> Any:
     """Return the response to an action of the page."""
-    headers = {"Origin": local.url("gateway"), "Content-Type": "application/json"}
-    return sent(local, "POST", path, body=json.dumps(command), headers=headers)
+    headers = [("Origin", local.url("gateway")), ("Content-Type", JSON)]
+    request = HttpRequest("POST", path, "", headers, json.dumps(command).encode())
+    return answer_to(local.port, request)[1]
 
 
 @pytest.mark.parametrize("flow", FLOWS)
@@ -465,11 +412,9 @@ def test_the_page_can_cause_a_latch_an_outage_and_a_recovery(local: Addresses, f
         fault = {"kind": kind, "times": None, **details}
         done(local, SWITCH, flow=flow, switch={"faults": [fault]})
 
-    def figures() -> Any:
-        return called(local, "GET", f"{PATH}/data?flow={flow}", sign=False)
-
     def state() -> Any:
-        return next(one for one in figures()["connections"] if one["connection"] == "demo")
+        connections = shown(local, flow)["connections"]
+        return next(one for one in connections if one["connection"] == "demo")
 
     assert act("token")["status"] == 200
     assert flow not in CHECKED or act("check")["ok"] is True
@@ -493,7 +438,7 @@ def test_the_page_can_cause_a_latch_an_outage_and_a_recovery(local: Addresses, f
     act("forget")
     assert act("token")["source"] == "exchange"
     assert not any(variant["latched"] for variant in state()["variants"])
-    events = [one for one in figures()["events"] if one["connection"] == "demo"]
+    events = [one for one in shown(local, flow)["events"] if one["connection"] == "demo"]
     assert {one["flow"] for one in events} == {flow}
     happened = [one["event"] for one in reversed(events)]
     assert [each for each in happened if each != "replaced"] == [
@@ -504,20 +449,14 @@ def test_the_page_can_cause_a_latch_an_outage_and_a_recovery(local: Addresses, f
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
+@in_a_browser
 def test_a_browser_shows_the_page(browsed: Addresses, tmp_path: Path) -> None:
     """It works under its content security policy, without errors on the console."""
     fingerprint = called(browsed, "POST", "/v1/vntana/demo/token")["fingerprint"]
+    address = f"{browsed.url('gateway')}{PATH}"
+    options = ("--enable-logging=stderr", "--virtual-time-budget=5000", "--dump-dom")
     page = subprocess.run(
-        [
-            CHROMIUM or "",
-            *BROWSER,
-            f"--user-data-dir={tmp_path}",
-            "--enable-logging=stderr",
-            "--virtual-time-budget=5000",
-            "--dump-dom",
-            f"{browsed.url('gateway')}{PATH}",
-        ],
+        [CHROMIUM or "", *BROWSER, f"--user-data-dir={tmp_path}", *options, address],
         capture_output=True,
         text=True,
         timeout=3 * PATIENCE_SECONDS,
@@ -553,7 +492,7 @@ os.execv(sys.argv[3], sys.argv[3:])
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
+@in_a_browser
 @pytest.mark.parametrize("width", [400, 700, 1280])
 def test_columns_collapse_and_badges_stay_visible_on_narrow_screens(
     browsed: Addresses, tmp_path: Path, width: int
@@ -561,15 +500,9 @@ def test_columns_collapse_and_badges_stay_visible_on_narrow_screens(
     """For three widths, with a connection name of maximal length and a latch."""
     host = browsed.url("vendorlink").removeprefix("http://")
     secret = {"username": "demo", "password": "wrong", "host": host, "scheme": "http"}
-    client = boto3.client(
-        "secretsmanager",
-        region_name="eu-west-1",
-        endpoint_url=browsed.url("services"),
-        aws_access_key_id="local",
-        aws_secret_access_key="local",
-    )
+    secrets = client("secretsmanager", browsed.url("services"))
     name = f"{width}-{'long-' * 12}"[:62] + "x"
-    client.create_secret(Name=secret_name("vendorlink", name), SecretString=json.dumps(secret))
+    secrets.create_secret(Name=secret_name("vendorlink", name), SecretString=json.dumps(secret))
     called(browsed, "POST", f"/v1/vendorlink/{name}/token")
     done(browsed, CALL, flow="vendorlink", connection=name, action="hold", reason="long-" * 20)
     called(browsed, "POST", "/v1/vntana/demo/token")
@@ -582,7 +515,7 @@ def test_columns_collapse_and_badges_stay_visible_on_narrow_screens(
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
+@in_a_browser
 def test_buttons_of_the_page_work_in_a_browser(browsed: Addresses, tmp_path: Path) -> None:
     """Clicks cause a latch, a hold, and a recovery; a refresh of the page keeps the focus."""
     with browser(tmp_path, 400) as evaluate:

@@ -7,29 +7,15 @@ import pytest
 
 from token_broker_local.log_capture import called, phrases
 
-HAND_OUT = {
-    "event": "hand-out",
-    "flow": "vntana",
-    "connection": "demo",
-    "caller": "arn:x",
-    "alias": "",
-} | {
-    "variant": "-",
-    "generation": 0,
-    "fingerprint": "f00d",
-    "source": "memory",
-    "stale": False,
-    "slow": True,
-    "milliseconds": 0.2,
-    "token_age": 7,
-    "HandOuts": 1,
-    "_aws": {},
-}
-REPLACED = {"event": "replaced", "kind": "login", "generation": 2, "fingerprint": "f00d"} | {
-    "expires_at": "2026-11-22T09:34:07Z",
-    "secret_version": "0123-4567",
-    "replaces": None,
-}
+HAND_OUT = (
+    '{"event": "hand-out", "flow": "vntana", "connection": "demo", "caller": "arn:x", "alias": "", '
+    '"variant": "-", "generation": 0, "fingerprint": "f00d", "source": "memory", "stale": false, '
+    '"slow": true, "milliseconds": 0.2, "token_age": 7, "HandOuts": 1, "_aws": {}}'
+)
+REPLACED = (
+    '{"event": "replaced", "kind": "login", "generation": 2, "fingerprint": "f00d", "expires_at": '
+    '"2026-11-22T09:34:07Z", "secret_version": "0123-4567", "replaces": null}'
+)
 
 
 @pytest.mark.parametrize(

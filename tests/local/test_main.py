@@ -8,20 +8,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
-import boto3
 import pytest
 
+from tests.local.callers import answer_to, signed
 from tests.ports import free_ports
 from tests.processors import spent_by, spent_by_ended
 from tests.subjects import FLOWS
 from tests.waiting import SOON_SECONDS, wait_until
-from token_broker_client.deadline import Deadline
-from token_broker_client.errors import Unreachable
-from token_broker_client.gateway import Gateway
-from token_broker_client.request import Command
 from token_broker_local import environment, ports
 from token_broker_local.addresses import Addresses
 
@@ -31,10 +27,10 @@ MOST_SPENT = 0.5
 
 
 @contextmanager
-def started(port: int | str) -> Iterator["subprocess.Popen[str]"]:
-    """Start the local system; end it if it has not ended."""
+def started(port: int, *shell: str) -> Iterator["subprocess.Popen[str]"]:
+    """Start the local system, by a *shell* if one is given; end it if it has not ended."""
     with subprocess.Popen(
-        COMMAND,
+        [*shell, *COMMAND],
         env=os.environ | {"PORT": str(port)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -83,64 +79,40 @@ def test_an_interrupt_during_the_start_ends_the_process_at_once(
 @pytest.mark.parametrize("closed", ["at the start", "once it is ready"])
 def test_it_answers_though_its_output_is_closed(closed: str) -> None:
     """As by `make run 2>&1 | grep -m1 ready`, or without a terminal: a call is no worse for it."""
-    addresses = Addresses(free_ports().port)
+    port = free_ports().port
     command = 'exec >&- 2>&-; exec "$@"' if closed == "at the start" else 'exec "$@" 2>&1'
-    url, call = addresses.url("gateway"), Command("vntana", "demo", "token", {})
-    session = boto3.Session("local", "local")
 
     def answers() -> bool:
         try:
-            gateway = Gateway.at(url, "eu-west-1", session)
-            return "headers" in gateway.call(call, Deadline.after(SOON_SECONDS))
-        except Unreachable:
+            return "headers" in answer_to(port, signed())[1]
+        except OSError:
             return False
 
-    with subprocess.Popen(
-        ["/bin/sh", "-c", command, "sh", *COMMAND],
-        env=os.environ | {"PORT": str(addresses.port)},
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with started(port, "/bin/sh", "-c", command, "sh") as process:
         assert process.stdout
-        try:
-            while (line := process.stdout.readline()) and not line.startswith("ready"):
-                pass
-            process.stdout.close()
-            wait_until(answers)
-            assert answers()
-            process.terminate()
-            assert process.wait(SOON_SECONDS) == 0
-        finally:
-            process.kill()
-
-
-def test_the_error_names_a_taken_port() -> None:
-    """With its purpose, and how to choose other ports."""
-    port = free_ports().port
-    with ExitStack() as stack:
-        taken = stack.enter_context(socket.socket())
-        taken.bind(("127.0.0.1", port + 2))
-        taken.listen()
-        code, output = ended(stack.enter_context(started(port)))
-    assert code == 1
-    assert f"Port {port + 2}, for the fake of VNTANA: Address already in use." in output
-    assert "PORT=8080 make run" in output
-    assert "Traceback" not in output
+        while (line := process.stdout.readline()) and not line.startswith("ready"):
+            pass
+        process.stdout.close()
+        wait_until(answers)
+        assert answers()
+        process.terminate()
+        assert process.wait(SOON_SECONDS) == 0
 
 
 def test_the_error_names_every_taken_port() -> None:
-    """One message lists all of them."""
+    """In one message, with their purposes, and how to choose other ports."""
     port = free_ports().port
     with socket.socket() as one, socket.socket() as two:
         one.bind(("127.0.0.1", port))
-        two.bind(("0.0.0.0", port + 1))  # noqa: S104 (what takes every address takes ours)
+        two.bind(("0.0.0.0", port + 2))  # noqa: S104 (what takes every address takes ours)
         two.listen()
-        with pytest.raises(ports.PortError) as caught:
-            ports.check(Addresses(port))
-    assert str(caught.value) == (
+        with started(port) as process:
+            code, output = ended(process)
+    assert code == 1
+    assert output == (
         f"Port {port}, for the gateway: Address already in use.\n"
-        f"Port {port + 1}, for the AWS services: Address already in use.\n"
-        "Choose other ports by the first of them, for example: PORT=8080 make run"
+        f"Port {port + 2}, for the fake of VNTANA: Address already in use.\n"
+        "Choose other ports by the first of them, for example: PORT=8080 make run\n"
     )
 
 
@@ -162,10 +134,8 @@ def test_the_environment_variable_sets_the_first_port(text: str | None, port: in
 
 def test_aws_settings_of_a_real_account_are_replaced() -> None:
     """A developer's AWS login does not change the local system."""
-    variables = {
-        "AWS_PROFILE": "production",
-        "AWS_SESSION_TOKEN": "real",
-        "AWS_ENDPOINT_URL_DYNAMODB": "https://real.example",
+    real = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_DYNAMODB")
+    variables = dict.fromkeys(real, "real") | {
         "HOME": "/home/somebody",
         "no_proxy": "example.com",
         "POWERTOOLS_LOG_LEVEL": "DEBUG",
@@ -178,8 +148,4 @@ def test_aws_settings_of_a_real_account_are_replaced() -> None:
     assert variables["POWERTOOLS_LOG_LEVEL"] == "DEBUG"
     assert variables["NO_PROXY"] == variables["no_proxy"] == "127.0.0.1"
     assert variables["AWS_CONFIG_FILE"] == variables["AWS_SHARED_CREDENTIALS_FILE"] == os.devnull
-    assert not variables.keys() & {
-        "AWS_PROFILE",
-        "AWS_SESSION_TOKEN",
-        "AWS_ENDPOINT_URL_DYNAMODB",
-    }
+    assert not variables.keys() & {*real}

@@ -8,13 +8,11 @@ from token_broker_local.secret_events import CHANGES
 
 
 def test_the_routes_are_those_of_the_openapi_document() -> None:
-    """Method and resource of each."""
     assert {(route.method.lower(), route.resource) for route in ROUTES} == documented()
     assert all(route.resource.startswith(f"/v1/{route.flow}/") for route in ROUTES)
 
 
 def test_the_limits_are_those_of_the_template() -> None:
-    """A function has the same time and memory in both."""
     parameters = load("template.yaml")["Parameters"]
     assert parameters["Timeout"]["Default"] == TIMEOUT
     assert parameters["MemorySize"]["Default"] == MEMORY

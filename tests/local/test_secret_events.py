@@ -5,11 +5,10 @@ import queue
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import boto3
 import pytest
-from botocore.exceptions import ClientError
 from moto import mock_aws
 
+from tests.local.callers import client
 from tests.waiting import PATIENCE_SECONDS
 from token_broker_local import secret_events, services
 from token_broker_local.addresses import FLOWS, function_name, secret_name
@@ -37,29 +36,23 @@ def secrets(events: Events) -> Iterator["SecretsManagerClient"]:
 
     functions = {flow: Function(function_name(flow), handler) for flow in FLOWS}
     with mock_aws(), services.serving(0, secret_events.router(functions)) as port:
-        yield boto3.client(
-            "secretsmanager",
-            region_name="eu-west-1",
-            endpoint_url=f"http://127.0.0.1:{port}",
-            aws_access_key_id="local",
-            aws_secret_access_key="local",
-        )
+        yield client("secretsmanager", f"http://127.0.0.1:{port}")
 
 
 Change = Callable[["SecretsManagerClient", str], object]
 
 
-def put(client: "SecretsManagerClient", name: str) -> object:
-    return client.put_secret_value(SecretId=name, SecretString=SECRET)
+def put(secrets: "SecretsManagerClient", name: str) -> object:
+    return secrets.put_secret_value(SecretId=name, SecretString=SECRET)
 
 
-def update(client: "SecretsManagerClient", name: str) -> object:
-    return client.update_secret(SecretId=name, SecretString=SECRET)
+def update(secrets: "SecretsManagerClient", name: str) -> object:
+    return secrets.update_secret(SecretId=name, SecretString=SECRET)
 
 
-def put_by_arn(client: "SecretsManagerClient", name: str) -> object:
-    arn = client.describe_secret(SecretId=name)["ARN"]
-    return client.put_secret_value(SecretId=arn, SecretString=SECRET)
+def put_by_arn(secrets: "SecretsManagerClient", name: str) -> object:
+    arn = secrets.describe_secret(SecretId=name)["ARN"]
+    return secrets.put_secret_value(SecretId=arn, SecretString=SECRET)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +141,7 @@ def test_other_operations_on_secrets_send_no_event(
     secrets.get_secret_value(SecretId=name)
     secrets.create_secret(Name="other/vntana/acme", SecretString="{}")
     put(secrets, "other/vntana/acme")
-    with pytest.raises(ClientError):
+    with pytest.raises(secrets.exceptions.ResourceNotFoundException):
         put(secrets, secret_name("vntana", "nobody"))
     update(secrets, name)
     kinds = {events.get(timeout=PATIENCE_SECONDS)[1]["detail-type"] for _ in range(2)}

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 
 import pytest
 from botocore.credentials import Credentials
@@ -22,11 +23,17 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def refusal_of(
-    request: HttpRequest, at: datetime | None = None, service: str = "execute-api"
-) -> GatewayError:
+def request_moment(request: HttpRequest) -> datetime:
+    return Authorization.of(request).moment
+
+
+def accept(request: HttpRequest, at: datetime | None = None) -> None:
+    verify(request, "execute-api", at or now())
+
+
+def refusal_of(request: HttpRequest, at: datetime | None = None) -> GatewayError:
     with pytest.raises(GatewayError) as caught:
-        verify(request, service, at or now())
+        accept(request, at)
     assert caught.value.status == 403
     return caught.value
 
@@ -46,29 +53,23 @@ def with_authorization(request: HttpRequest, old: str, new: str) -> HttpRequest:
 
 
 @pytest.mark.parametrize(
-    "target",
+    "rest",
     [
-        "/v1/vntana/demo/token",
-        "/v1/vntana/demo/token?b=2&a=1&a=0",
-        "/v1/vntana/demo/token?a=%20x%2F&empty=&bare",
-        "/v1/vntana/..%2Fdemo/token",
-        "/v1/vntana/%2e%2e/token",
-        "/v1/vntana/a%0d%0ab/token",
-        "/v1/vntana/d%C3%A9mo/token",
-        "/v1/vntana/a:b@c,d;e=f/token",
+        *("demo/token", "demo/token?b=2&a=1&a=0", "demo/token?a=%20x%2F&empty=&bare"),
+        *("..%2Fdemo/token", "%2e%2e/token", "a%0d%0ab/token", "d%C3%A9mo/token"),
+        "a:b@c,d;e=f/token",
     ],
 )
-def test_requests_signed_by_botocore_are_accepted(target: str) -> None:
+def test_requests_signed_by_botocore_are_accepted(rest: str) -> None:
     """With any path and query."""
-    verify(signed(target=target, body=b'{"min_ttl": 5}'), "execute-api", now())
+    accept(signed(target=f"/v1/vntana/{rest}", body=b'{"min_ttl": 5}'))
 
 
 def test_reordered_and_additional_headers_are_accepted() -> None:
     """A proxy may reorder headers, and add some of its own, also another date than the signed."""
     request = signed(headers={"Content-Type": "application/json", "X-One": "1"})
     added = [("Via", "1.1 proxy"), ("Date", "Mon, 01 Jan 2001 00:00:00 GMT")]
-    shuffled = [*added, *reversed([*request.headers])]
-    verify(replace(request, headers=shuffled), "execute-api", now())
+    accept(replace(request, headers=[*added, *reversed([*request.headers])]))
 
 
 def test_a_signed_user_agent_is_accepted() -> None:
@@ -76,14 +77,12 @@ def test_a_signed_user_agent_is_accepted() -> None:
     request = signed(headers={"User-Agent": "other"})
     request = with_authorization(request, "SignedHeaders=host;", "SignedHeaders=host;user-agent;")
     right = Signer(Authorization.of(request), Credentials("local", "local")).signature_of(request)
-    resigned = with_authorization(request, Authorization.of(request).signature, right)
-    verify(resigned, "execute-api", now())
+    accept(with_authorization(request, Authorization.of(request).signature, right))
 
 
 def test_a_correct_content_hash_header_is_accepted() -> None:
     """`x-amz-content-sha256`, if it is that of the body."""
-    digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-    verify(signed(headers={"X-Amz-Content-SHA256": digest}), "execute-api", now())
+    accept(signed(headers={"X-Amz-Content-SHA256": sha256(b"").hexdigest()}))
 
 
 def test_a_date_header_is_accepted_instead_of_x_amz_date() -> None:
@@ -91,54 +90,55 @@ def test_a_date_header_is_accepted_instead_of_x_amz_date() -> None:
     with local_time("UTC"):  # botocore writes the local time as if it were that
         request = signed(headers={"Date": "now"})
     assert request.header("X-Amz-Date") is None
-    verify(request, "execute-api", now())
+    accept(request)
 
 
 def test_names_of_signed_headers_are_accepted_in_any_case() -> None:
-    """Names of headers have none."""
-    verify(with_authorization(signed(), "host;x-amz-date", "Host;X-Amz-Date"), "execute-api", now())
+    accept(with_authorization(signed(), "host;x-amz-date", "Host;X-Amz-Date"))
+
+
+def test_a_path_that_is_encoded_once_in_the_signature_is_accepted() -> None:
+    """As by curl before 8.9; the same bytes are signed."""
+    request = signed(target="/v1/vntana/..%2Fdemo/token")
+    claim = Authorization.of(request)
+    by_aws, by_curl = signatures(request, claim)
+    assert by_aws != by_curl
+    accept(with_authorization(request, claim.signature, by_curl.decode()))
+
+
+@pytest.mark.parametrize("away", [-15 * MINUTE, 15 * MINUTE, timedelta(0)])
+def test_a_clock_difference_of_fifteen_minutes_is_accepted(away: timedelta) -> None:
+    request = signed()
+    accept(request, request_moment(request) + away)
 
 
 # What is refused
 
 
-def changed(field: str, value: object) -> Callable[[HttpRequest], HttpRequest]:
-    def change(request: HttpRequest) -> HttpRequest:
-        return replace(request, **{field: value})  # type: ignore[arg-type]  # the table's own words
+CHANGES: dict[str, Callable[[HttpRequest], HttpRequest]] = {
+    "another method": lambda r: replace(r, method="DELETE"),
+    "another path": lambda r: replace(r, path="/v1/vntana/other/token"),
+    "the path encoded": lambda r: replace(r, path="/v1/vntana/dem%6f/token"),
+    "a query added": lambda r: replace(r, query="force=true"),
+    "another body": lambda r: replace(r, body=b'{"force": false}'),
+    "another host": lambda r: with_header(r, "Host", "evil.example"),
+    "no host": lambda r: with_header(r, "Host", None),
+    "another header value": lambda r: with_header(r, "X-One", "2"),
+    "a value added": lambda r: replace(r, headers=[*r.headers, ("X-One", "2")]),
+    "a header no longer signed": lambda r: with_authorization(r, ";x-one", ""),
+    "a longer signature": lambda r: with_authorization(r, "Signature=", "Signature=0"),
+    "a false hash": lambda r: with_header(r, "X-Amz-Content-SHA256", "0" * 64),
+    "an unsigned body": lambda r: with_header(r, "X-Amz-Content-SHA256", "UNSIGNED-PAYLOAD"),
+}
 
-    return change
 
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        pytest.param(changed("method", "DELETE"), id="another method"),
-        pytest.param(changed("path", "/v1/vntana/other/token"), id="another path"),
-        pytest.param(changed("path", "/v1/vntana/dem%6f/token"), id="the path encoded"),
-        pytest.param(changed("query", "force=true"), id="a query added"),
-        pytest.param(changed("body", b'{"force": false}'), id="another body"),
-        pytest.param(changed("body", b""), id="no body"),
-        pytest.param(lambda r: with_header(r, "Host", "evil.example"), id="another host"),
-        pytest.param(lambda r: with_header(r, "Host", None), id="no host"),
-        pytest.param(lambda r: with_header(r, "X-One", "2"), id="another header value"),
-        pytest.param(lambda r: with_header(r, "X-One", None), id="a signed header taken away"),
-        pytest.param(
-            lambda r: replace(r, headers=[*r.headers, ("X-One", "2")]), id="a value added"
-        ),
-        pytest.param(lambda r: with_authorization(r, ";x-one", ""), id="a header no longer signed"),
-        pytest.param(lambda r: with_authorization(r, "Signature=", "Signature=0"), id="longer"),
-        pytest.param(lambda r: with_header(r, "X-Amz-Content-SHA256", "0" * 64), id="a false hash"),
-        pytest.param(
-            lambda r: with_header(r, "X-Amz-Content-SHA256", "UNSIGNED-PAYLOAD"), id="unsigned body"
-        ),
-    ],
-)
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_a_request_changed_after_signing_is_refused(
     change: Callable[[HttpRequest], HttpRequest],
 ) -> None:
     """A signature is of one request: method, path, query, headers and body."""
     request = signed(body=b'{"force": true}', headers={"X-One": "1"})
-    verify(request, "execute-api", now())
+    accept(request)
     refusal = refusal_of(change(request))
     assert refusal.kind == "InvalidSignatureException"
     assert refusal.message == (
@@ -163,16 +163,10 @@ def test_a_signature_with_another_secret_is_refused() -> None:
     assert "does not match" in refusal.message
 
 
-@pytest.mark.parametrize(
-    "request_",
-    [
-        pytest.param(signed(credentials=Credentials("other", "local")), id="unknown access key"),
-        pytest.param(signed(credentials=Credentials("local", "local", "x")), id="session token"),
-    ],
-)
-def test_an_unknown_access_key_is_refused(request_: HttpRequest) -> None:
+@pytest.mark.parametrize("login", [("other", "local"), ("local", "local", "a session's token")])
+def test_an_unknown_access_key_is_refused(login: tuple[str, ...]) -> None:
     """The message says no more than that."""
-    refusal = refusal_of(request_, request_moment(request_))
+    refusal = refusal_of(signed(credentials=Credentials(*login)))
     assert refusal.kind == "UnrecognizedClientException"
     assert refusal.message == "The security token included in the request is invalid."
 
@@ -181,27 +175,20 @@ def test_an_unknown_access_key_is_refused(request_: HttpRequest) -> None:
 def test_a_signature_for_another_host_name_is_refused(host: str) -> None:
     """DNS rebinding: a page of another site can sign, as the key is public, and gets no token."""
     for name in ("127.0.0.1:8080", "localhost"):
-        verify(signed(host=name), "execute-api", now())
-    refusal = refusal_of(signed(host=host))
-    assert (refusal.status, refusal.message) == (403, "Forbidden")
-
-
-def request_moment(request: HttpRequest) -> datetime:
-    return Authorization.of(request).moment
+        accept(signed(host=name))
+    assert refusal_of(signed(host=host)).message == "Forbidden"
 
 
 def test_a_request_without_signature_is_refused() -> None:
-    """With the error of API Gateway."""
     refusal = refusal_of(HttpRequest("POST", "/v1/vntana/demo/token", headers=[("Host", HOST)]))
     assert refusal.kind == "MissingAuthenticationTokenException"
     assert refusal.message == "Missing Authentication Token"
 
 
-@pytest.mark.parametrize("away", [-16 * MINUTE, -15 * MINUTE - timedelta(seconds=1)])
-def test_a_signature_older_than_fifteen_minutes_is_refused(away: timedelta) -> None:
+def test_a_signature_older_than_fifteen_minutes_is_refused() -> None:
     """A recorded request cannot be replayed later."""
     request = signed()
-    at = request_moment(request) - away
+    at = request_moment(request) + 15 * MINUTE + timedelta(seconds=1)
     refusal = refusal_of(request, at)
     assert refusal.kind == "InvalidSignatureException"
     assert refusal.message == (
@@ -211,17 +198,9 @@ def test_a_signature_older_than_fifteen_minutes_is_refused(away: timedelta) -> N
 
 
 def test_a_date_in_the_future_is_refused() -> None:
-    """From fifteen minutes on."""
     request = signed()
     refusal = refusal_of(request, request_moment(request) - 16 * MINUTE)
     assert refusal.message.startswith("Signature not yet current: ")
-
-
-@pytest.mark.parametrize("away", [-15 * MINUTE, 15 * MINUTE, timedelta(0)])
-def test_a_clock_difference_of_fifteen_minutes_is_accepted(away: timedelta) -> None:
-    """The bound itself is accepted."""
-    request = signed()
-    verify(request, "execute-api", request_moment(request) + away)
 
 
 @pytest.mark.parametrize(
@@ -234,7 +213,6 @@ def test_a_clock_difference_of_fifteen_minutes_is_accepted(away: timedelta) -> N
     ],
 )
 def test_a_signature_for_another_scope_is_refused(old: str, new: str, message: str) -> None:
-    """The message names the wrong region, service or day."""
     refusal = refusal_of(with_authorization(signed(), old, new))
     assert refusal.kind == "InvalidSignatureException"
     assert message in refusal.message
@@ -249,7 +227,7 @@ def test_a_signature_without_the_host_header_is_refused() -> None:
 @pytest.mark.parametrize(
     ("authorization", "message"),
     [
-        ("Bearer abc", "Invalid key=value pair (missing equal-sign)"),
+        ("Bearer s3cret", "Invalid key=value pair (missing equal-sign)"),
         ("AWS4-HMAC-SHA256 a=b", "requires 'Credential' parameter. Authorization header requires"),
         ("AWS4-HMAC-SHA1 Credential=a, SignedHeaders=host, Signature=0", "Unsupported AWS"),
         ("AWS4-HMAC-SHA256 Credential=a/b, SignedHeaders=host, Signature=0", "exactly 5 slash"),
@@ -257,10 +235,11 @@ def test_a_signature_without_the_host_header_is_refused() -> None:
     ],
 )
 def test_an_incomplete_authorization_header_is_refused(authorization: str, message: str) -> None:
-    """The message names the missing part."""
+    """The message names the missing part, and quotes no token."""
     refusal = refusal_of(with_header(signed(), "Authorization", authorization))
     assert refusal.kind == "IncompleteSignatureException"
     assert message in refusal.message
+    assert "s3cret" not in refusal.message
 
 
 @pytest.mark.parametrize(("date", "message"), [("soon", "basic format"), (None, "'X-Amz-Date'")])
@@ -269,12 +248,6 @@ def test_a_missing_or_malformed_date_is_refused(date: str | None, message: str) 
     refusal = refusal_of(with_header(signed(), "X-Amz-Date", date))
     assert refusal.kind == "IncompleteSignatureException"
     assert message in refusal.message
-
-
-def test_a_malformed_authorization_header_is_not_quoted() -> None:
-    """It may hold a token."""
-    header = "Bearer s3cret"
-    assert "s3cret" not in refusal_of(with_header(signed(), "Authorization", header)).message
 
 
 @given(
@@ -293,19 +266,8 @@ def test_any_authorization_header_and_date_cause_a_refusal_and_no_exception(
 
 @given(parts=st.lists(st.text(max_size=10), min_size=3, max_size=3))
 def test_any_parts_of_the_authorization_header_cause_a_refusal(parts: list[str]) -> None:
-    """And no exception."""
     credential, headers, signature = parts
     header = (
         f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={headers}, Signature={signature}"
     )
     refusal_of(with_header(signed(), "Authorization", header))
-
-
-def test_a_path_that_is_encoded_once_in_the_signature_is_accepted() -> None:
-    """As by curl before 8.9; the same bytes are signed."""
-    request = signed(target="/v1/vntana/..%2Fdemo/token")
-    claim = Authorization.of(request)
-    by_aws, by_curl = signatures(request, claim)
-    assert by_aws != by_curl
-    sent = with_authorization(request, claim.signature, by_curl.decode())
-    verify(sent, "execute-api", now())

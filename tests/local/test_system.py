@@ -6,27 +6,27 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from http.client import HTTPConnection
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 
-from tests.local.callers import signed
+from tests.local.callers import answer_to, client, signed
 from tests.ports import free_ports
 from tests.processors import spent_by, spent_by_ended
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS, wait_until
+from token_broker_fakes.control import CONTROL
 from token_broker_fakes.vntana import FakeVntana
 from token_broker_local.addresses import FLOWS, Addresses, secret_name
 from token_broker_local.dashboard import PATH
+from token_broker_local.messages import HttpRequest
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -53,7 +53,11 @@ class Running:
             text=True,
         )
         assert self.process.stdout is not None
-        self.banner = [*iter_until_ready(self.process.stdout)]
+        self.banner: list[str] = []
+        for line in self.process.stdout:
+            self.banner.append(line)
+            if line.startswith("ready"):
+                break
         self.took = time.monotonic() - begun
         self.spent = spent_by(self.process.pid)
         assert self.banner, self.process.communicate()
@@ -85,33 +89,9 @@ class Running:
             stream.close()
         return code, took
 
-    def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    def call(self, method: str, path: str) -> Any:
         """Return status and body of a signed request's answer."""
-        content = json.dumps(body).encode() if body is not None else b""
-        request = signed(method, path, content)
-        port = self.addresses.port
-        with closing(HTTPConnection("127.0.0.1", port, PATIENCE_SECONDS)) as connection:
-            connection.request(method, path, content, dict(request.headers))
-            response = connection.getresponse()
-            return response.status, json.loads(response.read())
-
-    def client(self, service: Any) -> Any:
-        """Return boto3's client for one of the services."""
-        name = "gateway" if service == "lambda" else "services"
-        return boto3.client(
-            service,
-            region_name="eu-west-1",
-            endpoint_url=self.addresses.url(name),
-            aws_access_key_id="local",
-            aws_secret_access_key="local",
-        )
-
-
-def iter_until_ready(lines: Iterator[str]) -> Iterator[str]:
-    for line in lines:
-        yield line
-        if line.startswith("ready"):
-            return
+        return answer_to(self.addresses.port, signed(method, path))
 
 
 @pytest.fixture(scope="module")
@@ -124,8 +104,8 @@ def running() -> Iterator[Running]:
 
 @pytest.fixture
 def secrets(running: Running) -> "SecretsManagerClient":
-    client: SecretsManagerClient = running.client("secretsmanager")
-    return client
+    made: SecretsManagerClient = client("secretsmanager", running.addresses.url("services"))
+    return made
 
 
 def test_the_system_is_ready_soon_and_the_last_line_says_so(running: Running) -> None:
@@ -141,24 +121,25 @@ def test_the_system_is_ready_soon_and_the_last_line_says_so(running: Running) ->
         assert running.addresses.url(name) in "".join(running.banner)
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
+CURL = pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
+
+
+def paste(text: str) -> str:
+    """Return the output of a shell for *text*, which a reader pastes into it."""
+    run = subprocess.run(text, shell=True, capture_output=True, text=True, check=True)  # noqa: S602 (see above)
+    return run.stdout
+
+
+@CURL
 def test_the_curl_lines_of_the_banner_work_when_pasted(running: Running) -> None:
     """One for each flow; a second call is a hit in memory."""
-    lines = [line for line in running.banner if "--aws-sigv4" in line]
-    flows, sources = [], []
-    for line in lines:
-        for _ in range(2):
-            run = subprocess.run(  # noqa: S602 (pasted into a shell, as a reader does)
-                f"{line.strip()} -s", shell=True, capture_output=True, text=True, check=True
-            )
-            answer = json.loads(run.stdout)
-            sources.append(answer["source"])
-        flows.append(answer["flow"])
-    assert flows == [*FLOWS]
-    assert sources == ["exchange", "memory"] * len(FLOWS)
+    lines = [f"{line.strip()} -s" for line in running.banner if "--aws-sigv4" in line]
+    answers = [json.loads(paste(line)) for line in lines for _ in range(2)]
+    told = [(answer["flow"], answer["source"]) for answer in answers]
+    assert told == [(flow, source) for flow in FLOWS for source in ("exchange", "memory")]
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
+@CURL
 def test_the_banner_shows_how_to_add_a_connection_and_to_switch_a_fake(running: Running) -> None:
     """Those lines work when pasted, too. The new connection does not end the demo's token."""
     (export,) = [line for line in running.banner if "AWS_ENDPOINT_URL" in line]
@@ -176,12 +157,6 @@ def test_the_banner_shows_how_to_add_a_connection_and_to_switch_a_fake(running: 
     assert running.call("POST", "/v1/vntana/demo/token")[1]["generation"] == demo["generation"]
 
 
-def paste(text: str) -> str:
-    """Return the output of a shell for *text*."""
-    run = subprocess.run(text, shell=True, capture_output=True, text=True, check=True)  # noqa: S602 (see above)
-    return run.stdout
-
-
 def test_a_changed_secret_renews_the_tokens(
     running: Running, secrets: "SecretsManagerClient"
 ) -> None:
@@ -193,13 +168,14 @@ def test_a_changed_secret_renews_the_tokens(
         secrets.create_secret(Name=name, SecretString=document)
         running.call("POST", "/v1/vntana/rotating/token")
         version = secrets.put_secret_value(SecretId=name, SecretString=document)["VersionId"]
-        wait_until(lambda: status_of(running, "rotating")["secret_version"] == version)
-        wait_until(lambda: status_of(running, "rotating")["variants"][0]["generation"] == 2)
+
+        def is_renewed() -> object:
+            _, status = running.call("GET", "/v1/vntana/rotating")
+            is_current = status["secret_version"] == version
+            return is_current and status["variants"][0]["generation"] == 2
+
+        wait_until(is_renewed)
         wait_until(lambda: any("received PutSecretValue" in line for line in running.lines))
-
-
-def status_of(running: Running, connection: str) -> Any:
-    return running.call("GET", f"/v1/vntana/{connection}")[1]
 
 
 def test_the_log_has_a_line_for_each_call_and_no_secret(
@@ -232,7 +208,6 @@ def test_the_log_has_a_line_for_each_call_and_no_secret(
 
 
 def test_log_lines_of_concurrent_callers_do_not_mix(running: Running) -> None:
-    """Each of 64 calls has its own line."""
     before = running.heard()
     with ThreadPoolExecutor(16) as pool:
         calls = [pool.submit(running.call, "POST", "/v1/vntana/nobody/token") for _ in range(64)]
@@ -246,27 +221,13 @@ def test_log_lines_of_concurrent_callers_do_not_mix(running: Running) -> None:
 def test_a_signal_ends_the_system_at_once(signum: signal.Signals) -> None:
     """Also with an idle connection and a waiting request to a vendor."""
     other = Running(free_ports())
-    with closing(
-        HTTPConnection("127.0.0.1", other.addresses.ports["vntana"], PATIENCE_SECONDS)
-    ) as vendor:
-        slow = {"faults": [{"kind": "delay", "seconds": 300}]}
-        assert controlled(vendor, "PATCH", slow)["faults"]
-        caller = threading.Thread(target=abandoned, args=(other,))
-        caller.start()
-        wait_until(lambda: not controlled(vendor, "GET")["faults"])
+    port = other.addresses.ports["vntana"]
+    slow = json.dumps({"faults": [{"kind": "delay", "seconds": 300}]}).encode()
+    assert answer_to(port, HttpRequest("PATCH", CONTROL, body=slow))[1]["faults"]
+    with socket.create_connection(("127.0.0.1", port)), ThreadPoolExecutor(1) as pool:
+        call = pool.submit(other.call, "POST", "/v1/vntana/demo/token")
+        wait_until(lambda: not answer_to(port, HttpRequest("GET", CONTROL))[1]["faults"])
         code, took = other.end(signum)
-        caller.join()
+        assert isinstance(call.exception(), OSError), "it is never answered"
     assert (code, took < SOON_SECONDS) == (0, True)
     assert not any("Traceback" in line for line in other.lines)
-
-
-def controlled(vendor: HTTPConnection, method: str, body: object = None) -> Any:
-    """Return the response of a fake's control endpoint."""
-    vendor.request(method, "/_control", json.dumps(body) if body else None)
-    return json.loads(vendor.getresponse().read())
-
-
-def abandoned(running: Running) -> None:
-    """Make a call that is never answered."""
-    with pytest.raises((ConnectionError, OSError)):
-        running.call("POST", "/v1/vntana/demo/token")

@@ -1,18 +1,19 @@
 """Rules about API, events and schedules. Each returns its findings in a stack."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import product
 from typing import Any
 
 from moto.events.models import EventPattern
 
 from tests.template.documents import Template
 from tests.template.stacks import ACCOUNT
-from tests.template.subjects import FLOWS, holder, of_type, others, text
+from tests.template.subjects import FLOWS, holder, of_type, others, secret, text
 from tests.template.translation import REGION
-from token_broker.events import ROUTES
+from token_broker.events import ROUTES, Action
 from token_broker_operations import flows
 
-SECRETS = "aws.secretsmanager"
+SECRETS, INVOKE = "aws.secretsmanager", "execute-api:Invoke"
 REQUEST_DATA = ("header", "query", "body", "authorizer.token", 'identity.apikey"')
 """What of a request is never logged."""
 
@@ -88,21 +89,34 @@ def request_data_is_not_logged(stack: Template) -> Iterator[str]:
             yield "access logs have request data"
 
 
-def caller_policies_allow_their_connection_only(stack: Template) -> Iterator[str]:
-    """Call<Flow> is the flow's tokens; Call<Flow>Connection those of the caller's own tag."""
+OPERATORS: Mapping[str, set[Action]] = {
+    "Operate": {"status", "check", "forget"},
+    "Hold": {"hold", "lift"},
+    "Probe": {"probe"},
+    "Connect": set(),
+}
+"""What each policy of operators allows, in every flow."""
+
+CALLERS: set[Action] = {"token", "verify"}
+"""What the policies of callers allow, in their flow."""
+
+
+def policies_allow_their_routes_only(stack: Template) -> Iterator[str]:
+    """Call<Flow> is for that flow, Call<Flow>Connection for the connection in the caller's tag."""
     base = f"arn:aws:execute-api:{REGION}:{ACCOUNT}:<TokenBrokerApi>/prod"
-    for flow in FLOWS:
-        tag = f"aws:PrincipalTag/token-broker-{flow}"
-        for suffix, context in (("", {}), ("Connection", {tag: "acme"}), ("Connection", {})):
-            routes = {
-                f"{base}/POST/v1/{flow}/acme/token": suffix == "" or bool(context),
-                f"{base}/POST/v1/{flow}/globex/token": suffix == "",
-                f"{base}/POST/v1/{others(flow)[0]}/acme/token": False,
-                f"{base}/GET/v1/{flow}/acme": False,
-                f"{base}/DELETE/v1/{flow}/acme/token": False,
-            }
-            caller = holder(stack, f"Call{flow.capitalize()}{suffix}")
-            yield from caller.deviations("execute-api:Invoke", routes, **context)
+    for (method, path), connection in product(sorted(expected_routes()), ("acme", "globex")):
+        route = f"{base}/{method.upper()}{path.format(connection=connection)}"
+        _, _, flow, _, *rest = path.split("/")
+        action = ROUTES[method.upper(), "".join(rest)]
+        for policy, actions in OPERATORS.items():
+            yield from holder(stack, policy).deviations(INVOKE, {route: action in actions})
+        for called in FLOWS:
+            is_own = called == flow and action in CALLERS
+            name, tag = f"Call{called.capitalize()}", f"aws:PrincipalTag/token-broker-{called}"
+            tagged, own = holder(stack, f"{name}Connection"), {tag: "acme"}
+            yield from holder(stack, name).deviations(INVOKE, {route: is_own})
+            yield from tagged.deviations(INVOKE, {route: is_own and connection == "acme"}, **own)
+            yield from tagged.deviations(INVOKE, {route: False})
 
 
 NAMES = ("PutSecretValue", "UpdateSecret", "UpdateSecretVersionStage", "RotationSucceeded")
@@ -113,7 +127,7 @@ def call_of(flow: str, name: str = "PutSecretValue", stage: str = "prod") -> dic
     """Return EventBridge's event of a CloudTrail record of a call on a secret."""
     path = f"token-broker/{stage}/{flow}/acme"
     is_rotation = name == "RotationSucceeded"
-    rotation = {"additionalEventData": {"SecretId": secret_arn(path)}} if is_rotation else {}
+    rotation = {"additionalEventData": {"SecretId": secret(path)}} if is_rotation else {}
     request = {} if is_rotation else {"requestParameters": {"secretId": path}}
     detail = {"eventSource": "secretsmanager.amazonaws.com", "eventName": name} | rotation | request
     return {"source": SECRETS, "detail-type": "AWS API Call", "detail": detail}
@@ -128,14 +142,9 @@ def moved(flow: str, label: str = "AWSCURRENT", stage: str = "prod") -> dict[str
     return {
         "source": SECRETS,
         "detail-type": "Secret Label Updated",
-        "resources": [secret_arn(path)],
+        "resources": [secret(path)],
         "detail": {"name": path, "labelUpdated": label, "versionId": "a1b2c3d4"},
     }
-
-
-def secret_arn(path: str) -> str:
-    """Return the ARN of a secret."""
-    return f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{path}-AbCdEf"
 
 
 def is_invoked(stack: Template, flow: str, event: dict[str, Any]) -> bool:

@@ -74,17 +74,8 @@ FAULTY: Mapping[Rule, Mapping[str, Edit]] = {
         "no grant": Edit("TokenKey.TableAtRest", "- kms:CreateGrant", ""),
         "by itself": Edit("TokenKey.TableService", "kms:Describe*", '"kms:*"'),
     },
-    access_rules.operators_see_no_secret: {
-        "secrets": grant("Operate", "secretsmanager:GetSecretValue"),
-    },
-    access_rules.probe_gives_no_token: {
-        "every route": grant("Probe", "execute-api:Invoke"),
-    },
     access_rules.callers_may_look_up_the_api: {
         "another stack": Edit("Probe.WhereTheApiIs", "!Ref AWS::StackId", "arn:another"),
-    },
-    access_rules.the_hold_policy_allows_hold_and_lift_only: {
-        "all routes": Edit("Hold.HoldAndLift", "/PUT/v1/*/hold", "/*/v1/*"),
     },
     access_rules.connect_is_for_this_stage: {
         "all stages": Edit("Connect.ItsSecrets", "${Stage}/*", "*"),
@@ -100,6 +91,7 @@ FAULTY: Mapping[Rule, Mapping[str, Edit]] = {
     },
     access_rules.statements_have_exactly_their_actions: {
         "a pattern": grant("VntanaPolicy", "dynamodb:*"),
+        "secrets": grant("Operate", "secretsmanager:GetSecretValue"),
     },
     access_rules.resources_are_named: {
         "every resource": grant("Operate", "execute-api:Invoke"),
@@ -146,28 +138,36 @@ FAULTY: Mapping[Rule, Mapping[str, Edit]] = {
         "no log": Edit("AccessLogs", "Default: with-account-role", "Default: disabled"),
         "a header": Edit("TokenBrokerApi", "context.requestId", "context.requestOverride.header.x"),
     },
-    api_rules.caller_policies_allow_their_connection_only: {
+    api_rules.policies_allow_their_routes_only: {
+        "every route": grant("Probe", "execute-api:Invoke"),
+        "all of it": Edit("Hold.HoldAndLift", "/PUT/v1/*/hold", "/*/v1/*"),
         "any flow": grant("CallVntana", "execute-api:Invoke", "arn:aws:execute-api:*/POST/*"),
+        "any connection": Edit(
+            "CallEditorConnection", "${!aws:PrincipalTag/token-broker-editor}", "*"
+        ),
     },
     api_rules.changed_secrets_invoke_the_function: {
         "not of rotation": Edit("VntanaFunction.SecretChanged:", ", RotationSucceeded", ""),
     },
-    resource_rules.the_table_is_encrypted_and_protected: {
+    resource_rules.resources_have_the_required_properties: {
         "unprotected": Edit("TokenTable", "[Protected, true, false]", "[Protected, false, false]"),
-        "goes along": Edit("TokenTable", "DeletionPolicy: RetainExceptOnCreate", ""),
-    },
-    resource_rules.the_key_is_rotated_and_retained: {
         "not rotated": Edit("TokenKey", "EnableKeyRotation: true", "EnableKeyRotation: false"),
-        "goes along": Edit("TokenKey", "DeletionPolicy: RetainExceptOnCreate", ""),
         "gone in a week": Edit("TokenKey", "PendingWindowInDays: 30", "PendingWindowInDays: 7"),
-    },
-    resource_rules.client_layers_are_retained: {
-        "the client goes": Edit("TokenBrokerClientLayer", "Policy: Retain", "Policy: Delete"),
-    },
-    resource_rules.logs_are_encrypted_and_expire: {
-        "for ever": Edit("VntanaLogs", "RetentionInDays: !Ref LogRetention", ""),
         "in the clear": Edit("AccessLogGroup", "KmsKeyId: !GetAtt TokenKey.Arn", ""),
-        "goes along": Edit("EditorLogs", "UpdateReplacePolicy: Retain", ""),
+        "an old runtime": Edit("Function", "Runtime: python3.13", "Runtime: python3.12"),
+        "not repeated": Edit("Function", "MaximumRetryAttempts: 2", "MaximumRetryAttempts: 0"),
+        "without data": Edit("DamageAlarm", "notBreaching", "breaching", ALARMS),
+        "none at all": Edit("CheckAlarm", "GreaterThan", "GreaterThanOrEqualTo", ALARMS),
+    },
+    resource_rules.data_outlives_the_stack: {
+        "the table": Edit("TokenTable", "DeletionPolicy: RetainExceptOnCreate", ""),
+        "the key": Edit("TokenKey", "DeletionPolicy: RetainExceptOnCreate", ""),
+        "a log": Edit("EditorLogs", "UpdateReplacePolicy: Retain", ""),
+        "the client": Edit("TokenBrokerClientLayer", "Policy: Retain", "Policy: Delete"),
+    },
+    resource_rules.functions_have_logs_that_expire: {
+        "for ever": Edit("VntanaLogs", "RetentionInDays: !Ref LogRetention", ""),
+        "of another": Edit("VntanaLogs", "/aws/lambda/token-broker-${Stage}-vntana", "x"),
     },
     resource_rules.failures_alarm: {
         "one less": Edit(
@@ -187,9 +187,7 @@ FAULTY: Mapping[Rule, Mapping[str, Edit]] = {
         "the fourth failure": Edit("CheckAlarm", "Threshold: 0", "Threshold: 3", ALARMS),
         "an hour": Edit("DamageAlarm", "Period: 300", "Period: 3600", ALARMS),
         "twice": Edit("CrashAlarm", "EvaluationPeriods: 1", "EvaluationPeriods: 2"),
-        "without data": Edit("DamageAlarm", "notBreaching", "breaching", ALARMS),
         "another metric": Edit("CrashAlarm", "!Sub 'Crash-${Stage}'", "Crash"),
-        "none at all": Edit("CheckAlarm", "GreaterThan", "GreaterThanOrEqualTo", ALARMS),
     },
     resource_rules.budgets_alarm: {
         "a budget less": Edit("PromptSlowAlarm", "prompt_slow'", "another'", ALARMS),
@@ -212,8 +210,8 @@ FAULTY: Mapping[Rule, Mapping[str, Edit]] = {
         "bare": Edit("Function", "Layers: [!Ref TokenBrokerLayer]", ""),
         "no table": Edit("Function", "TABLE_NAME: !Ref TokenTable", ""),
     },
-    resource_rules.failed_invocations_are_repeated_for_an_hour: {
-        "not repeated": Edit("Function", "MaximumRetryAttempts: 2", "MaximumRetryAttempts: 0"),
+    resource_rules.failed_invocations_are_repeated: {
+        "as Lambda likes": Edit("EditorCallsOfItsOwn", "EventInvokeConfig", "Alias", TEAM),
     },
     team_rules.teams_invoke_as_themselves: {
         "as anybody": grant("InvokeVntana", "lambda:InvokeFunction", file=TEAM),

@@ -79,13 +79,8 @@ def like(pattern: str, text: str, *, fold: bool = False) -> bool:
     return bool(re.fullmatch(parts, text, re.DOTALL | (re.IGNORECASE if fold else 0)))
 
 
-def equal(pattern: str, text: str) -> bool:
-    """Say whether the two are the same."""
-    return pattern == text
-
-
 OPERATORS: Mapping[str, Callable[[str, str], bool]] = {
-    "StringEquals": equal,
+    "StringEquals": str.__eq__,
     "StringLike": like,
     "ArnEquals": like,
     "ArnLike": like,

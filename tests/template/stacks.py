@@ -47,7 +47,7 @@ class Stack:
         values = {name: each.get("Default", "") for name, each in declared}
         given = values | {"Stage": STAGE} | parameters
         self._values = PSEUDO | {
-            name: listed(given[name]) if each["Type"] == "CommaDelimitedList" else given[name]
+            name: given[name].split(",") if each["Type"] == "CommaDelimitedList" else given[name]
             for name, each in declared
         }
 
@@ -170,11 +170,6 @@ def within(properties: Template) -> Template:
     found = properties["TemplateURL"]
     nested = json.loads(found) if found.startswith("{") else load(found)
     return resolved(nested, **properties["Parameters"])
-
-
-def listed(text: str) -> list[str]:
-    """Return the members of a CommaDelimitedList."""
-    return text.split(",")
 
 
 FUNCTIONS: dict[str, Any] = {

@@ -31,14 +31,14 @@ def of_type(stack: Template, kind: str) -> dict[str, Any]:
     }
 
 
-def role_arn(flow: str) -> str:
-    """Return the ARN of the function's role."""
-    return f"arn:aws:iam::{ACCOUNT}:role/{flow.capitalize()}Role"
-
-
 def function_arn(flow: str) -> str:
     """Return the ARN of the function."""
     return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:token-broker-prod-{flow}"
+
+
+def secret(path: str) -> str:
+    """Return the ARN of a secret, with the six characters that AWS adds."""
+    return f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{path}-AbCdEf"
 
 
 def by_code(flow: str) -> dict[str, str]:
@@ -72,7 +72,7 @@ class Subject(NamedTuple):
 
     def may(self, action: str, resource: str, **context: Any) -> bool:
         """Say whether this subject may do *action* to *resource*."""
-        return allows(self.statements, Ask(action, resource, {**self.context, **spelt(context)}))
+        return allows(self.statements, Ask(action, resource, {**self.context, **context}))
 
     def deviations(self, action: str, wanted: Mapping[str, bool], **context: Any) -> Iterator[str]:
         """Yield each resource for which *action* is not allowed or refused as *wanted*."""
@@ -89,7 +89,7 @@ def function(stack: Template, flow: str) -> Subject:
 
 def holder(stack: Template, policy: str) -> Subject:
     """Return a principal that has a managed policy of the stack."""
-    return Subject(policy, granted(stack, policy), {})
+    return Subject(policy, stack[policy]["Properties"]["PolicyDocument"]["Statement"], {})
 
 
 def may(stack: Template, flow: str, action: str, resource: str, **context: Any) -> bool:
@@ -99,7 +99,8 @@ def may(stack: Template, flow: str, action: str, resource: str, **context: Any) 
 
 def opinions(stack: Template, flow: str, action: str, context: dict[str, str]) -> tuple[bool, bool]:
     """Return the decisions of the function's policy and of the key's; both have to allow."""
-    ask = Ask(action, KEY_ARN, {"aws:PrincipalArn": role_arn(flow)} | by_code(flow) | context)
+    role = f"arn:aws:iam::{ACCOUNT}:role/{flow.capitalize()}Role"
+    ask = Ask(action, KEY_ARN, {"aws:PrincipalArn": role} | by_code(flow) | context)
     return allows(own_policy(stack, flow), ask), allows(key_policy(stack), ask)
 
 
@@ -114,17 +115,6 @@ def encrypted(flow: str, table: str = TABLE) -> dict[str, str]:
     """Return the encryption context of a token of *flow*."""
     context = {"table": table, "connection": f"{flow}#acme", "variant": "-", "generation": "1"}
     return {f"kms:EncryptionContext:{name}": value for name, value in context.items()}
-
-
-def granted(stack: Template, policy: str) -> list[Statement]:
-    """Return the statements of a managed policy of the stack."""
-    statements: list[Statement] = stack[policy]["Properties"]["PolicyDocument"]["Statement"]
-    return statements
-
-
-def spelt(context: dict[str, Any]) -> dict[str, Any]:
-    """Return *context* with ``keys`` spelt as DynamoDB's condition key."""
-    return {("dynamodb:LeadingKeys" if key == "keys" else key): v for key, v in context.items()}
 
 
 def identity_statements(stack: Template) -> Iterator[tuple[str, Statement]]:

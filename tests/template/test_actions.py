@@ -22,7 +22,7 @@ UNSEEN = {"InvokeFunction", "CreateLogStream", "PutLogEvents"}
 
 
 ASKED_OTHERWISE = {"Invoke", "DescribeStacks"}
-"""What is no request in JSON: the API's own, and where it is (`tests/cli/test_deployed.py`)."""
+"""What is no request in JSON: the API's own, and where it is (`tests/cli/test_target.py`)."""
 
 
 def allowed(flow: str) -> set[str]:

@@ -63,31 +63,21 @@ def test_a_problem_has_the_documented_members(error: type[BrokerError]) -> None:
     """All required members, and no undocumented one."""
     schema = SCHEMAS["Problem"]
     plain = error("detail").problem()
-    full = error(
-        "detail",
-        retry_after=1,
-        upstream_status=403,
-        upstream_code="X",
-        upstream_message="No.",
-    ).problem()
+    upstream = {"upstream_code": "X", "upstream_message": "No."}
+    full = error("detail", retry_after=1, upstream_status=403, **upstream).problem()
     assert set(schema["required"]) == plain.keys()
     assert schema["properties"].keys() == full.keys()
     assert re.fullmatch(schema["properties"]["type"]["pattern"], full["type"])
 
 
-def test_the_documented_words_are_those_of_the_code() -> None:
-    """Of a variant's state; and of the vendor, as many."""
+def test_the_documented_words_patterns_and_bounds_are_those_of_the_code() -> None:
+    assert SCHEMAS["Connection"]["pattern"] == f"^{events.CONNECTION.pattern}$"
+    for name in ("Fingerprint", "Rejected"):
+        assert SCHEMAS[name]["pattern"] == f"^{events.FINGERPRINT.pattern}$"
     assert SCHEMAS["Problem"]["properties"]["upstream_message"]["maxLength"] == LONGEST
     variant = SCHEMAS["Variant"]["properties"]
     for name, kind in (("state", State), ("next", Next)):
         assert variant[name]["enum"] == [one.value for one in kind]
-
-
-def test_the_documented_patterns_are_those_of_the_code() -> None:
-    """For connections and fingerprints."""
-    assert SCHEMAS["Connection"]["pattern"] == f"^{events.CONNECTION.pattern}$"
-    assert SCHEMAS["Fingerprint"]["pattern"] == f"^{events.FINGERPRINT.pattern}$"
-    assert SCHEMAS["Rejected"]["pattern"] == SCHEMAS["Fingerprint"]["pattern"]
 
 
 FLOWS = every()
@@ -120,25 +110,11 @@ BODIES: Mapping[str, tuple[Action, str]] = {
 """The action that has each member in its body, if no flow adds it, and the schema of the body."""
 
 VALUES: tuple[Any, ...] = (
-    None,
-    True,
-    -1,
-    0,
-    1,
-    {},
-    "",
-    " ",
-    "a",
-    " a ",
-    "a b",
-    "é",
-    "a\nb",
-    "a" * 200,
-    "a" * 201,
-    "a" * 4096,
-    "a" * 4097,
+    *(None, True, -1, 0, 1, {}),
+    *("", " ", "a", " a ", "a b", "é", "a\nb"),
+    *("a" * 200, "a" * 201, "a" * 4096, "a" * 4097),
+    *("0" * 15, "0" * 16, "f" * 16, "F" * 16, "0" * 17),
 )
-VALUES += ("0" * 15, "0" * 16, "f" * 16, "F" * 16, "0" * 17)
 
 
 @pytest.mark.parametrize("name", BODIES)
@@ -200,33 +176,31 @@ def test_an_answer_has_the_documented_members_and_no_optional_one(
 
 
 def optional(schema: Mapping[str, Any], value: Any, path: str = "") -> Iterator[str]:
-    """Yield the path of each member of *value* that *schema* does not require.
+    """Yield the path of each member of *value* that *schema* does not describe and require.
 
     An object of which nothing is described may have any.
     """
-    if "$ref" in schema:
-        schema = SCHEMAS[schema["$ref"].rpartition("/")[2]]
-    parts = [
-        schema,
-        *(
-            SCHEMAS[one["$ref"].rpartition("/")[2]] if "$ref" in one else one
-            for one in schema.get("allOf", ())
-        ),
-    ]
+    schema = named(schema)
+    parts = [schema, *map(named, schema.get("allOf", ()))]
     if isinstance(value, list):
         for one in value:
             yield from optional(schema["items"], one, f"{path}[]")
     elif isinstance(value, dict) and any(
-        "required" in part or "properties" in part for part in parts
+        {"required", "properties"} & part.keys() for part in parts
     ):
         required = {name for part in parts for name in part.get("required", ())}
+        members = [part["properties"] for part in parts if "properties" in part]
         for name, member in value.items():
-            if name not in required:
+            described = [properties[name] for properties in members if name in properties]
+            if name not in required or (members and not described):
                 yield f"{path}.{name}"
-            for part in parts:
-                yield from optional(
-                    part.get("properties", {}).get(name, {}), member, f"{path}.{name}"
-                )
+            for one in described:
+                yield from optional(one, member, f"{path}.{name}")
+
+
+def named(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the schema that *schema* refers to, or itself."""
+    return SCHEMAS[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
 
 
 def is_taken(flow: str, body: Document) -> bool:

@@ -37,15 +37,14 @@ def versions(source: Template, **parameters: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("name", "key"), [("TokenBrokerLayer", "ContentUri"), ("VntanaFunction", "CodeUri")]
+    ("name", "key", "count"),
+    [("TokenBrokerLayer", "ContentUri", len(FLOWS)), ("VntanaFunction", "CodeUri", 1)],
 )
-def test_new_code_publishes_a_new_version(name: str, key: str) -> None:
+def test_new_code_publishes_a_new_version(name: str, key: str, count: int) -> None:
     """Also that of the layer, as a canary deployment needs a new version."""
     source = template()
-    assert versions(source) == versions(template())
     source["Resources"][name]["Properties"][key] = "s3://bucket/another"
-    changed = versions(template()) - versions(source)
-    assert len(changed) == (len(FLOWS) if name == "TokenBrokerLayer" else 1)
+    assert len(versions(template()) - versions(source)) == count
 
 
 def test_a_release_publishes_a_new_version() -> None:
@@ -138,23 +137,10 @@ def test_a_private_api_is_reachable_only_by_its_endpoints() -> None:
     assert not allows(statements, Ask("execute-api:Invoke", "execute-api:/*"))
 
 
-def test_other_accounts_can_be_allowed_to_call() -> None:
-    """By their id; their own policies have to allow it as well."""
-    api = with_(CallerAccounts="111122223333,444455556666")["TokenBrokerApi"]["Properties"]
-    statements = api["Body"]["x-amazon-apigateway-policy"]["Statement"]
-    assert [each["Principal"]["AWS"] for each in statements] == [
-        f"arn:aws:iam::{ACCOUNT}:root",
-        "111122223333,444455556666",
-    ]
-
-
 def test_functions_in_a_vpc_may_create_network_interfaces() -> None:
     """Only those, and only Lambda itself, not the code."""
     inside, outside = with_(SubnetIds="subnet-1", SecurityGroupIds="sg-1"), sound()
-    assert function(inside)["VpcConfig"] == {
-        "SubnetIds": ["subnet-1"],
-        "SecurityGroupIds": ["sg-1"],
-    }
+    assert "VpcConfig" in function(inside)
     by_lambda = {"lambda:SourceFunctionArn": "none"}
     assert may(inside, "vntana", "ec2:CreateNetworkInterface", "*", **by_lambda)
     assert not may(inside, "vntana", "ec2:CreateNetworkInterface", "*")
@@ -162,13 +148,19 @@ def test_functions_in_a_vpc_may_create_network_interfaces() -> None:
     assert not may(outside, "vntana", "ec2:CreateNetworkInterface", "*", **by_lambda)
 
 
-def test_tracing_can_be_enabled() -> None:
-    """Without it, no role may write traces."""
-    traced = with_(Tracing="enabled")
-    assert function(traced)["TracingConfig"] == {"Mode": "Active"}
-    assert traced["TokenBrokerApiStage"]["Properties"]["TracingEnabled"] is True
-    assert may(traced, "editor", "xray:PutTraceSegments", "*")
-    assert not may(sound(), "editor", "xray:PutTraceSegments", "*")
+def test_the_options_of_a_function_are_off_by_default() -> None:
+    """Zero reserved stops the function. SnapStart is for published versions, as the alias has."""
+    off, concurrency = sound(), {"ReservedConcurrency": "0", "ProvisionedConcurrency": "2"}
+    on = with_(SnapStart="enabled", Tracing="enabled", **concurrency)
+    starts = [function(stack)["SnapStart"]["ApplyOn"] for stack in (off, on)]
+    assert starts == ["None", "PublishedVersions"]
+    assert "ReservedConcurrentExecutions" not in function(off)
+    assert function(on)["ReservedConcurrentExecutions"] == "0"
+    assert function(on)["TracingConfig"] == {"Mode": "Active"}
+    assert on["TokenBrokerApiStage"]["Properties"]["TracingEnabled"] is True
+    for stack, is_on in ((off, False), (on, True)):
+        assert ("ProvisionedConcurrency" in text(of_type(stack, "Lambda::Alias"))) is is_on
+        assert may(stack, "editor", "xray:PutTraceSegments", "*") is is_on
 
 
 def test_the_key_of_the_secrets_may_be_used_by_secrets_manager() -> None:
@@ -294,30 +286,21 @@ def is_taken(parameter: Template, value: str) -> bool:
     ],
 )
 def test_incompatible_parameters_are_refused(parameters: dict[str, str], message: str) -> None:
-    """By a rule with a message, before any change."""
+    """By a rule with a message, before any change. None of a pair, or both, are compatible."""
     [refusal] = Stack(template(), parameters).refusals()
     assert refusal.startswith(message)
-
-
-def test_compatible_parameters_are_not_refused() -> None:
-    """None of a pair, or both."""
     together = {"SubnetIds": "subnet-1", "SecurityGroupIds": "sg-1", "TeamKeys": "required"}
     together |= {"Team1": "orders", "DomainName": "a.b", "CertificateArn": "arn:c"}
-    assert Stack(template(), {}).refusals() == []
-    assert Stack(template(), together | {"SnapStart": "enabled"}).refusals() == []
+    for compatible in ({}, together | {"SnapStart": "enabled"}):
+        assert Stack(template(), compatible).refusals() == []
 
 
 def test_api_keys_for_teams_can_be_required() -> None:
     """Without it, a signature is sufficient; the keys exist in any case."""
     for value, schemes in (("", {"AWS_IAM"}), ("required", {"AWS_IAM", "api_key"})):
         stack = with_(Team1="orders", TeamKeys=value)
-        routes = {
-            name
-            for _, _, operation in operations(stack)
-            for each in operation["security"]
-            for name in each
-        }
-        assert routes == schemes
+        for _, _, operation in operations(stack):
+            assert {name for each in operation["security"] for name in each} == schemes
         assert {"Team1Stack.Key", "Team1Stack.VntanaAlias"} <= stack.keys()
         assert "Team2Stack" not in stack
 
@@ -339,28 +322,16 @@ DOMAIN = {"DomainName": "a.b", "CertificateArn": "arn:c"}
 def test_an_option_adds_or_removes_exactly_its_resources(
     parameters: dict[str, str], resources: set[str]
 ) -> None:
-    """A domain requires TLS 1.2, and all of it leads to the stage."""
+    """All of a domain leads to the stage."""
     stack = with_(**parameters)
     assert stack.keys() ^ with_().keys() == resources
     assert ("ApiAccount" in stack) is ("AccessLogs" not in parameters)
-    for domain in of_type(stack, "ApiGateway::DomainName").values():
-        assert domain["SecurityPolicy"] == "TLS_1_2"
     for mapping in of_type(stack, "ApiGateway::BasePathMapping").values():
         assert mapping == {
             "DomainName": "<Domain>",
             "RestApiId": "<TokenBrokerApi>",
             "Stage": "<TokenBrokerApiStage>",
         }
-
-
-def test_reserved_and_provisioned_concurrency_are_optional() -> None:
-    """Zero reserved stops the function."""
-    assert "ReservedConcurrentExecutions" not in function(sound())
-    assert function(with_(ReservedConcurrency="0"))["ReservedConcurrentExecutions"] == "0"
-    assert "ProvisionedConcurrency" not in text(of_type(sound(), "Lambda::Alias"))
-    assert "ProvisionedConcurrency" in text(
-        of_type(with_(ProvisionedConcurrency="2"), "Lambda::Alias")
-    )
 
 
 def test_a_deployment_at_once_waits_for_no_alarm() -> None:
@@ -370,12 +341,6 @@ def test_a_deployment_at_once_waits_for_no_alarm() -> None:
     """
     groups = of_type(with_(DeploymentType="AllAtOnce"), "CodeDeploy::DeploymentGroup")
     assert [each["AlarmConfiguration"] for each in groups.values()] == [{}] * len(FLOWS)
-
-
-def test_snap_start_can_be_enabled() -> None:
-    """For published versions, to which the alias points."""
-    assert function(sound())["SnapStart"] == {"ApplyOn": "None"}
-    assert function(with_(SnapStart="enabled"))["SnapStart"] == {"ApplyOn": "PublishedVersions"}
 
 
 @pytest.mark.parametrize(

@@ -40,31 +40,20 @@ LAYERS = ("layers/token_broker/python", "layers/token_broker_client/python")
 
 
 def carried() -> Template:
-    """Return the translated template as far as moto carries it."""
+    """Return the translated template as far as moto carries it.
+
+    Moto takes a key's policy for a text, a bus's name for the bus, and knows no alias.
+    """
     whole = Stack(template(), {"Stage": STAGE}).chosen_template()
     kept = {k: v for k, v in whole["Resources"].items() if v["Type"] not in NOT_MADE}
-    return {**whole, "Resources": simplified(kept)}
-
-
-def simplified(node: Any) -> Any:
-    """Return *node* with the functions themselves where their aliases were.
-
-    Moto takes a key's policy for a text, and a bus's name for the bus.
-    """
-    text = json.dumps(node)
+    text = json.dumps(kept)
     text = re.sub(r'\{"Ref": "(\w+Function)Aliaslive"\}', r'{"Fn::GetAtt": ["\1", "Arn"]}', text)
     text = re.sub(r"\$\{(\w+Function)Aliaslive\}", r"${\1.Arn}", text)
     text = text.replace('{"Ref": "ApiAccount"}', '"account"')
     resources = json.loads(text.replace('{"Ref": "Events"}', f'"{NAME}"'))
-    key = resources["TokenKey"]["Properties"]
-    key["KeyPolicy"] = json.dumps(key_policy())
-    return resources
-
-
-def key_policy() -> Template:
-    """Return the key's policy with nothing left to resolve."""
-    policy: Template = resolved(template(), Stage=STAGE)["TokenKey"]["Properties"]["KeyPolicy"]
-    return policy
+    key = resolved(template(), Stage=STAGE)["TokenKey"]["Properties"]
+    resources["TokenKey"]["Properties"]["KeyPolicy"] = json.dumps(key["KeyPolicy"])
+    return whole | {"Resources": resources}
 
 
 @pytest.fixture(scope="module")
@@ -125,30 +114,18 @@ def test_the_local_table_is_that_of_the_template() -> None:
     assert "TimeToLiveSpecification" in told
 
 
-def enter(
-    session: Callable[[str], Any],
-    world: World,
-    flow: str,
-    connection: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Take the environment of the stack's function, with a connection that works."""
-    function = session("lambda").get_function_configuration(FunctionName=f"{NAME}-{flow}")
-    assert function["Handler"] == "app.handler"
-    for name, value in function["Environment"]["Variables"].items():
-        monkeypatch.setenv(name, str(value))
-    session("secretsmanager").create_secret(
-        Name=f"token-broker/{STAGE}/{flow}/{connection}",
-        SecretString=json.dumps(world.secret(flow)),
-    )
-
-
 @pytest.mark.parametrize("flow", FLOWS)
 def test_the_function_works_with_the_created_resources(
     session: Callable[[str], Any], world: World, flow: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the stack's variables, table and key, and the encryption context of the policies."""
-    enter(session, world, flow, "acme", monkeypatch)
+    function = session("lambda").get_function_configuration(FunctionName=f"{NAME}-{flow}")
+    assert function["Handler"] == "app.handler"
+    for name, value in function["Environment"]["Variables"].items():
+        monkeypatch.setenv(name, str(value))
+    session("secretsmanager").create_secret(
+        Name=f"token-broker/{STAGE}/{flow}/acme", SecretString=json.dumps(world.secret(flow))
+    )
     event = {"connection": "acme"}
     answers = [world.cold(flow)(event, LambdaContext(f"{NAME}-{flow}")) for _ in range(2)]
     assert [answer["source"] for answer in answers] == ["exchange", "table"]
@@ -156,14 +133,14 @@ def test_the_function_works_with_the_created_resources(
     sealed = [i for i in items if i["connection"]["S"] == f"{flow}#acme" and "token" in i]
     assert sealed
     for item in sealed:
+        context = {
+            "table": NAME,
+            "connection": f"{flow}#acme",
+            "variant": item["variant"]["S"],
+            "generation": item["generation"]["N"],
+        }
         opened = session("kms").decrypt(
-            CiphertextBlob=item["token"]["B"],
-            EncryptionContext={
-                "table": NAME,
-                "connection": f"{flow}#acme",
-                "variant": item["variant"]["S"],
-                "generation": item["generation"]["N"],
-            },
+            CiphertextBlob=item["token"]["B"], EncryptionContext=context
         )
         assert opened["KeyId"].endswith(key_id(session))
 

@@ -83,7 +83,7 @@ def test_settings_have_defaults(
 ) -> None:
     deps = service(**variables).deps
     for number in range(entries + 1):
-        deps.cache.put("c", str(number), CachedToken(Item("c", str(number)), TOKEN, 100))
+        deps.cache.put(str(number), CachedToken(Item("c", str(number)), TOKEN, 100))
     assert len(deps.cache) == entries
     last = deps.cache.recall("c", str(entries))
     assert last
@@ -276,7 +276,7 @@ def test_a_restored_snapshot_has_empty_caches(monkeypatch: pytest.MonkeyPatch) -
     closed: list[object] = []
     monkeypatch.setattr(transport.Transport, "close", lambda _: closed.append("to the vendor"))
     deps = service().deps
-    deps.cache.put("c", "-", CachedToken(Item("c", "-"), TOKEN, 100))
+    deps.cache.put("-", CachedToken(Item("c", "-"), TOKEN, 100))
     deps.versions_seen["acme"] = (100, "v1")
     (forget,) = restored
     forget()

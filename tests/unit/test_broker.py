@@ -52,7 +52,7 @@ def remember(broker: MemoryBroker) -> CachedToken:
     token = broker.deps.sealer.open_token(item)
     assert token
     held = CachedToken(item, token, broker.now)
-    broker.deps.cache.put("vendorlink#acme", "-", held)
+    broker.deps.cache.put("-", held)
     return held
 
 
@@ -463,7 +463,7 @@ def test_a_cached_token_that_is_due_is_read_again_before_a_refresh() -> None:
     broker.now = REFRESH
     held = remember(broker)
     broker.put(nudged_until=REFRESH + 30)
-    broker.deps.cache.put("vendorlink#acme", "-", held)
+    broker.deps.cache.put("-", held)
     writes = broker.aws.dynamodb.writes
     assert [call(broker) for _ in range(2)] == [("table", False, 1), ("memory", False, 1)]
     assert (broker.aws.dynamodb.writes, broker.invoked) == (writes, [])

@@ -21,7 +21,7 @@ def held(variant: str = "-", connection: str = "vntana#acme") -> CachedToken:
 
 def put(cache: TokenCache, *each: CachedToken) -> None:
     for one in each:
-        cache.put(one.item.partition, one.item.variant, one)
+        cache.put(one.item.variant, one)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from token_broker.exchange import Conversation, Request, Response
 from token_broker.flows.vntana.credentials import LIFETIME
 from token_broker.flows.vntana.organizations import organization
 from token_broker.item import Failure, Item
-from token_broker.maintenance import forget, is_due, is_of_another
+from token_broker.maintenance import forget, is_of_another
 from token_broker.records import replace
 from token_broker.refresh.invocation import Invocation
 from token_broker.status import status
@@ -89,10 +89,10 @@ def test_only_a_live_token_past_its_refresh_time_is_renewed() -> None:
     again = replace(DOWN, retry_at=NOW)
     due: list[dict[str, Any]] = [{}, {"expires_at": NOW + 1}, {"nudged_until": NOW + 9}]
     due.append({"failure": again, "refresh_at": NOW + 9})
-    assert all(is_due(replace(TOKEN, **changes), NOW) for changes in due)
+    assert all(replace(TOKEN, **changes).is_due(NOW) for changes in due)
     not_due: list[dict[str, Any]] = [{"refresh_at": NOW + 1}, {"expires_at": NOW}]
     not_due += [{"lease_owner": "a", "lease_until": NOW + 1}, {"failure": DOWN}]
-    assert not any(is_due(replace(TOKEN, **changes), NOW) for changes in not_due)
+    assert not any(replace(TOKEN, **changes).is_due(NOW) for changes in not_due)
 
 
 def test_a_token_of_another_version_is_renewed_if_it_is_live_or_failed() -> None:
@@ -169,6 +169,11 @@ def test_a_renewal_under_the_pins_of_its_token_reads_no_other_version() -> None:
     around(broker.aws.secrets, "of_version", raising(StoreUnavailable("throttled")))
     broker.now = token.refresh_at
     assert broker.call(action="renew", variant=token.variant) == {"renewed": 1}
+    version = broker.put_secret(organization="acme", pinned=["organization"])
+    around(broker.aws.secrets, "of_version", lambda *_: None)
+    renew = {"action": "renew", "variant": token.variant, "version": version}
+    assert broker.call(**renew) == {"renewed": 0}, "what its version pinned is not known"
+    assert broker.item(token.variant).token is None
 
 
 def test_a_renewal_drops_a_token_that_is_no_longer_shared() -> None:
@@ -371,7 +376,8 @@ def test_delete_removes_tokens_and_logs_out() -> None:
     assert broker.deps.versions_seen == {}
     assert broker.announced == []
     writes = broker.aws.dynamodb.writes
-    assert broker.call(action="forget") == {"forgotten": 0, "complete": True}
+    for again in (broker, MemoryBroker()):
+        assert again.call(action="forget") == {"forgotten": 0, "complete": True}
     assert broker.aws.dynamodb.writes == writes
 
 
@@ -707,7 +713,7 @@ def test_the_status_describes_each_variant() -> None:
                     "retry_at": "2030-03-17T17:46:48Z",
                 },
                 "next": "refuse",
-                "because": "this version of the secret was rejected: set a new one, or DELETE",
+                "because": "the last exchange failed (upstream_unavailable): it is backing off",
             },
         ],
         "complete": True,
@@ -849,7 +855,7 @@ def test_warm_makes_a_separate_invocation_for_each_of_215_calls_for_a_token() ->
 
 
 @pytest.mark.parametrize("each", ["token", "check"])
-def test_a_held_connection_is_neither_warmed_nor_checked(each: str) -> None:
+def test_a_held_connection_is_neither_warmed_checked_nor_renewed(each: str) -> None:
     broker = MemoryBroker()
     broker.put_secret("other")
     broker.call(action="hold", reason="a move")
@@ -857,6 +863,7 @@ def test_a_held_connection_is_neither_warmed_nor_checked(each: str) -> None:
     event = {"action": "warm", "each": each, "calls": calls}
     assert broker.service(event, Context()) == {"invoked": 1}
     assert [one["connection"] for one in broker.invoked] == ["other"]
+    assert broker.call(action="renew", variant="-") == {"renewed": 0}
 
 
 def test_a_token_is_verified_by_its_vendor() -> None:

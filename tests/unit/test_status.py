@@ -57,6 +57,9 @@ SHUT = replace(EMPTY, variant="v", failure=replace(REFUSED, retry_at=NOW), **V1_
         pytest.param(kept(secret_version="v0"), {}, OTHER, id="another version"),
         pytest.param(AGING, {}, DUE, id="aging"),
         pytest.param(kept(failure=DOWN), {}, STILL_LIVES, id="it backs off"),
+        pytest.param(
+            replace(EMPTY, variant="v", failure=DOWN), V1_REJECTED, BACKS_OFF, id="an outage first"
+        ),
         pytest.param(kept(failure=AGAIN), {}, DUE, id="due again"),
         pytest.param(replace(AGING, nudged_until=NOW + 9), {}, STARTED, id="it was started"),
         pytest.param(kept(**RUNNING), {}, REPLACED, id="it is being replaced"),
@@ -73,7 +76,7 @@ SHUT = replace(EMPTY, variant="v", failure=replace(REFUSED, retry_at=NOW), **V1_
         pytest.param(replace(EMPTY, **RUNNING), V1_REJECTED, WAITS, id="another caller exchanges"),
         pytest.param(replace(EMPTY, failure=DOWN), {}, BACKS_OFF, id="backing off"),
         pytest.param(replace(EMPTY, failure=AGAIN), {}, NO_TOKEN, id="its back-off is over"),
-        pytest.param(replace(EMPTY, failure=DOWN), V1_REJECTED, LATCHED, id="latched"),
+        pytest.param(replace(EMPTY, failure=AGAIN), V1_REJECTED, LATCHED, id="latched"),
         pytest.param(EMPTY, SUSPECT, (Next.REFUSE, ONCE_MORE), id="rejected once"),
         pytest.param(EMPTY, SUSPECT | {"suspect_at": NOW - 60}, NO_TOKEN, id="a minute ago"),
         pytest.param(EMPTY, SUSPECT | {"suspect_version": "v0"}, NO_TOKEN, id="another was"),

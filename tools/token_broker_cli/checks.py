@@ -118,11 +118,11 @@ def reach(context: Context) -> Iterator[Finding]:
     """Call the API without a signature: it must respond with a refusal."""
     import requests  # noqa: PLC0415 (slow, and `--help` does without)
 
-    from token_broker_client.identity import authorities  # noqa: PLC0415 (same)
+    from token_broker_client.identity import setting  # noqa: PLC0415 (same)
     from token_broker_client.transport import hint  # noqa: PLC0415 (same)
 
     address = f"{context.gateway.url}/v1/vntana/{PROBE}"
-    trusted = authorities(context.session)
+    trusted = setting(context.session, "ca_bundle")
     begun = time.time()
     try:
         response = requests.get(

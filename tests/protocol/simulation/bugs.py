@@ -91,7 +91,7 @@ def unbounded(self: ExchangeAttempt, request: Request) -> Response:
         self._is_proven = True
         self._gate.admit(self._outcome.item, self._secret.version())
     self._has_sent = True
-    self._invocation.record_sent(request)
+    self._invocation.last_request = request
     return self._deps.send(request, 60.0)
 
 

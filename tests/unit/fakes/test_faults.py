@@ -16,7 +16,7 @@ from token_broker.errors import CredentialRejected, UpstreamError, UpstreamUnava
 from token_broker.exchange import Request
 from token_broker_fakes import FakeEditor, registry
 from token_broker_fakes.fake import Fake
-from token_broker_fakes.faults import Fault, FaultError, Kind
+from token_broker_fakes.faults import PAGE, Fault, FaultError, Kind
 
 
 @pytest.fixture
@@ -30,36 +30,34 @@ def tokens(visitor: vntana_client.Client) -> int:
     return len(visitor.fake.sessions.by_token)
 
 
-def test_the_fault_status_responds_without_processing(visitor: vntana_client.Client) -> None:
-    visitor.fake.fail("status", status=502, headers={"Retry-After": "7"})
-    answer = visitor.login()
-    assert (answer.status, answer.retry_after, tokens(visitor)) == (502, 7, 0)
+HTML = {"content-type": "text/html; charset=utf-8"}
+ELSEWHERE = "https://elsewhere.example.com"
+INSTEAD: list[tuple[dict[str, Any], tuple[int, bytes, dict[str, str]], int]] = [
+    ({"kind": "status", "status": 502}, (502, b"", {}), 0),
+    ({"kind": "status", "headers": {"Retry-After": "7"}}, (503, b"", {"retry-after": "7"}), 0),
+    ({"kind": "status_after"}, (503, PAGE, {}), 1),
+    ({"kind": "html"}, (503, PAGE, HTML), 0),
+    ({"kind": "html", "status": 200}, (200, PAGE, HTML), 0),
+    (
+        {"kind": "answer", "status": 302, "headers": {"Location": ELSEWHERE}, "body": "moved"},
+        (302, b"moved", {"location": ELSEWHERE}),
+        0,
+    ),
+]
 
 
-def test_the_fault_status_after_responds_after_processing(visitor: vntana_client.Client) -> None:
-    """The vendor processed the request and reports a failure."""
-    visitor.fake.fail("status_after")
-    answer = visitor.login()
-    assert (answer.status, answer.json(), tokens(visitor)) == (503, None, 1)
-    assert "x-auth-token" not in answer.headers
-
-
-@pytest.mark.parametrize("status", [200, 503])
-def test_the_fault_html_responds_with_a_page(visitor: vntana_client.Client, status: int) -> None:
-    """As a proxy, without processing, with any status."""
-    visitor.fake.fail("html", status=status)
-    answer = visitor.login()
-    assert (answer.status, answer.json(), tokens(visitor)) == (status, None, 0)
-    assert answer.headers["content-type"].startswith("text/html")
-
-
-def test_the_fault_answer_responds_with_a_given_response(visitor: vntana_client.Client) -> None:
-    """For example with a redirect."""
-    headers = {"Location": "https://elsewhere.example.com"}
-    visitor.fake.fail("answer", status=302, headers=headers, body="moved")
-    answer = visitor.login()
-    assert (answer.status, answer.content, tokens(visitor)) == (302, b"moved", 0)
-    assert answer.headers["location"] == "https://elsewhere.example.com"
+@pytest.mark.parametrize(("fault", "answer", "processed"), INSTEAD)
+def test_a_fault_answers_instead_of_the_vendor(
+    visitor: vntana_client.Client,
+    fault: dict[str, Any],
+    answer: tuple[int, bytes, dict[str, str]],
+    processed: int,
+) -> None:
+    """Without processing the request, as a proxy does, or after it."""
+    visitor.fake.fail(**fault)
+    found = visitor.login()
+    assert (found.status, found.content, found.headers) == answer
+    assert tokens(visitor) == processed
 
 
 @pytest.mark.parametrize(("kind", "processed"), [("reset", 0), ("drop", 1), ("cut", 1)])
@@ -76,13 +74,15 @@ def test_a_lost_response_raises_upstream_unavailable(
     assert visitor.login().is_success
 
 
-def test_the_fault_reset_resets_the_connection_over_http() -> None:
-    """It is not closed in an orderly way."""
+def test_the_faults_reset_and_drip_over_http() -> None:
+    """The one does not close the connection in an orderly way, the other sends single bytes."""
     with closing(ByHttp()) as by_http:
         visitor = vntana_client.client(by_http)
         visitor.fake.fail("reset")
         with pytest.raises(UpstreamUnavailable, match="ConnectionResetError"):
             visitor.login()
+        visitor.fake.fail("drip", seconds=0.0001)
+        assert visitor.login().json()["success"]
 
 
 def test_the_faults_truncate_and_flood_change_the_body(visitor: vntana_client.Client) -> None:
@@ -91,6 +91,7 @@ def test_the_faults_truncate_and_flood_change_the_body(visitor: vntana_client.Cl
     answer = visitor.login()
     assert (answer.status, answer.json(), tokens(visitor)) == (200, None, 1)
     assert answer.content
+
     visitor.fake.fail("flood")
     answer = visitor.login()
     assert len(answer.content) > 2 << 20
@@ -156,14 +157,6 @@ def test_a_delayed_request_does_not_block_others() -> None:
     assert [entry.faults for entry in visitor.fake.log] == [(), ("delay",), ("late",), ()]
 
 
-def test_the_fault_drip_sends_single_bytes_over_http() -> None:
-    """The response is complete in the end."""
-    with closing(ByHttp()) as by_http:
-        visitor = vntana_client.client(by_http)
-        visitor.fake.fail("drip", seconds=0.0001)
-        assert visitor.login().json()["success"]
-
-
 def test_a_fault_can_be_limited_to_a_step_or_a_path(visitor: vntana_client.Client) -> None:
     visitor.fake.fail("status", step="enter organization")
     visitor.fake.fail("status", step="/v1/organizations")
@@ -175,9 +168,10 @@ def test_a_fault_can_be_limited_to_a_step_or_a_path(visitor: vntana_client.Clien
 
 
 def test_a_fault_applies_a_number_of_times_or_always(visitor: vntana_client.Client) -> None:
+    visitor.fake.fail("status")
+    assert [visitor.login().status for _ in range(2)] == [503, 200]
     visitor.fake.fail("status", times=2)
     assert [visitor.login().status for _ in range(3)] == [503, 503, 200]
-
     visitor.fake.fail("status", times=None)
     assert [visitor.login().status for _ in range(3)] == [503, 503, 503]
     visitor.fake.heal()
@@ -215,15 +209,11 @@ def test_several_faults_are_combined(visitor: vntana_client.Client) -> None:
     ],
 )
 def test_faults_with_invalid_values_are_refused(wrong: dict[str, Any], message: str) -> None:
-    """Otherwise they would never apply."""
-    with pytest.raises(FaultError, match=message):
-        Fault(**wrong)
-
-
-def test_a_fault_applies_once_by_default() -> None:
-    """Any HTTP status is allowed."""
+    """Otherwise they would never apply. Any HTTP status is allowed; one is for one request."""
     assert Fault("drop").times == 1
     assert [Fault("status", status=status).status for status in (200, 599)] == [200, 599]
+    with pytest.raises(FaultError, match=message):
+        Fault(**wrong)
 
 
 @pytest.mark.parametrize("fake", registry.fakes().values(), ids=registry.fakes())

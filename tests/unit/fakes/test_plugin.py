@@ -3,13 +3,12 @@
 import subprocess
 import sys
 import urllib.request
-from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
 from tests.waiting import PATIENCE_SECONDS
-from token_broker.exchange import Request
 from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana
 
 LATE = "token_broker.exchange, token_broker_fakes.fake, http.server"
@@ -25,20 +24,6 @@ def test_the_plugin_imports_neither_fakes_nor_broker_at_load() -> None:
         assert f"'{name}'" not in ended.stdout
 
 
-def test_each_fixture_has_a_docstring(tmp_path: Path) -> None:
-    """`pytest --fixtures` shows it."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "pytest", "--fixtures", "-p", "no:cacheprovider"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    for name in ("fake_vntana", "fake_vendorlink", "fake_editor"):
-        after = ended.stdout.split(f"\n{name} -- ")[1]
-        assert "of this test's own on a free port of loopback" in after[:250]
-
-
 def test_public_names_can_be_imported() -> None:
     import token_broker_fakes  # noqa: PLC0415 (the module itself is meant)
 
@@ -52,16 +37,9 @@ def test_public_names_can_be_imported() -> None:
 def test_equal_seeds_give_equal_tokens() -> None:
     """So a simulation can be repeated."""
 
-    def tokens(seed: int) -> list[bytes]:
-        vendorlink = FakeVendorlink(rng=Random(seed), clock=lambda: 0)
-        editor = FakeEditor(rng=Random(seed), clock=lambda: 0)
-        login = {"u": "demo", "p": vendorlink.users[0].password}
-        url = "https://app.vendorlink.nl/API/auth/login"
-        key = {"x-api-key": "demo-access-key"}
-        return [
-            vendorlink(Request("POST", url, "test", {}, login)).content,
-            editor(Request("POST", "https://x/generate", "test", key, {"userId": "1"})).content,
-        ]
+    def tokens(seed: int) -> list[object]:
+        kinds: list[type[Any]] = [FakeVntana, FakeVendorlink, FakeEditor]
+        return [kind(rng=Random(seed), clock=lambda: 0).issue()["headers"] for kind in kinds]
 
     assert tokens(1) == tokens(1)
     assert all(one != other for one, other in zip(tokens(1), tokens(2), strict=True))
@@ -88,16 +66,15 @@ def test_issue_returns_a_token_that_the_vendor_accepts(
     assert fake_vntana.log[-1].led_to == "used: workspace token of tables"
 
 
-def test_issue_revokes_the_previous_token(fake_vntana: FakeVntana) -> None:
+def test_issue_revokes_the_previous_token_and_refuses_an_unknown_slug(
+    fake_vntana: FakeVntana,
+) -> None:
     """By default a token of the first organization."""
     first = fake_vntana.issue()["headers"]["X-AUTH-TOKEN"].split()[1]
     fake_vntana.issue()
     session = fake_vntana.session(first)
     assert session is not None
     assert (session.named, session.end) == ("organization token of acme", "revoked")
-
-
-def test_issue_refuses_an_unknown_slug(fake_vntana: FakeVntana) -> None:
     with pytest.raises(LookupError, match="there is no 'acm'; there are acme, studio"):
         fake_vntana.issue("acm")
     with pytest.raises(LookupError, match="there is no 'x'; there are chairs, tables"):
@@ -118,16 +95,16 @@ def test_data_that_is_not_json_is_refused_on_assignment(
     fake_vntana: FakeVntana, fake_vendorlink: FakeVendorlink, value: object
 ) -> None:
     """With a message; a later response would be broken."""
-    for fake in (fake_vntana, fake_vendorlink):
-        with pytest.raises(TypeError, match="data for GET /v1/x cannot be written as JSON"):
-            fake.data["GET", "/v1/x"] = value
+    place = ("GET", "/v1/x")
+    for data in (fake_vntana.data, fake_vendorlink.data):
+        for method, arguments in (
+            (data.__setitem__, (place, value)),
+            (data.update, ({place: value},)),
+            (data.setdefault, (place, value)),
+            (data.__ior__, ({place: value},)),
+        ):
+            with pytest.raises(TypeError, match="data for GET /v1/x cannot be written as JSON"):
+                method(*arguments)
+        assert place not in data
         with pytest.raises(TypeError, match="a method and a path"):
-            fake.data["/v1/x"] = {}  # type: ignore[index]  # that is the test
-        place, message = ("GET", "/v1/x"), "cannot be written as JSON"
-        with pytest.raises(TypeError, match=message):
-            fake.data.update({place: value})
-        with pytest.raises(TypeError, match=message):
-            fake.data.setdefault(place, value)
-        with pytest.raises(TypeError, match=message):
-            fake.data |= {place: value}
-        assert place not in fake.data
+            data["/v1/x"] = {}  # type: ignore[index]  # that is the test

@@ -5,32 +5,37 @@ import json
 import socket
 import threading
 import time
+from contextlib import ExitStack, closing
 
 import pytest
 
 from tests.ports import free_ports
 from tests.waiting import PATIENCE_SECONDS, SOON_SECONDS, wait_until
 from token_broker.exchange import Request
-from token_broker_fakes import FakeEditor, FakeVendorlink, FakeVntana, serving
-from token_broker_fakes.serving import PortTaken, Server
+from token_broker_fakes import FakeVendorlink, FakeVntana, serving
+from token_broker_fakes.serving import Server
 
 
-def connection(server: Server) -> http.client.HTTPConnection:
-    """Return a connection to *server*."""
-    return http.client.HTTPConnection(server.address, timeout=PATIENCE_SECONDS)
+def connection(server: Server) -> closing[http.client.HTTPConnection]:
+    """Return a connection to *server*, to be closed at the end of its ``with``."""
+    return closing(http.client.HTTPConnection(server.address, timeout=PATIENCE_SECONDS))
+
+
+def plain(server: Server) -> socket.socket:
+    """Return a connection to *server* that speaks no HTTP by itself."""
+    host, _, port = server.address.partition(":")
+    return socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS)
 
 
 def send(
     server: Server, method: str, path: str, body: bytes | None = None, **headers: str
 ) -> tuple[http.client.HTTPResponse, bytes]:
-    """Return the answer to one request, and its body."""
-    visit = connection(server)
+    """Return the answer to one request, and its body, by a connection of its own."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    visit.request(method, path, body, named)
-    answer = visit.getresponse()
-    content = answer.read()
-    visit.close()
-    return answer, content
+    with connection(server) as visit:
+        visit.request(method, path, body, named)
+        answer = visit.getresponse()
+        return answer, answer.read()
 
 
 def test_header_names_keep_their_case() -> None:
@@ -47,16 +52,15 @@ def test_header_names_keep_their_case() -> None:
 def test_a_connection_is_kept_alive() -> None:
     fake = FakeVntana()
     with fake.serve() as server:
-        visit = connection(server)
-        for _ in range(3):
-            visit.request("GET", "/v1/organizations")
-            answer = visit.getresponse()
-            answer.read()
-            local = visit.sock.getsockname()
-        assert answer.version == 11
-        assert local == visit.sock.getsockname()
-        assert server.connections
-        visit.close()
+        with connection(server) as visit:
+            for _ in range(3):
+                visit.request("GET", "/v1/organizations")
+                answer = visit.getresponse()
+                answer.read()
+                local = visit.sock.getsockname()
+            assert answer.version == 11
+            assert local == visit.sock.getsockname()
+            assert server.connections
         wait_until(lambda: not server.connections)
     assert len(fake.log) == 3
 
@@ -84,17 +88,15 @@ def test_a_body_of_invalid_length_is_refused(
     The connection is not reset under it, and what it still sends is no further request.
     """
     monkeypatch.setattr(serving, "LINGER_SECONDS", PATIENCE_SECONDS)
-    with FakeVntana().serve() as server:
-        host, _, port = server.address.partition(":")
-        with socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS) as client:
-            client.sendall(b"POST /v1/auth/login HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n\r\n")
-            assert client.recv(1, socket.MSG_PEEK)
-            for _ in range(99):
-                client.sendall(b"x" * 9999)
-            client.shutdown(socket.SHUT_WR)
-            said = client.makefile("rb").read()
-            assert said.startswith(b"HTTP/1.1 " + status)
-            assert said.count(b"HTTP/") == 1
+    with FakeVntana().serve() as server, plain(server) as client:
+        client.sendall(b"POST /v1/auth/login HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n\r\n")
+        assert client.recv(1, socket.MSG_PEEK)
+        for _ in range(99):
+            client.sendall(b"x" * 9999)
+        client.shutdown(socket.SHUT_WR)
+        said = client.makefile("rb").read()
+        assert said.startswith(b"HTTP/1.1 " + status)
+        assert said.count(b"HTTP/") == 1
 
 
 @pytest.mark.parametrize("coding", ["chunked", "Chunked"])
@@ -108,8 +110,7 @@ def test_a_body_of_invalid_length_is_refused(
 def test_a_chunked_body_is_read(chunks: bytes, coding: str) -> None:
     """The connection can be used for the next request."""
     fake = FakeVendorlink()
-    with fake.serve() as server:
-        visit = connection(server)
+    with fake.serve() as server, connection(server) as visit:
         for _ in range(2):
             visit.putrequest("POST", "/API/Generic/Execute")
             visit.putheader("transfer-encoding", coding)
@@ -117,7 +118,6 @@ def test_a_chunked_body_is_read(chunks: bytes, coding: str) -> None:
             answer = visit.getresponse()
             answer.read()
             assert answer.status == 401
-        visit.close()
     assert [entry.body for entry in fake.log] == [b"{}\n"] * 2
 
 
@@ -151,56 +151,47 @@ def test_a_response_to_head_has_no_body() -> None:
     for method, status in (("HEAD", 200), ("GET", 204)):
         fake.fail("answer", status=status, body="a body")
         assert fake(Request(method, "https://vendor/", "test")).content == b""
-    with fake.serve() as server, socket.socket() as client:
-        client.connect(("127.0.0.1", int(server.address.split(":")[1])))
+    with fake.serve() as server, plain(server) as client:
         client.sendall(b"HEAD /v1/clients HTTP/1.0\r\n\r\n")
         answer = client.makefile("rb").read()
         assert answer.startswith(b"HTTP/1.1 405")
         assert answer.endswith(b"\r\n\r\n")
 
 
-def test_the_address_is_known_while_the_fake_is_served() -> None:
-    """It is that of the first server that is not closed."""
+def test_one_fake_can_be_served_at_several_addresses() -> None:
+    """Each port is a host, so a chain of hosts can be tested over HTTP.
+
+    The address of the fake is that of the first server that is not closed.
+    """
     fake = FakeVendorlink()
     first = fake.serve()
-    with fake.serve() as server:
+    with fake.serve() as second:
+        fake.leads[first.address] = second.address
+        body = json.dumps({"u": "demo", "p": fake.users[0].password}).encode()
+        sent, entered = (
+            send(one, "POST", "/API/auth/login", body, content_type="application/json")[1]
+            for one in (first, second)
+        )
+        assert json.loads(sent) == {"hostname": second.address}
+        assert "accessToken" in json.loads(entered)
         assert fake.address == first.address
         first.close()
-        assert (fake.address, fake.url) == (server.address, f"http://{server.address}")
+        assert (fake.address, fake.url) == (second.address, f"http://{second.address}")
     with pytest.raises(LookupError, match="this fake of vendorlink is not being served"):
         _ = fake.url
 
 
-def test_one_fake_can_be_served_at_several_addresses() -> None:
-    """Each port is a host, so a chain of hosts can be tested over HTTP."""
-    fake = FakeVendorlink()
-    with fake.serve() as first, fake.serve() as second:
-        fake.leads[first.address] = second.address
-        body = json.dumps({"u": "demo", "p": fake.users[0].password}).encode()
-        typed = {"content_type": "application/json"}
-        sent, entered = (
-            send(one, "POST", "/API/auth/login", body, **typed) for one in (first, second)
-        )
-        assert json.loads(sent[1]) == {"hostname": second.address}
-        assert "accessToken" in json.loads(entered[1])
-
-
-def test_a_taken_port_is_an_error_that_names_it() -> None:
-    """With the message of the operating system."""
-    with FakeVntana().serve() as server:
-        port = int(server.address.split(":")[1])
-        with pytest.raises(PortTaken, match=f"port {port} on 127.0.0.1: Address already in use"):
-            FakeEditor().serve(port)
-
-
-def test_the_port_is_free_at_once_after_the_end() -> None:
+def test_neither_port_nor_thread_is_in_use_after_the_end() -> None:
     """Also after connections that the server closed."""
+    before = set(threading.enumerate())
     fake, port = FakeVntana(), free_ports().port
-    with fake.serve(port) as server:
-        visit = connection(server)
-        visit.request("GET", "/v1/clients")
-        visit.getresponse().read()
-    visit.close()
+    with ExitStack() as open_connections:
+        with fake.serve(port) as server:
+            for _ in range(5):
+                visit = open_connections.enter_context(connection(server))
+                visit.request("GET", "/v1/clients")
+                visit.getresponse().read()
+        assert set(threading.enumerate()) <= before
     with fake.serve(port):
         pass
 
@@ -210,28 +201,13 @@ def test_the_end_does_not_wait_for_delayed_or_idle_connections(kind: str) -> Non
     """A delaying fault, and a connection that is kept alive."""
     fake = FakeVntana()
     fake.fail(kind, seconds=300)  # type: ignore[arg-type]  # parametrized texts
-    with fake.serve() as server:
-        idle = socket.create_connection(server.address.split(":"), timeout=PATIENCE_SECONDS)  # type: ignore[arg-type]  # host and port
-        waiting = connection(server)
+    server = fake.serve()
+    with plain(server), connection(server) as waiting:
         waiting.request("GET", "/v1/clients")
         wait_until(lambda: not fake.faults.set)
         begun = time.monotonic()
-    assert time.monotonic() - begun < SOON_SECONDS
-    idle.close()
-    waiting.close()
-
-
-def test_no_thread_is_left_after_the_end() -> None:
-    before = set(threading.enumerate())
-    fake = FakeVntana()
-    with fake.serve() as server:
-        visits = [connection(server) for _ in range(5)]
-        for visit in visits:
-            visit.request("GET", "/v1/clients")
-            visit.getresponse().read()
-    assert set(threading.enumerate()) <= before
-    for visit in visits:
-        visit.close()
+        server.close()
+        assert time.monotonic() - begun < SOON_SECONDS
 
 
 def test_a_client_that_disconnects_causes_no_output(capfd: pytest.CaptureFixture[str]) -> None:
@@ -239,9 +215,8 @@ def test_a_client_that_disconnects_causes_no_output(capfd: pytest.CaptureFixture
     fake = FakeVntana()
     with fake.serve() as server:
         fake.fail("flood")
-        rude = socket.create_connection(("127.0.0.1", int(server.address.split(":")[1])))
-        rude.sendall(b"GET /v1/clients HTTP/1.1\r\nHost: x\r\n\r\n")
-        rude.close()
+        with plain(server) as rude:
+            rude.sendall(b"GET /v1/clients HTTP/1.1\r\nHost: x\r\n\r\n")
         assert send(server, "GET", "/v1/clients")[0].status == 405
     assert capfd.readouterr() == ("", "")
 
@@ -250,10 +225,6 @@ def test_an_unexpected_exception_is_printed(capfd: pytest.CaptureFixture[str]) -
     """The connection is closed."""
     fake = FakeVntana()
     fake.log.add = None  # type: ignore[assignment,method-assign]  # a defect
-    with fake.serve() as server:
-        visit = connection(server)
-        visit.request("GET", "/v1/clients")
-        with pytest.raises(http.client.RemoteDisconnected):
-            visit.getresponse()
-        visit.close()
+    with fake.serve() as server, pytest.raises(http.client.RemoteDisconnected):
+        send(server, "GET", "/v1/clients")
     assert "TypeError" in capfd.readouterr().err

@@ -2,22 +2,14 @@
 
 import base64
 import json
-from typing import Any
 
 import pytest
 
 from tests.unit.fakes.entrances import Ask
-from tests.unit.fakes.vendorlink_client import HOST, NOW, client
+from tests.unit.fakes.vendorlink_client import HOST, NOW, claims, client
 from token_broker.errors import UpstreamUnavailable
 from token_broker.exchange import Request
 from token_broker_fakes import FakeVendorlink, User
-
-
-def claims(pair: dict[str, str]) -> dict[str, Any]:
-    """Return the claims of an access token."""
-    payload = pair["accessToken"].split(".")[1]
-    members: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=="))
-    return members
 
 
 def test_login_returns_tokens_user_and_host(ask: Ask) -> None:
@@ -32,10 +24,9 @@ def test_login_returns_tokens_user_and_host(ask: Ask) -> None:
 
 def test_the_access_token_is_a_jwt_of_sixty_minutes(ask: Ask) -> None:
     """Its ``nbf`` is five minutes early, so that it spans 65; there is no ``iat``."""
-    pair = client(ask).login().json()
-    header, _, signature = pair["accessToken"].split(".")
-    members = claims(pair)
-
+    token = client(ask).pair()["accessToken"]
+    header, _, signature = token.split(".")
+    members = claims(token)
     assert json.loads(base64.urlsafe_b64decode(header + "==")) == {"typ": "JWT", "alg": "HS256"}
     assert len(base64.urlsafe_b64decode(signature + "=")) == 32
     assert (members["exp"], members["nbf"]) == (NOW + 3600, NOW - 300)
@@ -44,7 +35,7 @@ def test_the_access_token_is_a_jwt_of_sixty_minutes(ask: Ask) -> None:
 
 def test_the_renewal_token_is_48_bytes_in_base64(ask: Ask) -> None:
     """With characters that a client may wrongly escape."""
-    token = client(ask).login().json()["renewalToken"]
+    token = client(ask).pair()["renewalToken"]
     assert (len(token), len(base64.b64decode(token))) == (64, 48)
     assert {"/", "+"} <= set(token)
 
@@ -55,17 +46,6 @@ def test_a_wrong_login_gets_200_with_an_empty_body(ask: Ask, body: object) -> No
     refused = client(ask).call("POST", "auth/login", body)
     assert (refused.status, refused.content) == (200, b"")
     assert client(ask).login(**{"content-type": "text/plain"}).content == b""
-
-
-def test_an_access_token_needs_the_bearer_prefix(ask: Ask) -> None:
-    """Without it, as in one of the vendor's clients, the token is refused."""
-    visitor = client(ask)
-    token = visitor.login().json()["accessToken"]
-    used = visitor.call("GET", "Queries/List", authorization=f"Bearer {token}").json()
-
-    assert used["hasErrors"] is False
-    assert visitor.call("GET", "Queries/List", authorization=token).status == 401
-    assert visitor.call("GET", "Queries/List").status == 401
 
 
 @pytest.mark.parametrize(
@@ -81,40 +61,38 @@ def test_an_access_token_needs_the_bearer_prefix(ask: Ask) -> None:
     ],
 )
 def test_documented_data_calls_need_a_live_token(ask: Ask, method: str, path: str) -> None:
-    """The response has the documented envelope."""
+    """The response has the documented envelope.
+
+    Without the prefix, as in one of the vendor's clients, a token is refused.
+    """
     visitor = client(ask)
-    bearer = f"Bearer {visitor.login().json()['accessToken']}"
-    assert visitor.call(method, path, {}, authorization=bearer).json()["messages"] == []
+    token = visitor.pair()["accessToken"]
+    used = visitor.call(method, path, {}, authorization=f"Bearer {token}").json()
+    assert (used["hasErrors"], used["messages"]) == (False, [])
+    assert visitor.call(method, path, {}, authorization=token).status == 401
     assert visitor.call(method, path, {}).status == 401
-
-
-def test_a_token_is_valid_at_its_host_only(ask: Ask) -> None:
-    visitor = client(ask)
-    assert visitor.data(visitor.login().json(), "app2.vendorlink.nl").status == 401
 
 
 @pytest.mark.parametrize(("later", "status"), [(3599, 200), (3600, 401)])
 def test_a_live_or_expired_access_token_can_be_extended(ask: Ask, later: int, status: int) -> None:
     """Both tokens are replaced within the session; the response names no host."""
     visitor = client(ask)
-    pair = visitor.login().json()
+    pair, other = visitor.pair(), visitor.pair()
     visitor.fake.advance(later)
     assert visitor.data(pair).status == status
-    response = visitor.extend(pair)
-    extended = response.json()
-
-    assert response.status == 200
+    extended = visitor.extend(pair).json()
     assert extended.keys() == {"userId", "displayName", "accessToken", "renewalToken"}
     assert extended["accessToken"] != pair["accessToken"]
     assert extended["renewalToken"] != pair["renewalToken"]
-    assert claims(extended)["sid"] == claims(pair)["sid"] != claims(visitor.login().json())["sid"]
     assert visitor.data(extended).is_success
+    before, after, others = (claims(of["accessToken"])["sid"] for of in (pair, extended, other))
+    assert before == after != others
 
 
 def test_a_renewal_token_can_be_used_once(ask: Ask) -> None:
     """A second use is refused and recorded, even if the first response was lost."""
     visitor = client(ask)
-    pair = visitor.login().json()
+    pair = visitor.pair()
     visitor.fake.fail("drop", step="extend")
     with pytest.raises(UpstreamUnavailable):
         visitor.extend(pair)
@@ -125,22 +103,12 @@ def test_a_renewal_token_can_be_used_once(ask: Ask) -> None:
     assert visitor.fake.log[-1].led_to == "renewal token reused"
 
 
-def test_a_renewal_token_lives_fourteen_days(ask: Ask) -> None:
-    visitor = client(ask)
-    early, late = visitor.login().json(), visitor.login().json()
-    visitor.fake.advance(14 * 86_400 - 1)
-    assert visitor.extend(early).is_success
-    visitor.fake.advance(1)
-    assert visitor.extend(late).status == 401
-
-
 def test_an_extension_needs_the_access_token_of_the_same_login(ask: Ask) -> None:
     visitor = client(ask)
-    one, other = visitor.login().json(), visitor.login().json()
-    mixed = one | {"accessToken": other["accessToken"]}
-    assert visitor.extend(mixed).status == 401
+    one, other = visitor.pair(), visitor.pair()
+    for change in ({"accessToken": other["accessToken"]}, {"renewalToken": "unknown"}):
+        assert visitor.extend(one | change).status == 401
     assert visitor.extend(one, authorization="Bearer").status == 401
-    assert visitor.extend(one | {"renewalToken": "unknown"}).status == 401
     assert visitor.extend(one).is_success
 
 
@@ -153,21 +121,13 @@ def test_a_login_can_be_redirected_to_another_host(ask: Ask) -> None:
     assert visitor.login("app2.vendorlink.nl").json()["hostname"] == "app2.vendorlink.nl"
 
 
-@pytest.mark.parametrize(
-    ("host", "is_breach"),
-    [
-        (HOST, False),
-        ("127.0.0.1:8083", False),
-        ("app.vendorlink.nl.example.com", True),
-        ("xvendorlink.nl", True),
-    ],
-)
-def test_credentials_sent_to_an_unknown_host_are_a_breach(
-    ask: Ask, host: str, is_breach: bool
-) -> None:
+@pytest.mark.parametrize("host", ["app.vendorlink.nl.example.com", "xvendorlink.nl"])
+def test_credentials_sent_to_an_unknown_host_are_a_breach(ask: Ask, host: str) -> None:
     visitor = client(ask)
+    for known in (HOST, "127.0.0.1:8083"):
+        visitor.login(known)
     visitor.login(host)
-    assert visitor.fake.log.breaches == ([f"credentials were sent to {host}"] if is_breach else [])
+    assert visitor.fake.log.breaches == [f"credentials were sent to {host}"]
 
 
 @pytest.mark.parametrize(
@@ -196,18 +156,10 @@ def test_unknown_routes_are_refused_and_recorded(
     assert visitor.fake.log.unknown == [f"{method} /API/{path}"]
 
 
-def test_data_set_by_a_test_needs_a_live_token(ask: Ask) -> None:
-    visitor = client(ask)
-    visitor.fake.data["GET", "/api/suppliers"] = {"data": [{"name": "Ikea"}]}
-    bearer = f"Bearer {visitor.login().json()['accessToken']}"
-    got = visitor.call("GET", "Suppliers", authorization=bearer)
-    assert got.json() == {"data": [{"name": "Ikea"}]}
-
-
 def test_one_or_all_sessions_can_be_revoked(ask: Ask) -> None:
     """Their tokens can be neither used nor extended afterwards."""
     visitor = client(ask)
-    pair, other = visitor.login().json(), visitor.login().json()
+    pair, other = visitor.pair(), visitor.pair()
     assert visitor.fake.revoke(pair["accessToken"]) == 1
     assert visitor.data(pair).status == 401
     assert visitor.extend(pair).status == 401
@@ -215,45 +167,34 @@ def test_one_or_all_sessions_can_be_revoked(ask: Ask) -> None:
     assert (visitor.fake.revoke(), visitor.fake.revoke()) == (1, 0)
 
 
-@pytest.mark.parametrize(
-    ("host_or_url", "host", "more"),
-    [
-        (HOST, HOST, {}),
-        (
-            "http://127.0.0.1:8083",
-            "127.0.0.1:8083",
-            {"scheme": "http", "allowed_hosts": [".vendorlink.nl", "localhost:8083"]},
-        ),
-    ],
-)
-def test_the_demo_secret_allows_both_names_of_loopback(
-    host_or_url: str, host: str, more: dict[str, object]
-) -> None:
+def test_the_demo_secret_allows_both_names_of_loopback() -> None:
     user = User()
     login = {"username": user.username, "password": user.password}
-    assert FakeVendorlink.demo_secret(host_or_url) == login | {"host": host} | more
+    assert FakeVendorlink.demo_secret(HOST) == login | {"host": HOST}
+    hosts = [".vendorlink.nl", "localhost:8083"]
+    local = {"host": "127.0.0.1:8083", "scheme": "http", "allowed_hosts": hosts}
+    assert FakeVendorlink.demo_secret("http://127.0.0.1:8083") == login | local
 
 
 def test_the_description_lists_live_tokens(ask: Ask) -> None:
-    """Neither spent nor expired ones; of a user, name and number alone."""
+    """Neither spent nor expired ones. A renewal token lives 14 days."""
     visitor = client(ask)
-    pair = visitor.login().json()
+    pair = visitor.pair()
     extended = visitor.extend(pair).json()
     visitor.fake.leads["a"] = "b"
     shown = visitor.fake.describe()
-
     assert shown["users"] == [{"username": "user", "user_id": 7}]
     assert (shown["leads"], shown["reused"]) == ({"a": "b"}, [])
     accesses = [row["token"] for row in shown["access_tokens"]]
     assert accesses == [pair["accessToken"], extended["accessToken"]]
-    assert [row["token"] for row in shown["renewal_tokens"]] == [extended["renewalToken"]]
+    [renewal] = shown["renewal_tokens"]
+    assert renewal == {"token": extended["renewalToken"], "expires_at": NOW + 14 * 86_400}
 
     visitor.fake.advance(14 * 86_400)
-    assert visitor.fake.describe()["access_tokens"] == []
-    assert visitor.fake.describe()["renewal_tokens"] == []
+    later = visitor.fake.describe()
+    assert (later["access_tokens"], later["renewal_tokens"]) == ([], [])
 
 
 def test_no_secret_in_a_repr() -> None:
     fake = FakeVendorlink([User(password="hunter2")])
-    assert "hunter2" not in repr(fake.users[0])
-    assert "hunter2" not in str(fake.describe())
+    assert "hunter2" not in f"{fake.users[0]!r} {fake.describe()}"

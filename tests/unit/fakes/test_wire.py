@@ -21,6 +21,7 @@ def test_basic_credentials_are_read_as_sent(user: str, password: str) -> None:
         (f"Bearer {encoded}", None),
         (f"Basic !{encoded}", None),
         (f"Basic {encoded}-", None),
+        (f"Basic {b64encode(b'no colon').decode()}", None),
     ):
         assert Call.of(Request("POST", URL, "test", {"authorization": header})).basic() == found
 

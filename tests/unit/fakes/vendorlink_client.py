@@ -1,5 +1,7 @@
 """A client of Vendorlink that can send invalid requests, too."""
 
+import base64
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,10 +41,24 @@ class Client:
         headers = {"authorization": f"Bearer {pair['accessToken']}", **headers}
         return self.call("POST", "auth/extendtoken", {key: pair["renewalToken"]}, **headers)
 
+    def pair(self) -> dict[str, Any]:
+        """Return the tokens of a login."""
+        tokens: dict[str, Any] = self.login().json()
+        return tokens
+
     def data(self, pair: dict[str, Any], host: str = HOST) -> Response:
         """Use an access token."""
         authorization = f"Bearer {pair['accessToken']}"
         return self.call("GET", "Queries/List", host=host, authorization=authorization)
+
+
+def claims(token: str) -> dict[str, Any]:
+    """Return the claims of an access token. Raises an error if it cannot be read."""
+    payload = token.split(".")[1]
+    if " " in payload:
+        raise ValueError(payload)
+    found: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=="))
+    return found
 
 
 def client(ask: Ask, **modes: Any) -> Client:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from token_broker.item import CLAIM_SECONDS, Item, rfc3339
 from token_broker.item_codec import attribute
 from token_broker.records import replace
-from token_broker.refresh.announcements import OUTAGE_SECONDS, Announcements, Outage, step
+from token_broker.refresh.announcements import OUTAGE_SECONDS, Announcements, Outage, next_outage
 
 NOW = 1_800_000_000
 GATE = Item("editor#acme", "-", fence=1, raw={"fence": {"N": "1"}})
@@ -111,7 +111,7 @@ class Place:
 def test_the_step_after_an_exchange_follows_from_the_gate(
     gate: Item, is_available: bool, now: int, expected: Outage | None
 ) -> None:
-    assert step(gate, now, is_available=is_available) == expected
+    assert next_outage(gate, now, is_available=is_available) == expected
 
 
 EVENTS = [

@@ -581,6 +581,36 @@ def test_a_suspect_previous_version_is_not_tried_within_a_minute(
     assert gate.suspect_version == (None if tried else "v1")
 
 
+@pytest.mark.parametrize("flow", ["editor", "vntana"])
+def test_a_previous_version_that_the_gate_refuses_is_not_rejected_by_that(flow: str) -> None:
+    """I7: another caller's rejection of it came after this caller had read the gate.
+
+    Its minute ends between the refusal and the next read.
+    """
+    broker = with_token(flow)
+    broker.put_secret()
+    broker.aws.manager.created_at = broker.now = NOW + 100
+    step = "generate" if flow == "editor" else "login"
+    logins = broker.steps.count(step)
+    broker.fake.fail("status", step=step, times=1, status=401)
+
+    def slow(original: Any, *asked: Any) -> Any:
+        broker.now += 1
+        return original(*asked)
+
+    def meanwhile(original: Any, *asked: Any) -> Any:
+        broker.put(suspect_version="v1", suspect_at=broker.now - 58)
+        around(broker.aws.store, "read", slow)
+        return original(*asked)
+
+    around(broker.aws.secrets, "previous", meanwhile)
+    assert outcome(broker, force=True)["code"] == "credential_rejected"
+    assert broker.steps.count(step) == logins + 1
+    gate = broker.item()
+    assert (gate.rejected_versions, gate.suspect_version) == (("v2",), "v1")
+    assert announced(broker) == ["Connection Latched"]
+
+
 def test_an_unsent_request_or_an_unavailable_table_starts_no_outage() -> None:
     """There was no time for it; the vendor has responded to all others."""
     broker = MemoryBroker()

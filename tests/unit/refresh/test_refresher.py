@@ -173,7 +173,7 @@ def test_a_token_that_another_thread_has_cached_meanwhile_is_from_memory(
     broker.put(lease_owner=None, generation=2)
     item, token = broker.item(), Token("x", {}, "https://x", NOW, ENDS)
     item = item if is_same else replace(item, variant="b" * 64)
-    broker.deps.cache.put("vendorlink#acme", "-", CachedToken(item, token, NOW))
+    broker.deps.cache.put("-", CachedToken(item, token, NOW))
     held, source, *_ = Refresher(work).obtain(LOGIN, Requirement(**required), seen)
     assert (source, held.token.value == "x") == (expected, expected == "memory")
     assert len(broker.steps) == (1 if expected == "memory" else 2)
@@ -187,7 +187,7 @@ def test_a_token_that_another_thread_has_cached_for_an_alias_is_from_memory() ->
     work = Invocation(broker.deps, "acme", broker.monotonic + 29)
     seen = work.look(asked.key)
     newer = replace(cached, item=replace(cached.item, generation=2))
-    broker.deps.cache.put("vntana#acme", asked.key, newer)
+    broker.deps.cache.put(asked.key, newer)
     assert Refresher(work).obtain(asked, Requirement(), seen)[:2] == (newer, "memory")
 
 

@@ -81,7 +81,7 @@ def _renew(deps: Dependencies, command: Command, deadline: float) -> dict[str, A
     invocation = Invocation(deps, command.connection, deadline, version)
     if key is None:
         return {"started": maintenance.renew_all(invocation)}
-    return {"renewed": maintenance.renew(invocation, key, version)}
+    return {"renewed": maintenance.renew(invocation, key, is_rotation=version is not None)}
 
 
 def _rotate(deps: Dependencies, command: Command, deadline: float) -> dict[str, Any]:

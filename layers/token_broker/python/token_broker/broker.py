@@ -90,7 +90,7 @@ class Broker(Record):
         """
         until = now + CLAIM_SECONDS
         claimed = replace(kept, item=replace(kept.item, nudged_until=until))
-        self.deps.cache.put(kept.item.partition, key, claimed)
+        self.deps.cache.put(key, claimed)
         try:
             if self.deps.store.claim_refresh(kept.item, until):
                 payload = {"connection": connection, "variant": kept.item.variant}
@@ -113,7 +113,8 @@ def with_report_of_kept(
 
     A token that could not be kept (`Outcome.keep_token`) is in the cache of its maker's process.
     """
-    is_reported = cached and cached.item.fingerprint in request.rejected
-    if not (cached and is_reported and cached.is_newer_than(item) and item.fingerprint):
+    if not cached or cached.item.fingerprint not in request.rejected:
+        return request
+    if not item.fingerprint or not cached.is_newer_than(item):
         return request
     return replace(request, rejected=request.rejected | {item.fingerprint})

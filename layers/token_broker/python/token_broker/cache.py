@@ -73,18 +73,20 @@ class TokenCache:
         """Say whether *cached* was read within the last seconds. One in the future was not."""
         return 0 <= now - cached.read_at < self._seconds
 
-    def put(self, partition: str, variant: str, cached: CachedToken) -> None:
+    def put(self, variant: str, cached: CachedToken) -> None:
         """Keep *cached*, if callers may share it. Drop the least recently used above the limit.
 
-        The handoff is left out: only the invocation that made the token can use it.
+        *variant* was requested; *cached* may be of its target. The handoff is left out: only the
+        invocation that made the token can use it.
         """
         if not cached.is_shared:
             return
         if cached.token.handoff:
             cached = replace(cached, token=replace(cached.token, handoff={}))
+        key = cached.item.partition, variant
         with self._lock:
-            self._tokens[partition, variant] = cached
-            self._tokens.move_to_end((partition, variant))
+            self._tokens[key] = cached
+            self._tokens.move_to_end(key)
             while len(self._tokens) > self._entries:
                 self._tokens.popitem(last=False)
 

@@ -78,11 +78,6 @@ class Command(Record):
     body: Document = field(repr=False)
 
 
-def is_http(event: Mapping[str, Any]) -> bool:
-    """Say whether *event* is a request of API Gateway, whose answer is an HTTP response."""
-    return "requestContext" in event
-
-
 def origin_of(event: object, invoked: str) -> Origin:
     """Return where *event* comes from. *invoked* is the ARN of the invocation.
 
@@ -91,7 +86,7 @@ def origin_of(event: object, invoked: str) -> Origin:
     """
     alias = ":".join(invoked.split(":")[7:])
     if isinstance(event, Mapping) and FOR_SERVICES.fullmatch(alias):
-        if is_http(event):
+        if "requestContext" in event:
             return Origin("api", _signer(event), alias)
         if event.get("source") == "aws.secretsmanager" and "detail" in event:
             return Origin("event", "secret changed", alias)

@@ -27,8 +27,6 @@ SERVER_ERROR = 500
 ANSWER_SECONDS = 0.5
 """Part of an invocation's time that is reserved for the runtime to send the answer."""
 
-Event = Mapping[str, Any]
-
 
 class Context(Protocol):
     """The members of Lambda's context object that are used."""
@@ -46,7 +44,7 @@ class Context(Protocol):
 
 
 class Service:
-    """One flow's function: reads an event, calls the broker, and returns and logs the result."""
+    """One flow's function."""
 
     def __init__(
         self,
@@ -83,7 +81,7 @@ class Service:
         except BrokerError as error:
             call = events.described(event, origin)
             self._emit_failure(error, call, context.aws_request_id)
-            failure = http_problem(error) if is_http else named(error)
+            failure = http_problem(error) if is_http else exception_of(error)
         else:
             return http_response(200, answer) if is_http else answer
         # Not within `except`: the context of the exception would have the error and its frames.
@@ -205,7 +203,7 @@ def http_problem(error: BrokerError) -> dict[str, Any]:
     return response
 
 
-def named(error: BrokerError) -> Exception:
+def exception_of(error: BrokerError) -> Exception:
     """Return an exception of the error's name whose message is the problem, as JSON.
 
     Lambda reports the class's name to an invoker, so Step Functions can catch it by name. It logs

@@ -250,11 +250,11 @@ class Item(Record):
         return self.is_suspect(version) and is_ahead(tried_at, now, SUSPECT_RETRY_SECONDS)
 
     def is_due(self, now: int) -> bool:
-        """Say whether it is time to refresh the token, and no exchange runs.
+        """Say whether it is time to refresh the token, which lives, and no exchange runs.
 
         After a failed exchange, its back-off says when.
         """
-        if self.is_leased(now):
+        if self.is_leased(now) or not self.is_live(now):
             return False
         return not self.failure.is_backing_off(now) if self.failure else now >= self.refresh_at
 

@@ -101,8 +101,7 @@ def open_shown(deps: "Dependencies", seen: Look) -> CachedToken | None:
     if token is None:
         return None
     opened = CachedToken(item, token, seen.read_at)
-    # By the requested variant: the item may be that of its target.
-    deps.cache.put(item.partition, seen.own.variant, opened)
+    deps.cache.put(seen.own.variant, opened)
     return opened
 
 

@@ -43,21 +43,22 @@ PASSING = (StoreUnavailable, RefreshInProgress, NotConfigured)
 """Errors that may not occur on a retry: AWS refused, or another caller had the lease."""
 
 
-def renew(invocation: Invocation, key: str, version: str | None = None) -> int:
+def renew(invocation: Invocation, key: str, *, is_rotation: bool) -> int:
     """Renew the variant *key* if it is due; return how many were.
 
-    With *version*, which an event named, it is due while its token is of another version than the
-    current one. An error of the vendor is emitted, not raised: its failure is kept. With *version*,
-    the errors in `PASSING` are raised, so that the platform tries again.
+    After a rotation, it is due while its token is of another version than the current one. An error
+    of the vendor is emitted, not raised: its failure is kept. After a rotation, the errors in
+    `PASSING` are raised, so that the platform tries again.
     """
     try:
         seen = invocation.look(key)
     except ConnectionHeld as error:
         return _unrenewed(invocation, key, error)
     item, now = seen.own, invocation.deps.clock.now()
-    if version is None:
-        requirement = Requirement(newer_than=item.generation)
-        return _renew(invocation, seen, requirement) if is_due(item, now) else 0
+    if not is_rotation:
+        if not item.is_due(now):
+            return 0  # an earlier delivery of the same event has renewed it
+        return _renew(invocation, seen, Requirement(newer_than=item.generation))
     is_old = is_of_another(item, now, invocation.secret.version())
     if not is_old or not is_token(invocation, item):
         return 0
@@ -70,7 +71,7 @@ def renew_all(invocation: Invocation) -> int:
     if is_held(deps, invocation.connection):
         return 0
     now = deps.clock.now()
-    due = [i for i in _tokens(invocation) if i.is_live(now) and i.is_refresh_unclaimed(now)]
+    due = [i for i in _tokens(invocation) if i.is_refresh_unclaimed(now)]
     until = now + CLAIM_SECONDS
     # One after the other: if the table or Lambda fails, each claim before has its renewal.
     return _start(invocation, (i for i in due[:MOST_RENEWED] if deps.store.claim_refresh(i, until)))
@@ -281,14 +282,6 @@ def _secret_of(invocation: Invocation, item: Item) -> Secret | None:
     if version == secret.version:
         return secret
     return invocation.deps.secrets.of_version(invocation.connection, version)
-
-
-def is_due(item: Item, now: int) -> bool:
-    """Say whether a live token is to be renewed.
-
-    False if an earlier delivery of the same event already renewed it.
-    """
-    return item.is_live(now) and item.is_due(now)
 
 
 def is_of_another(item: Item, now: int, version: str | None) -> bool:

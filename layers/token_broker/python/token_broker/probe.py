@@ -3,8 +3,8 @@
 A flow defines its probe with `probing`. This module runs it as a miss.
 """
 
+import dataclasses
 from collections.abc import Callable
-from dataclasses import replace as replace_in_vendor
 from importlib import import_module
 from typing import Any
 
@@ -59,15 +59,12 @@ def prober_of(flow: Flow) -> Prober[Any]:
 
 
 class Observer:
-    """Makes the exchanges of `flow` observe the vendor, for one probe.
-
-    Raises `InvalidRequest` for a flow without a probe.
-    """
+    """Makes the exchanges of `flow` observe the vendor, for one probe."""
 
     def __init__(self, flow: Flow, is_time_left: Callable[[], bool]) -> None:
         self.prober = prober_of(flow)
         self.observed = Observed(self.prober.budget)
-        adapted = replace_in_vendor(flow.vendor, exchange=self._exchange)
+        adapted = dataclasses.replace(flow.vendor, exchange=self._exchange)
         self.flow = flow._replace(adapted=adapted)
         self._is_time_left = is_time_left
 

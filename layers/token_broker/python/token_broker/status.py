@@ -18,14 +18,12 @@ def status(invocation: Invocation) -> dict[str, Any]:
     deps, connection = invocation.deps, invocation.connection
     version = deps.secrets.version(connection)
     gate, now = gate_of(deps, connection), deps.clock.now()
-    variants, is_complete = [], False
+    variants, is_complete = [], True
     for item in items_in_time(invocation):
         if item is None:
-            break
-        if is_token(invocation, item) or item.failure:  # the failure is the reason for no token
+            is_complete = False
+        elif is_token(invocation, item) or item.failure:  # which is the reason for no token
             variants.append(entry(item, gate, now, version))
-    else:
-        is_complete = True
     return {
         "flow": deps.flow.name,
         "connection": connection,
@@ -73,16 +71,13 @@ class State(Enum):
     DEAD = "dead"
 
 
-def state(item: Item, now: int, version: str | None = None) -> State:
-    """Return the state of *item*.
-
-    *version* is the current version of the secret, if known: a token of another one is aging.
-    """
+def state(item: Item, now: int, version: str) -> State:
+    """Return the state of *item*. A token of another *version* than the secret's is aging."""
     if not item.lives_for(now, None):
         return State.DEAD
     if item.is_stale:
         return State.STALE
-    if now >= item.refresh_at or version not in (None, item.secret_version):
+    if now >= item.refresh_at or version != item.secret_version:
         return State.AGING
     return State.FRESH
 
@@ -117,11 +112,11 @@ def next_step(item: Item, gate: Item, now: int, version: str) -> tuple[Next, str
 
 def _why_refused(item: Item, gate: Item, now: int, version: str) -> str | None:
     """Return why no exchange may begin; None if one may."""
-    if latched_by(gate, item, version):
+    failure = item.failure if item.failure and item.failure.is_backing_off(now) else None
+    is_outage = failure is not None and failure.is_outage
+    if latched_by(gate, item, version) and not is_outage:
         return "this version of the secret was rejected: set a new one, or DELETE"
-    failure = item.failure
-    is_same = failure and (failure.is_outage or version == failure.secret_version)
-    if failure and is_same and failure.is_backing_off(now):
+    if failure and (is_outage or version == failure.secret_version):
         return f"the last exchange failed ({failure.code}): it is backing off"
     if gate.awaits_second_try(version, now):
         return "this version of the secret was rejected once: it is tried once more in a minute"

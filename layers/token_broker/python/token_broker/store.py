@@ -242,7 +242,7 @@ class Store:
                 "generation": item.generation + 1,
                 "fence": item.fence + 1,
             },
-            ttl_after=replace(item, expires_at=ends, failure=None),
+            ttl_after=replace(item, expires_at=ends),
             unchanged={name: item.raw.get(name) for name in codec.SWAPPED},
             is_done=lambda found: (
                 (found.target, found.secret_version) == (target["target"], target["secret_version"])

@@ -11,9 +11,8 @@ session.auth = answer.auth()  # signs each request with the token that is live t
 See `docs/calling.md`. Importing this loads neither `requests` nor `boto3`.
 """
 
-from token_broker_client.access import Access
 from token_broker_client.answers import Answer, Headers
-from token_broker_client.broker import Broker
+from token_broker_client.broker import Access, Broker
 from token_broker_client.errors import (
     AccessDenied,
     BrokerError,

@@ -109,18 +109,18 @@ class TokenSource(Immutable, ABC):
         """Return an `auth` for `httpx`."""
 
     def replacement(self, refused: "Answer") -> "Answer | None":
-        """Report a token that the vendor refused, and return another one.
+        """Report a token that the vendor refused, and return the broker's answer.
 
-        None if the broker has no other one, or accepts no further report for a while.
+        None if the broker accepts no further report for a while.
         """
         with suppress(TooManyRequests):
-            return other(self.answer(rejected=refused.fingerprint), refused)
+            return self.answer(rejected=refused.fingerprint)
         return None
 
     async def replacement_async(self, refused: "Answer") -> "Answer | None":
         """Do the same for a task."""
         with suppress(TooManyRequests):
-            return other(await self.answer_async(rejected=refused.fingerprint), refused)
+            return await self.answer_async(rejected=refused.fingerprint)
         return None
 
     def url(self, path: str) -> str:
@@ -192,11 +192,6 @@ class Answer(Immutable):
     def httpx_auth(self) -> "httpx.Auth":
         """Return an `auth` for `httpx`, with this token and the next ones."""
         return self.access.httpx_auth()
-
-
-def other(answer: Answer, refused: Answer) -> Answer | None:
-    """Return *answer*, unless it is the token that was refused."""
-    return answer if answer.fingerprint != refused.fingerprint else None
 
 
 def text(value: object) -> str:

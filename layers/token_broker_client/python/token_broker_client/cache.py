@@ -17,7 +17,7 @@ from token_broker_client.answers import Answer
 from token_broker_client.deadline import Deadline
 from token_broker_client.errors import BrokerError
 from token_broker_client.request import PLAIN, TokenRequest
-from token_broker_client.single_flight import ProcessState, SharedCall, SingleFlight
+from token_broker_client.single_flight import SharedCall, SingleFlight, when_forked
 
 ENTRIES = 1000
 """Tokens that are kept, at most. The least recently used is dropped first."""
@@ -91,17 +91,18 @@ class Question(NamedTuple):
     max_age: float
 
 
-class Cache(ProcessState):
+class Cache:
     """What a process keeps. Threads and tasks may share it; a forked child begins anew."""
 
     def __init__(self, entries: int = ENTRIES, clock: Callable[[], float] = time.time) -> None:
         self._entries = entries
         self._clock = clock
-        self._calls: SingleFlight[Answer] = SingleFlight()
-        super().__init__()
+        self.reset()
+        when_forked(self.reset)
 
     def reset(self) -> None:
         """Keep nothing, as in a new process."""
+        self._calls: SingleFlight[Answer] = SingleFlight()
         self._kept: OrderedDict[Hashable, Kept] = OrderedDict()
         self._lock = Lock()
         self._numbers = count(1)

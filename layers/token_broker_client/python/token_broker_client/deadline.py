@@ -90,8 +90,7 @@ class Patience(NamedTuple):
 
 def positive(name: str, value: object, most: float) -> float:
     """Return *value* if it is a number above 0, and at most *most*."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidRequest(f"{name}: must be a number of seconds")
-    if not 0 < value <= most:  # NaN is not, either
+    # NaN is not in the range, either.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= most:
         raise InvalidRequest(f"{name}: must be above 0, and {most:g} seconds at most")
     return float(value)

@@ -22,11 +22,15 @@
 The last three are this client's own; the rest are named after the codes of the broker's answers.
 """
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping
 from typing import Any
 
 LONGEST_SECONDS = 31_536_000.0
 """A year: a larger `retry_after` could not be added to a time."""
+
+KINDS: dict[str, type["BrokerError"]] = {}
+"""The class of each code."""
 
 
 class BrokerError(Exception):
@@ -56,10 +60,12 @@ class BrokerError(Exception):
         self.upstream_message = upstream_message
         """The vendor's message, in which the broker has masked possible secrets."""
 
-    def __init_subclass__(cls) -> None:
+    def __init_subclass__(cls, *, status: int = 0, retryable: bool = False) -> None:
         """Name the code after the class: ``InvalidRequest`` is ``invalid_request``."""
-        letters = (f"_{one.lower()}" if one.isupper() else one for one in cls.__name__)
-        cls.code = "".join(letters).removeprefix("_")
+        cls.code = re.sub(r"\B([A-Z])", r"_\1", cls.__name__).lower()
+        cls.status = status or cls.status
+        cls.retryable = retryable or cls.retryable
+        KINDS.setdefault(cls.code, cls)  # a caller may derive classes of its own
 
     def __str__(self) -> str:
         return f"{self.code}: {self.detail}"
@@ -68,7 +74,7 @@ class BrokerError(Exception):
     def of(cls, problem: Mapping[str, Any]) -> "BrokerError":
         """Return the error for a problem (RFC 9457)."""
         code: str = problem["code"]
-        kind = next((one for one in kinds() if one.code == code), cls)
+        kind = KINDS.get(code, cls)
         error = kind(
             str(problem.get("detail", "")),
             retry_after=number(problem.get("retry_after")),
@@ -83,13 +89,6 @@ class BrokerError(Exception):
         return error
 
 
-def kinds(root: type[BrokerError] = BrokerError) -> Iterator[type[BrokerError]]:
-    """Yield all subclasses of *root*."""
-    for kind in root.__subclasses__():
-        yield kind
-        yield from kinds(kind)
-
-
 def number(value: object) -> float | None:
     """Return *value*, from 0 to a year, if it is a number of seconds."""
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -97,29 +96,20 @@ def number(value: object) -> float | None:
     return max(0, min(value, LONGEST_SECONDS))
 
 
-class InvalidRequest(BrokerError, ValueError):
+class InvalidRequest(BrokerError, ValueError, status=400):
     """The body, path, parameters or settings are wrong. The text names the field."""
 
-    status = 400
 
-
-class UnknownConnection(BrokerError):
+class UnknownConnection(BrokerError, status=404):
     """There is no secret for this connection."""
 
-    status = 404
 
-
-class ConnectionHeld(BrokerError):
+class ConnectionHeld(BrokerError, status=409):
     """An operator holds the connection: there is no token until that ends. The text says why."""
 
-    status = 409
 
-
-class TooManyRequests(BrokerError):
+class TooManyRequests(BrokerError, status=429, retryable=True):
     """Callers, all together, forced or rejected this variant too often."""
-
-    status = 429
-    retryable = True
 
 
 class NotConfigured(BrokerError):
@@ -130,10 +120,8 @@ class Internal(BrokerError):
     """A defect of the broker's. Its log has more under the request id."""
 
 
-class UpstreamError(BrokerError):
+class UpstreamError(BrokerError, status=502):
     """The vendor's side of an exchange went wrong."""
-
-    status = 502
 
 
 class CredentialRejected(UpstreamError):
@@ -152,41 +140,25 @@ class UpstreamContractChanged(UpstreamError):
     """The vendor answered, but not as documented. The text names the step."""
 
 
-class UpstreamUnavailable(UpstreamError):
+class UpstreamUnavailable(UpstreamError, status=503, retryable=True):
     """The vendor did not answer, failed, or told to wait."""
 
-    status = 503
-    retryable = True
 
-
-class RefreshInProgress(BrokerError):
+class RefreshInProgress(BrokerError, status=503, retryable=True):
     """Another caller is renewing this token, and it took longer than the broker could wait."""
 
-    status = 503
-    retryable = True
 
-
-class StoreUnavailable(BrokerError):
+class StoreUnavailable(BrokerError, status=503, retryable=True):
     """The broker's table cannot be reached, and exchanging without it would be unsafe."""
 
-    status = 503
-    retryable = True
 
-
-class AccessDenied(BrokerError):
+class AccessDenied(BrokerError, status=403):
     """AWS did not let the call through: no credentials, a wrong signature, or no permission."""
 
-    status = 403
 
-
-class Unreachable(BrokerError):
+class Unreachable(BrokerError, status=503, retryable=True):
     """The broker did not answer: the network, API Gateway or Lambda failed."""
 
-    status = 503
-    retryable = True
 
-
-class WrongDestination(BrokerError):
+class WrongDestination(BrokerError, status=421):
     """The request goes to another host than the vendor's. It was not sent."""
-
-    status = 421

@@ -1,55 +1,26 @@
-"""The channel that invokes the broker's functions directly, through boto3."""
+"""The channel that invokes the broker's functions directly: Lambda's `Invoke`, signed."""
 
-import io
 import json
+import os
 import re
-import sys
-from collections.abc import Iterator, Mapping
-from contextvars import ContextVar
+from collections.abc import Mapping
 from functools import partial
-from threading import Lock
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
 
-from botocore.awsrequest import AWSResponse
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoRegionError
-from botocore.exceptions import ConnectionError as AwsConnectionError
+from botocore.awsrequest import AWSRequest
+from botocore.utils import is_valid_endpoint_url
 
-from token_broker_client import identity, transport
+from token_broker_client import identity
 from token_broker_client.deadline import Deadline
-from token_broker_client.errors import AccessDenied, BrokerError, InvalidRequest, Unreachable
-from token_broker_client.gateway import OK, decoded, may_pass, texts
-from token_broker_client.request import FLOWS, Command, problem
-from token_broker_client.single_flight import ProcessState
-from token_broker_client.transport import Request
+from token_broker_client.errors import InvalidRequest, Unreachable
+from token_broker_client.request import FLOWS, Command, decoded, problem
 
 if TYPE_CHECKING:
     import boto3
-    from botocore.awsrequest import AWSPreparedRequest
-    from mypy_boto3_lambda import LambdaClient
 
 REGION = re.compile(r"arn:[^:]+:lambda:([a-z0-9-]+):")
-
-DENIED = frozenset(
-    {
-        "AccessDenied",  # of STS, for a role
-        "AccessDeniedException",
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "IncompleteSignatureException",
-        "InvalidClientTokenId",
-        "InvalidSignatureException",
-        "MissingAuthenticationTokenException",
-        "SignatureDoesNotMatch",
-        "UnrecognizedClientException",
-    }
-)
-
-NETWORK = (AwsConnectionError, HTTPClientError)
-"""Errors of boto3's own calls, for credentials, that another try may not meet."""
-
-_deadline: ContextVar[Deadline] = ContextVar("deadline")
-"""The deadline of this thread's invocation. boto3 cannot pass it to the transport."""
 
 
 class Functions(NamedTuple):
@@ -65,95 +36,19 @@ class Functions(NamedTuple):
             raise InvalidRequest(f"{command.flow}: no function was named for it")
         fixed = {"connection": command.connection, "action": command.action}
         payload = json.dumps({**command.body, **fixed}).encode()
-        _deadline.set(deadline)
-        try:
-            client = CLIENTS.get(self.session, region(name))
-            response = client.invoke(FunctionName=name, Payload=payload)
-            return answered(decoded(response["Payload"].read()), "FunctionError" in response)
-        except ClientError as error:
-            raise self.refusal(error, name, client.meta.region_name) from None
-        except BotoCoreError as error:
-            raise unsent(error, name) from None
-        except identity.UNREADABLE as error:
-            raise identity.unobtained(error) from None
-
-    def refusal(self, error: ClientError, name: str, region: str) -> BrokerError:
-        """Return the error for a refusal of Lambda, or of STS for a role."""
-        details = error.response.get("Error", {})
-        code = details.get("Code", "")
-        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500))
-        is_denied = code in DENIED
-        signer = ""
-        if error.operation_name == "Invoke" and (is_denied or not may_pass(status)):
-            signer = f": {identity.signer(self.session, region, details.get('Message'))}"
-        if is_denied:
-            return AccessDenied(f"Lambda refused to invoke {name} ({code}){signer}")
-        found = Unreachable(f"Lambda could not invoke {name} ({code}){signer}")
-        found.status = status
-        found.retryable = may_pass(status)
-        return found
-
-
-class Clients(ProcessState):
-    """boto3's clients, made once each. Threads may share a client, but not make two at once."""
-
-    def reset(self) -> None:
-        """Drop all clients, as in a new process."""
-        self._made: dict[Any, LambdaClient] = {}
-        self._lock = Lock()
-
-    def get(self, session: "boto3.Session | None", region: str | None) -> "LambdaClient":
-        """Return a client that sends each request once, before the deadline."""
-        boto3 = sys.modules.get("boto3")
-        session = session or getattr(boto3, "DEFAULT_SESSION", None)
-        with self._lock:
-            if (session, region) not in self._made:
-                self._made[session, region] = made(session, region)
-            return self._made[session, region]
-
-
-CLIENTS = Clients()
-
-
-def made(session: "boto3.Session | None", region: str | None) -> "LambdaClient":
-    """Return a client of boto3 that sends through `transport`."""
-    import boto3  # noqa: PLC0415 (slow; every Lambda has it)
-
-    config = Config(retries={"total_max_attempts": 1})
-    try:
-        client = (session or boto3.Session()).client("lambda", region_name=region, config=config)
-    except identity.UNREADABLE:  # some are a ValueError as well
-        raise
-    except ValueError:
-        raise InvalidRequest("boto3's settings: its endpoint is no address") from None
-    send = partial(sent, identity.authorities(session))
-    client.meta.events.register("before-send.lambda", send)  # type: ignore[arg-type]  # it may return a response
-    return client
-
-
-def sent(authorities: str | None, request: "AWSPreparedRequest", **_: object) -> AWSResponse:
-    """Send a request that boto3 made and signed, and return the answer before the deadline."""
-    headers = {
-        name: value.decode("latin-1") if isinstance(value, bytes) else str(value)
-        for name, value in request.headers.items()
-    }
-    body: Any = request.body or b""  # bytes, because the payload is bytes
-    outgoing = Request(str(request.method), str(request.url), headers, body)
-    reply = transport.send("Lambda", outgoing, _deadline.get(), authorities)
-    # Of an error, only texts, and the length of what was read: for anything else in these places
-    # botocore raises errors that are not its own.
-    is_answer = reply.status == OK
-    content = reply.content if is_answer else json.dumps(texts(decoded(reply.content))).encode()
-    received: Any = {**reply.headers, "content-length": str(len(content))}
-    return AWSResponse(outgoing.url, reply.status, received, Whole(content))
-
-
-class Whole(io.BytesIO):
-    """A whole answer, in the form that botocore reads."""
-
-    def stream(self) -> Iterator[bytes]:
-        """Yield the rest."""
-        yield self.read()
+        named = REGION.match(name)
+        region = named[1] if named else identity.setting(self.session, "region")
+        if not region:
+            raise InvalidRequest(
+                "no region: name the function by its ARN, or set AWS_DEFAULT_REGION"
+            )
+        url = identity.read(self.session, partial(endpoint, region))
+        url += f"/2015-03-31/functions/{quote(name, safe='')}/invocations"
+        request = AWSRequest("POST", url, {}, payload)
+        reply = identity.send(request, self.session, "lambda", region, deadline)
+        if reply.status != HTTPStatus.OK:
+            raise identity.refusal(f"Lambda, for {name},", reply, self.session, region)
+        return answered(decoded(reply.content), "x-amz-function-error" in reply.headers)
 
 
 def names(functions: str | Mapping[str, str]) -> tuple[tuple[str, str], ...]:
@@ -171,10 +66,25 @@ def names(functions: str | Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple((flow, functions.replace("{flow}", flow)) for flow in FLOWS)
 
 
-def region(name: str) -> str | None:
-    """Return the region in an ARN; None for a plain name."""
-    found = REGION.match(name)
-    return found[1] if found else None
+def endpoint(region: str, settings: Any) -> str:
+    """Return the URL of Lambda in botocore's *settings*, or else the one of *region*."""
+    setting, profile = settings.get_config_variable, settings.get_scoped_config()
+    services = settings.full_config.get("services", {}).get(profile.get("services"), {})
+    given = (
+        os.environ.get("AWS_ENDPOINT_URL_LAMBDA")
+        or os.environ.get("AWS_ENDPOINT_URL")
+        or services.get("lambda", {}).get("endpoint_url")
+        or profile.get("endpoint_url")
+    )
+    if given and not setting("ignore_configured_endpoint_urls"):
+        if not is_valid_endpoint_url(given):
+            raise InvalidRequest("boto3's settings: its endpoint is no address")
+        return str(given).rstrip("/")
+    partitions = settings.get_component("data_loader").load_data("partitions")["partitions"]
+    found = (one["outputs"] for one in partitions if re.match(one["regionRegex"], region))
+    outputs = next(found, partitions[0]["outputs"])
+    suffix = outputs["dualStackDnsSuffix" if setting("use_dualstack_endpoint") else "dnsSuffix"]
+    return f"https://lambda{'-fips' if setting('use_fips_endpoint') else ''}.{region}.{suffix}"
 
 
 def answered(document: Any, has_failed: bool) -> dict[str, Any]:
@@ -189,15 +99,3 @@ def answered(document: Any, has_failed: bool) -> dict[str, Any]:
     raise problem(decoded(str(error.get("errorMessage")))) or Unreachable(
         f"the function failed: {kind}"
     )
-
-
-def unsent(error: BotoCoreError, name: str) -> BrokerError:
-    """Return the error for a call without an answer of Lambda."""
-    what = type(error).__name__
-    if any(word in what for word in ("Credential", "Login", "Profile", "SSO", "Token")):
-        return identity.unobtained(error)
-    if isinstance(error, NoRegionError):
-        return InvalidRequest("no region: name the function by its ARN, or set AWS_DEFAULT_REGION")
-    found = Unreachable(f"Lambda, to invoke {name}: {what}")
-    found.retryable = isinstance(error, NETWORK)
-    return found

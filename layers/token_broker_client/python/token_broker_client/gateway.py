@@ -1,17 +1,17 @@
 """The channel through the broker's API: HTTPS, signed by AWS Signature Version 4."""
 
-import ipaddress
 import json
 import os
 import re
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
 
-from token_broker_client import identity, transport
+from botocore.awsrequest import AWSRequest
+
+from token_broker_client import identity
 from token_broker_client.deadline import Deadline
-from token_broker_client.errors import AccessDenied, BrokerError, InvalidRequest, Unreachable
-from token_broker_client.request import Action, Command, problem
-from token_broker_client.transport import Reply, Request
+from token_broker_client.errors import InvalidRequest
+from token_broker_client.request import Action, Command, decoded, problem
 
 if TYPE_CHECKING:
     import boto3
@@ -28,17 +28,20 @@ ROUTES: dict[Action, tuple[str, str]] = {
 }
 """Method, and what follows the connection in the path."""
 
-DOMAINS = frozenset({"amazonaws.com", "amazonaws.com.cn", "vpce.amazonaws.com"})
-"""The part after the region in API Gateway's host names."""
-
-HOST = re.compile(
-    r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*"
+AWS_HOST = re.compile(
+    r".+\.execute-api\.([a-z0-9-]+)\.(?:amazonaws\.com|vpce\.amazonaws\.com|amazonaws\.com\.cn)"
 )
-PATH = re.compile(r"[!-~]*")
+"""API Gateway's own names, which have the region. A custom domain has none."""
+LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+ADDRESS = re.compile(
+    rf"(https?)://({LABEL}(?:\.{LABEL})*|\[[0-9a-f:.]+\])\.?(:[1-9][0-9]{{0,4}})?(/[!-\"$->@-~]*)?",
+    re.IGNORECASE | re.ASCII,
+)
+"""Scheme, host, port and path. A dot after the host is not in the `Host` that urllib3 sends."""
+LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|\[::1\]")
+LARGEST_PORT = 65535
 REGION = re.compile(r"[a-z0-9-]{1,40}")
 API_KEY = re.compile(r"[!-~]{1,256}")
-
-OK, FORBIDDEN, TOO_MANY, SERVER_ERROR = 200, 403, 429, 500
 
 
 class Gateway(NamedTuple):
@@ -51,24 +54,19 @@ class Gateway(NamedTuple):
     @classmethod
     def at(cls, url: str, region: str | None, session: "boto3.Session | None") -> "Gateway":
         """Return the API at *url*. Raises `InvalidRequest` for a wrong URL or region."""
-        if not isinstance(url, str):
-            raise InvalidRequest("the URL must be a text")
-        address = url.strip()
-        try:
-            parts = urlsplit(address)
-            name, colon, port = parts.netloc.partition(":")
-            # As in the `Host` that urllib3 sends: another one must not be signed.
-            parts = parts._replace(netloc=name.removesuffix(".") + colon + port)
-            host = parts.hostname or ""
-            is_plain = parts.port != 0 and not (parts.username or parts.query or parts.fragment)
-        except ValueError:
-            raise InvalidRequest("the URL must be one: its host or port cannot be read") from None
-        if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
-            raise InvalidRequest("the URL must begin with https://")
-        if not is_host(host) or not is_plain or "@" in parts.netloc or not PATH.fullmatch(address):
-            raise InvalidRequest("the URL must have a host, may have a path, and nothing else")
-        region = region_of(host, region, session)
-        return cls(without_version(parts.geturl().rstrip("/"), host), region, session)
+        found = ADDRESS.fullmatch(url.strip()) if isinstance(url, str) else None
+        scheme, host, port, path = found.groups("") if found else ("", "", "", "")
+        scheme, host = scheme.lower(), host.lower()
+        is_safe = scheme == "https" or LOOPBACK.fullmatch(host)
+        if not found or not is_safe or int(port[1:] or 0) > LARGEST_PORT:
+            raise InvalidRequest("the URL must begin with https:// and a host, and may have a path")
+        named = AWS_HOST.fullmatch(host)
+        path = path.rstrip("/")
+        base = path.removesuffix("/v1").rstrip("/")
+        if base or not named:  # else it is a stage of API Gateway's
+            path = base
+        region = region_of(named[1] if named else None, region, session)
+        return cls(f"{scheme}://{host}{port}{path}", region, session)
 
     def call(self, command: Command, deadline: Deadline) -> dict[str, Any]:
         """Return the API's answer to *command*."""
@@ -76,31 +74,12 @@ class Gateway(NamedTuple):
         url = f"{self.url}/v1/{command.flow}/{command.connection}{rest}"
         body = json.dumps(command.body).encode() if command.body else b""
         headers = {"Content-Type": "application/json"} | team_key()
-        signed = identity.signed(Request(method, url, headers, body), self.session, self.region)
-        where = f"the API at {urlsplit(self.url).netloc}"
-        trusted = identity.authorities(self.session)
-        reply = transport.send(where, Request(method, url, signed, body), deadline, trusted)
+        request = AWSRequest(method, url, headers, body)
+        reply = identity.send(request, self.session, "execute-api", self.region, deadline)
         document = decoded(reply.content)
-        if reply.status == OK and isinstance(document, dict):
+        if reply.status == HTTPStatus.OK and isinstance(document, dict):
             return document
-        raise problem(document) or self.refusal(reply, document)
-
-    def refusal(self, reply: Reply, document: object) -> BrokerError:
-        """Return the error for an answer of API Gateway itself.
-
-        Its text is not shown: for a wrong signature, it repeats headers of the request.
-        """
-        kind = reply.headers.get("x-amzn-ErrorType", "").partition(":")[0]
-        named = f"{reply.status} {kind}".strip()
-        if reply.status == FORBIDDEN:
-            words = texts(document)
-            message = words.get("Message") or words.get("message")
-            signer = identity.signer(self.session, self.region, message)
-            return AccessDenied(f"API Gateway refused the call ({named}): {signer}")
-        error = Unreachable(f"API Gateway answered {named}, not the broker")
-        error.status = reply.status
-        error.retryable = may_pass(reply.status)
-        return error
+        raise problem(document) or identity.refusal("API Gateway", reply, self.session, self.region)
 
 
 def team_key() -> dict[str, str]:
@@ -113,65 +92,16 @@ def team_key() -> dict[str, str]:
     return {"x-api-key": key}
 
 
-def decoded(content: bytes | str) -> object:
-    """Return the decoded JSON; None if it is not JSON."""
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
-        return None
+def region_of(named: str | None, given: str | None, session: "boto3.Session | None") -> str:
+    """Return the region to sign for: the one *named* by the URL, the one *given*, or *session*'s.
 
-
-def texts(document: object) -> dict[str, str]:
-    """Return the members of an object that are texts; nothing if *document* is no object."""
-    members = document.items() if isinstance(document, dict) else ()
-    return {name: value for name, value in members if isinstance(value, str)}
-
-
-def may_pass(status: int) -> bool:
-    """Say whether another attempt may succeed after an error with *status*."""
-    return status == TOO_MANY or status >= SERVER_ERROR
-
-
-def region_of(host: str, given: str | None, session: "boto3.Session | None") -> str:
-    """Return the region to sign for: that of *host*, the one *given*, or that of *session*.
-
-    Raises `InvalidRequest` if there is none, or if *host* names another one than is *given*.
+    Raises `InvalidRequest` if there is none, or if the URL names another one than is *given*.
     """
     if given and not (isinstance(given, str) and REGION.fullmatch(given)):
         raise InvalidRequest("region: must be one of AWS's, like eu-west-1")
-    named = region_in(host)
     if given and named and given != named:
         raise InvalidRequest(f"region: is not {given}, as the URL names {named}: leave it out")
     region = given or named or identity.setting(session, "region")
     if not region:
         raise InvalidRequest("the URL names no region, so give it: region=…")
     return region
-
-
-def region_in(host: str) -> str | None:
-    """Return the region in *host*. A custom domain has none."""
-    region, _, domain = host.partition(".execute-api.")[2].partition(".")
-    return region if domain in DOMAINS else None
-
-
-def without_version(address: str, host: str) -> str:
-    """Return *address* without a final ``/v1``, unless that is a stage of API Gateway's."""
-    base = address.removesuffix("/v1").rstrip("/")
-    is_stage = region_in(host) is not None and not urlsplit(base).path
-    return address if is_stage else base
-
-
-def is_host(host: str) -> bool:
-    """Say whether *host* is a valid host name or an IP address."""
-    try:
-        return bool(HOST.fullmatch(host)) or bool(ipaddress.ip_address(host))
-    except ValueError:
-        return False
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether *host* is a loopback host."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -1,16 +1,17 @@
-"""Decides whether a vendor's refusal means a dead token, or a token without the rights."""
+"""Replaces a token that the vendor refused, unless the refusal means that it lacks rights."""
 
 import json
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Awaitable, Callable, Generator, Hashable
+from functools import partial
 from http import HTTPStatus
 from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from token_broker_client.origins import is_signed
+from token_broker_client.origins import is_home, is_signed
 from token_broker_client.request import REFUSAL_CODES
-from token_broker_client.single_flight import ProcessState
+from token_broker_client.single_flight import when_forked
 
 if TYPE_CHECKING:
     import httpx
@@ -18,19 +19,68 @@ if TYPE_CHECKING:
 
     from token_broker_client.answers import Answer
 
+    Response: TypeAlias = httpx.Response | requests.Response
+
 FORBIDDEN_SECONDS = 30.0
 FORBIDDEN_ENTRIES = 1000
 """How long, and how many, refusals of a new token are remembered."""
 
-Place: TypeAlias = tuple[str | None, str]
-"""A method, and a URL without its query."""
+
+class Call(NamedTuple):
+    """A step that waits: a function, and the one that does the same for a task."""
+
+    sync: Callable[[], Any]
+    for_task: Callable[[], Awaitable[Any]]
 
 
-def may_refuse(response: "httpx.Response | requests.Response", answer: "Answer") -> bool:
-    """Say whether *response* may refuse the token of *answer*, so that its body must be read."""
-    sent = response.request
-    may_be_refusal = response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
-    return may_be_refusal and is_signed(str(sent.url), sent.headers, answer)
+Steps: TypeAlias = Generator[Any, Any, None]
+"""Yields a `Call` to make, or a request to send. The result of each is sent back."""
+
+
+def steps(
+    response: "Response", answer: "Answer", signed_again: Callable[[Any, "Answer"], Any]
+) -> Steps:
+    """Yield the steps after *response* to a request with the token of *answer*. This does no I/O.
+
+    *signed_again* returns a request with another token; None if it cannot be sent again. After
+    redirects, the response is that of the last hop: the vendor has accepted the requests before.
+    """
+    if not (yield from _refuses(response, answer)):
+        return
+    refusal, source = entries(response, answer), answer.access
+    if SHARED.has(refusal):
+        return
+    other = yield Call(
+        partial(source.replacement, answer), partial(source.replacement_async, answer)
+    )
+    if other is None or other.fingerprint == answer.fingerprint:
+        SHARED.add(refusal)
+    elif is_home(str(response.request.url), other.base_url) and (
+        again := signed_again(response.request, other)
+    ):
+        response = yield again
+        if (yield from _refuses(response, other)):
+            SHARED.add(entries(response, other))
+
+
+def _refuses(response: Any, answer: "Answer") -> Generator[Call, Any, bool]:
+    """Return whether *response* refuses the token of *answer*. Its body is read only if it may."""
+    sent, status = response.request, response.status_code
+    if status not in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return False
+    if not is_signed(str(sent.url), sent.headers, answer):
+        return False
+    if hasattr(response, "aread"):  # httpx reads no body by itself
+        yield Call(response.read, response.aread)
+    return is_refusal(answer.flow, status, response.content)
+
+
+def advanced(steps: Steps, done: Any) -> Any:
+    """Send the result of the last step to *steps*, and return the next step; None at the end."""
+    try:
+        return steps.send(done)
+    except StopIteration:
+        return None
 
 
 def is_refusal(flow: str, status: int, content: bytes) -> bool:
@@ -39,61 +89,37 @@ def is_refusal(flow: str, status: int, content: bytes) -> bool:
     A 403 without a known code does not. The broker's own check takes it for a dead token, because
     every live token may send that request; a caller's request may lack rights.
     """
-    if status == HTTPStatus.UNAUTHORIZED:
-        return True
-    return status == HTTPStatus.FORBIDDEN and not codes(content).isdisjoint(
-        REFUSAL_CODES.get(flow, ())
+    return status == HTTPStatus.UNAUTHORIZED or (
+        status == HTTPStatus.FORBIDDEN and bool(codes(flow, content))
     )
 
 
-def codes(content: bytes) -> set[str]:
-    """Return the texts in ``errors`` of an answer: strings, or objects with a message or a code."""
+def codes(flow: str, content: bytes) -> set[str]:
+    """Return the codes of a refused token in ``errors``: texts, or objects with message or code."""
     try:
         errors = json.loads(content)["errors"]
         listed = errors if isinstance(errors, list) else [errors]
         members = [one if isinstance(one, dict) else {"message": one} for one in listed]
-        return {str(one.get(name)) for one in members for name in ("message", "code")}
+        found = {str(one.get(name)) for one in members for name in ("message", "code")}
     except (ValueError, KeyError, TypeError, RecursionError):
         return set()
+    return found & REFUSAL_CODES.get(flow, {}).keys()
 
 
-def is_ambiguous(flow: str, content: bytes) -> bool:
-    """Say whether a refusal may mean missing rights as well as a dead token."""
-    known = REFUSAL_CODES.get(flow, {})
-    found = codes(content).intersection(known)
-    return bool(found) and all(known[code] for code in found)
+def entries(response: "Response", answer: "Answer") -> list[Hashable]:
+    """Return what is remembered of a refusal.
+
+    The method and URL without its query; and the token, if each code may mean missing rights.
+    """
+    key, known = answer.access.key, REFUSAL_CODES.get(answer.flow, {})
+    url = str(response.request.url).partition("?")[0].partition("#")[0]
+    found = codes(answer.flow, response.content)
+    is_ambiguous = found and all(known[code] for code in found)
+    of_token = [(key, answer.fingerprint)] if is_ambiguous else []
+    return [(key, response.request.method, url), *of_token]
 
 
-def place_of(method: str | None, url: str) -> Place:
-    """Return the method and URL of a request without its query: `Forbidden` remembers them."""
-    return method, url.partition("?")[0].partition("#")[0]
-
-
-class Refusal(NamedTuple):
-    """The vendor of *flow* refused a token at *place*."""
-
-    flow: str
-    key: Hashable
-    """The key of the token in the cache."""
-    fingerprint: str
-    """The fingerprint of the token."""
-    place: Place
-    content: bytes
-    """The body of the vendor's answer."""
-
-    @classmethod
-    def of(cls, response: "httpx.Response | requests.Response", answer: "Answer") -> "Refusal":
-        """Return what *response* to a request with the token of *answer* is."""
-        place = place_of(response.request.method, str(response.request.url))
-        return cls(answer.flow, answer.access.key, answer.fingerprint, place, response.content)
-
-    def entries(self) -> list[Hashable]:
-        """Return what is remembered of this: its place, and the token if it may lack rights."""
-        of_token = [(self.key, self.fingerprint)] if is_ambiguous(self.flow, self.content) else []
-        return [(self.key, self.place), *of_token]
-
-
-class Forbidden(ProcessState):
+class Forbidden:
     """Remembers refusals for missing rights, so that no further token is replaced for them.
 
     VNTANA answers FORBIDDEN to a dead token and to one that has too few rights. If a new token is
@@ -104,28 +130,27 @@ class Forbidden(ProcessState):
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        super().__init__()
+        self.reset()
+        when_forked(self.reset)
 
     def reset(self) -> None:
         """Forget all refusals, as in a new process."""
         self._until: OrderedDict[Hashable, float] = OrderedDict()
         self._lock = Lock()
 
-    def add(self, refusal: Refusal) -> None:
-        """Remember the *refusal* of a new token."""
+    def add(self, refusal: list[Hashable]) -> None:
+        """Remember the *refusal* of a new token, by its `entries`."""
         with self._lock:
-            for entry in refusal.entries():
+            for entry in refusal:
                 self._until[entry] = self._clock() + FORBIDDEN_SECONDS
                 self._until.move_to_end(entry)
             while len(self._until) > FORBIDDEN_ENTRIES:
                 self._until.popitem(last=False)
 
-    def has(self, refusal: Refusal) -> bool:
+    def has(self, refusal: list[Hashable]) -> bool:
         """Say whether *refusal* is known to mean missing rights."""
-        entries = refusal.entries()
         with self._lock:
-            now = self._clock()
-            return any(now < self._until.get(entry, 0.0) for entry in entries)
+            return any(self._clock() < self._until.get(entry, 0.0) for entry in refusal)
 
 
 SHARED = Forbidden()

@@ -123,6 +123,14 @@ def plain(value: object) -> dict[Any, Any]:
     raise TypeError
 
 
+def decoded(content: bytes | str) -> object:
+    """Return the decoded JSON; None if it is not JSON."""
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+
+
 def problem(document: object) -> BrokerError | None:
     """Return the error in *document*; None if it is not a problem of the broker."""
     if isinstance(document, Mapping) and isinstance(document.get("code"), str):

@@ -8,7 +8,7 @@ from requests.auth import AuthBase
 from requests.utils import rewind_body
 
 from token_broker_client import origins, refusals
-from token_broker_client.refusals import Refusal
+from token_broker_client.refusals import Call
 
 if TYPE_CHECKING:
     from token_broker_client.answers import Answer, TokenSource
@@ -30,7 +30,7 @@ class BrokerAuth(AuthBase):
         origins.check(request.url or "", answer.base_url)
         request.headers.update(answer.headers)
         guarded = GuardedRequest.of(request, answer)
-        signed = SignedRequest(self._access, answer, request)
+        signed = SignedRequest(answer, request)
         guarded.register_hook("response", signed)  # type: ignore[no-untyped-call]  # in the stubs
         return guarded
 
@@ -74,65 +74,34 @@ class SignedRequest:
     Once each time that the request is sent: a prepared one may be sent again.
     """
 
-    def __init__(self, access: "TokenSource", answer: "Answer", request: PreparedRequest) -> None:
-        self._access = access
+    def __init__(self, answer: "Answer", request: PreparedRequest) -> None:
         self._request = ref(request)
-        self._forbidden = refusals.SHARED
         self._answer = answer
         self._is_replaced = False
 
     def __call__(self, response: Response, **sending: Any) -> Response:
         """Return *response*, or that of a second attempt. Called for each hop of a redirect."""
-        request = response.request
-        if request is self._request():  # not a redirect: a prepared request may be sent again
+        if response.request is self._request():  # not a redirect
             self._is_replaced = False
-        if self._is_replaced or not self._is_refusal(response):
+        if self._is_replaced:
             return response
-        return self._retried(request, response, sending)
+        steps, done = refusals.steps(response, self._answer, self._signed_again), None
+        while step := refusals.advanced(steps, done):
+            self._is_replaced = True
+            if isinstance(step, Call):
+                done = step.sync()
+            else:
+                refused = response
+                done = response = refused.connection.send(step, **sending)
+                response.history.append(refused)
+        return response
 
-    def _is_refusal(self, response: Response) -> bool:
-        """Say whether *response* refuses the token. Its body is read only if it may."""
-        return refusals.may_refuse(response, self._answer) and refusals.is_refusal(
-            self._access.flow, response.status_code, response.content
-        )
-
-    def _retried(
-        self, request: PreparedRequest, refused: Response, sending: dict[str, Any]
-    ) -> Response:
-        """Replace the token, and send *request* again if that is possible."""
-        self._is_replaced = True
-        refusal = Refusal.of(refused, self._answer)
-        if self._forbidden.has(refusal):
-            return refused
-        answer = self._access.replacement(self._answer)
-        if answer is None:
-            self._forbidden.add(refusal)
-            return refused
-        if not origins.is_home(request.url or "", answer.base_url) or not rewound(request):
-            return refused
+    def _signed_again(self, refused: PreparedRequest, answer: "Answer") -> PreparedRequest | None:
+        if refused.body is not None and not isinstance(refused.body, bytes | bytearray | str):
+            try:
+                rewind_body(refused)
+            except Exception:  # noqa: BLE001 (a caller's file may raise anything)
+                return None
         self._answer = answer
-        response = self._resent(request, refused, sending)
-        if self._is_refusal(response):
-            self._forbidden.add(Refusal.of(response, answer))
-        return response
-
-    def _resent(
-        self, request: PreparedRequest, refused: Response, sending: dict[str, Any]
-    ) -> Response:
-        # The next hop of a redirect is its copy.
-        request.headers.update(self._answer.headers)
-        again = GuardedRequest.of(request, self._answer).copy()
-        response: Response = refused.connection.send(again, **sending)
-        response.history.append(refused)
-        return response
-
-
-def rewound(request: PreparedRequest) -> bool:
-    """Prepare the body to be sent again; say whether that is possible."""
-    if request.body is None or isinstance(request.body, bytes | bytearray | str):
-        return True
-    try:
-        rewind_body(request)
-    except Exception:  # noqa: BLE001 (a caller's file may raise anything)
-        return False
-    return True
+        refused.headers.update(answer.headers)  # the next hop of a redirect is its copy
+        return GuardedRequest.of(refused, answer).copy()

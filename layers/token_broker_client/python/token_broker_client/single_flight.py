@@ -7,7 +7,6 @@ not end the call for the others.
 
 import os
 import sys
-import weakref
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -22,31 +21,14 @@ from token_broker_client.errors import BrokerError, Unreachable
 T = TypeVar("T")
 
 
-_STATES: "weakref.WeakSet[ProcessState]" = weakref.WeakSet()
-
-
-class ProcessState:
-    """State that begins anew in a child that is forked from this process.
+def when_forked(reset: Callable[[], None]) -> None:
+    """Have *reset* called in each child that is forked from this process, which lives as long.
 
     The child has no thread of its parent. So a lock that one of them holds is never released, and a
     call that runs in one of them never ends.
     """
-
-    def __init__(self) -> None:
-        self.reset()
-        _STATES.add(self)
-
-    def reset(self) -> None:
-        """Begin anew: without locks, calls or contents."""
-
-
-def _forked() -> None:
-    for state in tuple(_STATES):
-        state.reset()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=reset)
 
 
 class SharedCall(Generic[T]):
@@ -96,7 +78,13 @@ class SharedCall(Generic[T]):
 
         def run() -> None:
             try:
-                context.run(self._run, call)
+                self._future.set_result(context.run(call))
+            except Exception as error:  # noqa: BLE001 (the waiting callers raise it)
+                self._future.set_exception(error)
+            except BaseException:  # noqa: BLE001 (only this thread ends)
+                self._future.set_exception(
+                    Unreachable("the thread that asked the broker was ended")
+                )
             finally:
                 ended()
 
@@ -105,22 +93,11 @@ class SharedCall(Generic[T]):
         except RuntimeError:  # no thread can be started, for example at the interpreter's end
             run()
 
-    def _run(self, call: Callable[[], T]) -> None:
-        try:
-            result = call()
-        except Exception as error:  # noqa: BLE001 (the waiting callers raise it)
-            self._future.set_exception(error)
-        except BaseException:  # noqa: BLE001 (only this thread ends)
-            self._future.set_exception(Unreachable("the thread that asked the broker was ended"))
-        else:
-            self._future.set_result(result)
 
-
-class SingleFlight(ProcessState, Generic[T]):
+class SingleFlight(Generic[T]):
     """The running calls, by key."""
 
-    def reset(self) -> None:
-        """Forget all calls."""
+    def __init__(self) -> None:
         self._pending: dict[Hashable, SharedCall[T]] = {}
         self._lock = Lock()
 

@@ -1,28 +1,29 @@
 """The only module that sends HTTP to AWS. A request has one deadline, an answer a maximum size.
 
-A timeout of `requests` begins again with every byte, so a slow peer never exceeds it. Here each
-operation on a socket gets the time that is left until the deadline.
+A timeout of urllib3 begins again with every byte, so a slow peer never exceeds it. Here each read
+of a socket gets the time that is left until the deadline.
 """
 
 import http.client
 import os
 import socket
 import ssl
-from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from functools import lru_cache, partial
+from functools import lru_cache
 from http import HTTPStatus
-from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
 from time import time
 from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
-import requests
-import urllib3.exceptions
-from requests import exceptions
-from requests.adapters import HTTPAdapter
+from botocore.awsrequest import AWSRequest
+from certifi import where
+from urllib3 import PoolManager, Timeout, exceptions, proxy_from_url
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util import make_headers
 from urllib3.util.ssl_ import create_urllib3_context
 
 from token_broker_client.deadline import Deadline
@@ -38,29 +39,20 @@ LARGEST_BYTES = 8 << 20
 
 PIECE_BYTES = 1 << 16
 
+HEADERS = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "token-broker-client"}
+
 TRANSIENT = (
-    exceptions.ConnectionError,
-    exceptions.Timeout,
-    urllib3.exceptions.ProtocolError,
-    urllib3.exceptions.TimeoutError,
+    exceptions.NewConnectionError,
+    exceptions.ProtocolError,
+    exceptions.ProxyError,
+    exceptions.SSLError,
+    exceptions.TimeoutError,
     TimeoutError,
 )
 """Errors after which another attempt may succeed. All others come from the request itself."""
 
 _deadline: ContextVar[Deadline] = ContextVar("deadline")
 """The deadline of this thread's request. urllib3 cannot pass it to a socket."""
-
-
-class Request(NamedTuple):
-    """A signed request."""
-
-    method: str
-    url: str
-    headers: Mapping[str, str]
-    body: bytes
-
-    def __repr__(self) -> str:
-        return f"Request({self.method})"
 
 
 class Reply(NamedTuple):
@@ -74,18 +66,19 @@ class Reply(NamedTuple):
         return f"Reply({self.status})"
 
 
-def send(where: str, request: Request, deadline: Deadline, authorities: str | None) -> Reply:
+def send(request: AWSRequest, deadline: Deadline, authorities: str | None) -> Reply:
     """Send *request* once, and return the answer of any status that comes before *deadline*.
 
     The file *authorities* has the certificate authorities; None stands for the usual ones. Raises
-    `Unreachable` with the text *where*, without the library's text, which may quote the request.
+    `Unreachable` with the host, without the library's text, which may quote the request.
     """
     _deadline.set(deadline)
     try:
-        return _sent(_sessions(os.getpid())[authorities], request, authorities)
+        return _sent(request, authorities)
     except Exception as error:  # noqa: BLE001 (a library may raise anything)
         is_untrusted = "CERTIFICATE_VERIFY_FAILED" in str(error)
-        failure = Unreachable(f"{where}: {type(error).__name__}{hint(is_untrusted, authorities)}")
+        why = f"{type(error).__name__}{hint(is_untrusted, authorities)}"
+        failure = Unreachable(f"{urlsplit(str(request.url)).netloc}: {why}")
         failure.retryable = isinstance(error, TRANSIENT) and not is_untrusted
     raise failure
 
@@ -99,66 +92,35 @@ def hint(is_untrusted: bool, authorities: str | None) -> str:
     return ""
 
 
-def _sent(session: requests.Session, request: Request, authorities: str | None) -> Reply:
-    seconds = seconds_left()
-    with session.request(
-        request.method,
-        request.url,
-        data=request.body or None,
-        auth=partial(set_headers, request.headers),
-        timeout=(min(CONNECT_SECONDS, seconds), seconds),
-        verify=authorities,
-        allow_redirects=False,
-        stream=True,
+def _sent(request: AWSRequest, authorities: str | None) -> Reply:
+    seconds, url = seconds_left(), str(request.url)
+    with _pools(os.getpid())(proxy_to(url), authorities).urlopen(
+        str(request.method),
+        url,
+        body=request.data or None,
+        headers={**HEADERS, **request.headers},
+        timeout=Timeout(connect=min(CONNECT_SECONDS, seconds), read=seconds),
+        retries=False,  # nor is a redirect followed
+        preload_content=False,
+        decode_content=False,
     ) as answer:
-        content, has_length = b"", answer.raw.chunked or answer.raw.length_remaining is not None
-        for piece in answer.raw.stream(PIECE_BYTES):
+        content, has_length = b"", answer.chunked or answer.length_remaining is not None
+        for piece in answer.stream(PIECE_BYTES):
             content += piece
             if len(content) > LARGEST_BYTES:
-                raise exceptions.ContentDecodingError("the answer is too large")
+                raise exceptions.DecodeError("the answer is too large")
         if not content and not has_length:  # a head that broke off, which is no error of urllib3's
-            raise exceptions.ConnectionError
-        return Reply(answer.status_code, answer.headers, content)
+            raise exceptions.ProtocolError
+        return Reply(answer.status, answer.headers, content)
 
 
-def set_headers(
-    headers: Mapping[str, str], request: requests.PreparedRequest
-) -> requests.PreparedRequest:
-    """Set the signed *headers* last, so that nothing replaces one.
-
-    It is the `auth` of a request, because without one requests reads ~/.netrc.
-    """
-    request.headers.update(headers)
-    return request
-
-
-class _Socket(socket.socket):
-    """A socket whose operations end at the deadline. `http.client` uses only these two."""
-
-    read_at = 0.0
-    """When it was read last, by the wall clock: the other may stand still in a frozen function."""
-
-    def recv_into(self, *args: Any) -> int:
-        self.settimeout(seconds_left())
-        count = super().recv_into(*args)
-        self.read_at = time()
-        return count
-
-    def sendall(self, *args: Any) -> None:
-        self.settimeout(seconds_left())
-        super().sendall(*args)
-
-
-class _TlsSocket(_Socket, ssl.SSLSocket):
-    """The same with TLS, where `sendall` calls `send`, and a handshake comes first."""
-
-    def send(self, *args: Any) -> int:
-        self.settimeout(seconds_left())
-        return super().send(*args)
-
-    def do_handshake(self, *args: Any) -> None:
-        self.settimeout(min(CONNECT_SECONDS, seconds_left()))
-        super().do_handshake(*args)
+def proxy_to(url: str) -> str | None:
+    """Return the proxy that the environment names for *url*."""
+    target, proxies = urlsplit(url), getproxies()
+    proxy = proxies.get(target.scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(target.netloc):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
 
 
 def seconds_left() -> float:
@@ -168,11 +130,22 @@ def seconds_left() -> float:
     raise TimeoutError("timed out")
 
 
-class _Answer(http.client.HTTPResponse):
-    """Skips interim answers (1xx): `http.client` skips 100 only, and takes others for the last.
+class _Reader(socket.SocketIO):
+    def readinto(self, buffer: Any) -> int | None:
+        sock: socket.socket = vars(self)["_sock"]
+        sock.settimeout(seconds_left())
+        return super().readinto(buffer)
 
-    The last one would then be read as the answer to the next request.
+
+class _Answer(http.client.HTTPResponse):
+    """Is read until the deadline. Skips interim answers (1xx): `http.client` skips 100 only.
+
+    The answer after one would be read as the answer to the next request.
     """
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.fp.raw.__class__ = _Reader
 
     def begin(self) -> None:
         super().begin()
@@ -183,16 +156,18 @@ class _Answer(http.client.HTTPResponse):
 
 class _Connection(HTTPConnection):
     response_class = _Answer
+    answered_at = 0.0
+    """By the wall clock: the other may stand still in a frozen function."""
 
-    def _new_conn(self) -> socket.socket:
-        made = super()._new_conn()
-        return _Socket(made.family, made.type, made.proto, made.detach())
+    def getresponse(self) -> Any:
+        answer = super().getresponse()
+        self.answered_at = time()
+        return answer
 
     @property
     def is_connected(self) -> bool:
         """Say whether the connection may be used for another request: urllib3 asks before one."""
-        read_at = getattr(self.sock, "read_at", 0.0)
-        return super().is_connected and 0 <= time() - read_at <= IDLE_SECONDS
+        return super().is_connected and 0 <= time() - self.answered_at <= IDLE_SECONDS
 
 
 class _TlsConnection(_Connection, HTTPSConnection):
@@ -207,41 +182,24 @@ class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
 
 
-class _Adapter(HTTPAdapter):
-    """Uses the sockets of this module, to proxies as well."""
-
-    def init_poolmanager(self, *args: Any, **more: Any) -> None:
-        super().init_poolmanager(*args, ssl_context=_tls(), **more)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
-
-    def proxy_manager_for(self, proxy: str, **more: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **more, ssl_context=_tls())
-        manager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
-        return manager
+@lru_cache(maxsize=1)
+def _pools(process: int) -> Callable[[str | None, str | None], PoolManager]:  # noqa: ARG001 (a fork must not share its parent's)
+    return lru_cache(_pool)
 
 
-def _tls() -> ssl.SSLContext:
-    context = create_urllib3_context()
-    context.sslsocket_class = _TlsSocket
-    return context
-
-
-class _Session(requests.Session):
-    """The connections of a process with the same certificate authorities.
+def _pool(proxy: str | None, authorities: str | None) -> PoolManager:
+    """Return the connections through a *proxy*, or direct ones, that trust the same *authorities*.
 
     One TLS context has them. With a shared context, one caller would trust another one's.
     """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.headers = requests.structures.CaseInsensitiveDict(
-            {"accept": "*/*", "accept-encoding": "identity", "user-agent": "token-broker-client"}
-        )
-        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        for scheme in ("https://", "http://"):
-            self.mount(scheme, _Adapter())
-
-
-@lru_cache(maxsize=1)
-def _sessions(process: int) -> defaultdict[str | None, _Session]:  # noqa: ARG001 (a fork must not share its parent's)
-    return defaultdict(_Session)
+    tls = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
+    named = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+    path = authorities or named or where()
+    tls.load_verify_locations(**{"capath" if Path(path).is_dir() else "cafile": path})
+    pool = PoolManager(ssl_context=tls)
+    if proxy:
+        user = urlsplit(proxy).netloc.rpartition("@")[0]
+        headers = make_headers(proxy_basic_auth=unquote(user) or None)
+        pool = proxy_from_url(proxy, proxy_headers=headers, ssl_context=tls, proxy_ssl_context=tls)
+    pool.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+    return pool

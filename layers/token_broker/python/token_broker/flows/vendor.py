@@ -2,15 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeVar
 
 from token_broker.document import Document
 from token_broker.exchange import Conversation, Exchange
 from token_broker.tokens import Token, Variant
 
 Credentials = TypeVar("Credentials")
-
-Verified: TypeAlias = Conversation[dict[str, Any] | None]
 
 
 def pinned(members: Document, given: Mapping[str, Any], rule: str) -> tuple[str, ...]:
@@ -56,7 +54,7 @@ class Vendor(Generic[Credentials]):
     """Ends the session of a token. None: the vendor documents no way, or needs the credentials."""
     revoke: Callable[[Credentials, Token, int], Conversation[Any]] | None = None
     """Ends the session of a token at a time, with the credentials that made it."""
-    verify: Callable[[Credentials, str], Verified] | None = None
+    verify: Callable[[Credentials, str], Conversation[dict[str, Any] | None]] | None = None
     """Returns the parameters of a token; None if the vendor does not know the token.
 
     None: the vendor documents no way.

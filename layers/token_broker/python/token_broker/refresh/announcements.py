@@ -34,7 +34,7 @@ class Outage(NamedTuple):
     outage_claim: int = 0
 
 
-def step(gate: Item, now: int, *, is_available: bool) -> Outage | None:
+def next_outage(gate: Item, now: int, *, is_available: bool) -> Outage | None:
     """Return what to write on *gate* after an exchange; None if that changes nothing.
 
     A phase of sending says that this invocation sends the event, and no other.
@@ -94,7 +94,9 @@ class Announcements:
         for what, facts in events:
             self.send(what, **facts)  # the log has it, even if the bus does not take it
         is_available, self._is_available = self._is_available, None
-        if is_available is None or step(gate, self._now(), is_available=is_available) is None:
+        if is_available is None:
+            return
+        if next_outage(gate, self._now(), is_available=is_available) is None:
             return  # the usual case: no read and no write
         try:
             gate = self._deps.store.read(self._partition, GATE)
@@ -104,7 +106,7 @@ class Announcements:
 
     def _take_step(self, gate: Item, *, is_available: bool) -> None:
         """Write the next state of the outage, and send its event between two writes."""
-        state = step(gate, self._now(), is_available=is_available)
+        state = next_outage(gate, self._now(), is_available=is_available)
         if state is None or "fence" not in gate.raw:
             return  # a gate that the table has dropped is not created again: it would never expire
         written, event = self._note(gate, state), EVENTS.get(state.outage_phase)

@@ -135,7 +135,7 @@ class ExchangeAttempt:
         try:
             return self._converse()
         except CredentialRejected as error:
-            if error.is_certain:
+            if error.is_certain and self._current:  # not by the gate: see `_with_version_in_use`
                 self._keep_rejection(error)
             raise
 

@@ -55,8 +55,7 @@ class CredentialGate:
         """Raise `CredentialLatched` if *version* was rejected. *own* may be the gate itself.
 
         The gate is as this invocation read it last; `admit` reads it again before a login. If an
-        event named another version than the rejected one, the secret is read again first. A
-        rejection for one variant alone counts until another variant proves the version.
+        event named another version than the rejected one, the secret is read again first.
         """
         gate = own if own.is_gate else self._invocation.gate
         latching = latched_by(gate, own, version)

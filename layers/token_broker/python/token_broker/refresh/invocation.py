@@ -1,7 +1,4 @@
-"""One invocation's work on a connection: its secret, its gate, and the leases that it acquires.
-
-The refresher, the attempts and the gate share it. It imports none of them.
-"""
+"""What the refresher, the attempts and the gate of one invocation share."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -23,8 +20,9 @@ FIRST_POLL_SECONDS, LAST_POLL_SECONDS = 0.05, 0.25
 
 
 class Invocation:
-    """One invocation's work on *connection*, until *deadline* by the monotonic clock.
+    """One invocation's work on *connection*: its secret, its gate, and the leases that it acquires.
 
+    The platform ends it soon after *deadline*, by the monotonic clock.
     *noticed_version* is the version of the secret that an event named.
     """
 
@@ -49,7 +47,7 @@ class Invocation:
         """When that read began. A new token's age in the cache counts from here: a hold that was
         set later must end it within `MEMORY_SECONDS`."""
         self.last_request: Request | None = None
-        """The last request that any exchange of this invocation sent to the vendor."""
+        """The last request that any exchange of this invocation sent, or was about to send."""
         self._delayed_by: StoreUnavailable | None = None
         """The error for which a write was repeated last: that took time."""
         self._waited_seconds = 0.0
@@ -71,11 +69,11 @@ class Invocation:
         return self.gate
 
     def record_sent(self, request: "Request") -> None:
-        """Remember that *request* was sent, before its answer is known."""
+        """Remember *request*, which is sent next."""
         self.last_request = request
 
     def record_delay(self, error: StoreUnavailable) -> None:
-        """Remember that a write was repeated because of *error*."""
+        """Remember that a write is repeated because of *error*."""
         self._delayed_by = error
 
     def acquire(self, item: Item, *, forced: bool = False) -> Item | None:

@@ -127,9 +127,9 @@ class Outcome:
             values = alias_values(self._deps, self.item, resolved.variant, version, expected)
             return self._deps.store.commit(self.item, values)
 
-        until = self._invocation.deadline.seconds_to_commit - ALIAS_SECONDS
+        least_seconds = self._invocation.deadline.seconds_to_commit - ALIAS_SECONDS
         try:
-            item = self._repeated(write, max(until, LEAST_ALIAS_SECONDS))
+            item = self._repeated(write, max(least_seconds, LEAST_ALIAS_SECONDS))
         except AWS_FAILURES as error:
             self._deps.emit("unkept", code=error.code, variant=self.item.variant)
             self._end_lease(None)

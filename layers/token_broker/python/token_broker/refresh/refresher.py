@@ -108,14 +108,14 @@ class Refresher:
     ) -> Obtained:
         """Obtain the token while no other thread obtains the same variant, and cache it."""
         invocation, key = self._invocation, variant.key
-        place = invocation.partition, key
-        with self._deps.single_flight.lock(place, invocation.deadline.seconds_to_wait):
+        place, seconds = (invocation.partition, key), invocation.deadline.seconds_to_wait
+        with self._deps.single_flight.lock(place, seconds):
             if cached := self._cached_meanwhile(key, requirement, seen):
                 return Obtained(cached, "memory")
             if requirement.rejected:
                 requirement, seen = self._report(invocation.look(key, seen), requirement)
             obtained = self._follow_aliases(variant, requirement, seen)
-            self._deps.cache.put(*place, obtained.cached)
+            self._deps.cache.put(key, obtained.cached)
             if obtained.source == "exchange":
                 requirement.check_new(obtained.cached.item, self._now())
             return obtained
@@ -196,7 +196,7 @@ class Refresher:
         seen = self._invocation.look(variant.key, seen)  # raises under a hold
         target, own = seen.target, seen.own  # one item, unless *variant* is an alias
         first = self._first_seen.setdefault(target.variant, target.generation)
-        if requirement.force and requirement.newer_than is None:
+        if requirement.force:
             requirement = replace(requirement, newer_than=first)
         if kept := self._kept(seen, requirement):  # a
             return kept
@@ -278,7 +278,7 @@ class Refresher:
     ) -> Obtained | Alias | None:
         """Acquire the lease, and exchange. None if another caller acquired it first."""
         if self._secret.is_shared():
-            forced = requirement.is_on_demand(own, self._now())  # raises if it is too often
+            forced = requirement.check_demand(own, self._now())
             item = self._invocation.acquire(own, forced=forced)
             if item is None:
                 return None

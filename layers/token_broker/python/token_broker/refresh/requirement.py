@@ -37,10 +37,11 @@ class Requirement(Record):
             and version in (None, item.secret_version)
         )
 
-    def is_on_demand(self, own: Item, now: int) -> bool:
+    def check_demand(self, own: Item, now: int) -> bool:
         """Say whether only the caller's demand causes an exchange: the token is good enough.
 
-        Raises `TooManyRequests` within `FORCE_INTERVAL_SECONDS` seconds of the last such exchange.
+        Raises `TooManyRequests` if the last such exchange was less than `FORCE_INTERVAL_SECONDS`
+        seconds ago.
         """
         is_early = own.is_good(now) and now < own.refresh_at
         is_on_demand = self.force or (is_early and self.min_ttl is not None)

@@ -63,14 +63,7 @@ def extend(credentials: Credentials, kept: Token, now: int) -> Conversation[Toke
         json=dict.fromkeys(keys, kept.renewal),
     )
     answer = response.json() if response.is_success else None
-    if not isinstance(answer, dict):
-        return None
-    value, renewal = answer.get("accessToken"), answer.get("renewalToken")
-    if not sendable(value) or not _is_renewal(renewal):
-        return None
-    if renewal is None and credentials.null_renewal == "keep":
-        renewal = kept.renewal
-    return _token(credentials, value, renewal, now, _context(answer, host, kept.context))
+    return _token(credentials, answer, host, now, kept) if isinstance(answer, dict) else None
 
 
 def log_in(credentials: Credentials, now: int) -> Conversation[Token]:
@@ -88,7 +81,10 @@ def log_in(credentials: Credentials, now: int) -> Conversation[Token]:
         answer = _answered(response)
         named = _named_host(credentials, answer, host)
         if not _is_absent(answer.get("accessToken")):
-            return _logged_in(credentials, answer, named, now)
+            token = _token(credentials, answer, named, now)
+            if token is None:
+                raise UpstreamContractChanged("login: the tokens are no texts that can be sent")
+            return token
         if named in visited:
             raise UpstreamContractChanged("login: the hosts that it names lead in a circle")
         if len(visited) > MOST_HOPS:
@@ -168,27 +164,25 @@ def _named_host(credentials: Credentials, answer: Mapping[str, Any], called: str
     return host
 
 
-def _logged_in(credentials: Credentials, answer: Mapping[str, Any], host: str, now: int) -> Token:
-    value, renewal = answer["accessToken"], answer.get("renewalToken")
-    if not sendable(value) or not _is_renewal(renewal):
-        raise UpstreamContractChanged("login: the tokens are no texts that can be sent")
-    return _token(credentials, value, renewal, now, _context(answer, host, {}))
-
-
-def _is_renewal(member: object) -> bool:
-    return member is None or isinstance(member, str)
-
-
-def _context(answer: Mapping[str, Any], host: str, before: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the token's context. Members that an extension omits keep their value of *before*."""
-    named = {"user_id": answer.get("userId"), "display_name": answer.get("displayName")}
-    known = {name: before.get(name) if value is None else value for name, value in named.items()}
-    return known | {"hostname": host}
-
-
 def _token(
-    credentials: Credentials, value: str, renewal: str | None, now: int, context: Mapping[str, Any]
-) -> Token:
+    credentials: Credentials,
+    answer: Mapping[str, Any],
+    host: str,
+    now: int,
+    kept: Token | None = None,
+) -> Token | None:
+    """Return the token in *answer*; None if it or its renewal token is no text that can be sent.
+
+    Members that an extension of the *kept* token omits keep their value.
+    """
+    value, renewal = answer.get("accessToken"), answer.get("renewalToken")
+    if not sendable(value) or not isinstance(renewal, str | None):
+        return None
+    before: Mapping[str, Any] = kept.context if kept else {}
+    if kept and renewal is None and credentials.null_renewal == "keep":
+        renewal = kept.renewal
+    named = {"user_id": answer.get("userId"), "display_name": answer.get("displayName")}
+    context = {name: before.get(name) if new is None else new for name, new in named.items()}
     expiry = unverified_expiry(value)
     if expiry is None or not now < expiry <= now + LONGEST_LIFETIME:
         # A claim in the past or far in the future is wrong: use the documented lifetime.
@@ -196,10 +190,10 @@ def _token(
     return Token(
         value=value,
         headers={"Authorization": f"Bearer {value}"},
-        base_url=credentials.base_url(context["hostname"]),
+        base_url=credentials.base_url(host),
         issued_at=now,
         expires_at=expiry,
-        context=context,
+        context=context | {"hostname": host},
         renewal=renewal or None,
     )
 

@@ -78,7 +78,7 @@ def enter_organization(credentials: Credentials, variant: Variant, now: int) -> 
     A login is needed anyway. So the account is listed again if the listing is old: roles change.
     """
     uuid = variant.inputs["organization"]
-    kept = yield from organizations.listed(now)
+    kept = yield from organizations.recent_listing(now)
     entry = Listing.from_context(kept.context).pick(uuid, "organization", NotConfigured)
     login = kept.handoff.get("login") or (yield from log_in(credentials))
     entered: Response = yield api.enter_organization(credentials, login, uuid)
@@ -92,7 +92,7 @@ def enter_workspace(credentials: Credentials, variant: Variant, now: int) -> Exc
     request = partial(api.enter_workspace, credentials, organization=uuid, workspace=workspace)
     entered, token = yield from organizations.with_organization(uuid, request)
     if api.refuses_token(entered) and api.BAD_CREDENTIALS in api.codes_of(entered):
-        kept = yield from organizations.listed(now, organizations.PROMOTION_MAX_AGE_SECONDS)
+        kept = yield from organizations.recent_listing(now, organizations.PROMOTION_MAX_AGE_SECONDS)
         role = organizations.role_in(kept, uuid)
         if role in organizations.ORGANIZATION_LEVEL:
             return ResolvedTo(organizations.organization(uuid), {"role": role})

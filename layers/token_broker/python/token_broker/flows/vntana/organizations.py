@@ -36,7 +36,7 @@ def workspace(organization_uuid: str, uuid: str) -> Variant:
     return Variant("workspace", {"organization": organization_uuid, "workspace": uuid.lower()})
 
 
-def listed(
+def recent_listing(
     now: int,
     max_age: int = LISTING_MAX_AGE_SECONDS,
     suffices: Callable[[Listing], object] = lambda _: False,
@@ -92,7 +92,7 @@ def resolve_requested(credentials: Credentials, requested: Variant, now: int) ->
     """
     named = requested.inputs["organization"]
     name = named or credentials.organization
-    kept = yield from listed(now, suffices=lambda listing: listing.only(name))
+    kept = yield from recent_listing(now, suffices=lambda listing: listing.only(name))
     error = InvalidRequest if named else NotConfigured
     entry = Listing.from_context(kept.context).pick(name, "organization", error)
     is_needed = entry.role not in ORGANIZATION_LEVEL
@@ -115,14 +115,14 @@ def workspace_in(
 
     A uuid that is not in the list is accepted only if the list may not be complete.
     """
-    is_uuid = wanted and UUID.fullmatch(wanted)
-    if wanted and is_uuid and is_needed and api.refuses_token(listed):
-        return wanted
+    uuid = wanted if wanted and UUID.fullmatch(wanted) else None
+    if uuid and is_needed and api.refuses_token(listed):
+        return uuid
     workspaces = Listing.parse(api.checked(listed, "list workspaces"), "list workspaces")
     is_whole = len(workspaces.entries) == workspaces.total
     is_conclusive = is_whole and (workspaces.entries or not is_needed)
-    if wanted and is_uuid and not is_conclusive and not workspaces.only(wanted):
-        return wanted
+    if uuid and not is_conclusive and not workspaces.only(uuid):
+        return uuid
     return workspaces.pick(wanted, "workspace", error).uuid
 
 
