@@ -157,7 +157,11 @@ headers = st.dictionaries(header_names, st.sampled_from(TEXTS) | st.text(max_siz
 any_answers = st.lists(st.builds(Response, statuses, headers, contents), min_size=1, max_size=6)
 
 
-ODD: tuple[Any, ...] = (None, True, 0, -1, 10**20, 1e300, "3600", "", "a b", "é", "a\nb", [], {})
+FOREIGN = "foreign.example"
+PLACES = (FOREIGN, f"https://{FOREIGN}/x", f"//{FOREIGN}/x", f"@{FOREIGN}/x")
+"""Addresses that no secret allows: whole, and to be joined with an allowed one."""
+NUMBERS: tuple[Any, ...] = (None, True, 0, -1, 10**20, 1e300, "3600")
+ODD = (*NUMBERS, "", "a b", "é", "a\nb", [], {}, *PLACES)
 """Values that are wrong in most places of an answer."""
 
 
@@ -165,7 +169,7 @@ def nearly(response: Response) -> Iterator[Response]:
     """Yield *response* with each header, cookie and value of its JSON replaced by odd ones."""
     for name, value in response.headers.items():
         set_here = response.cookies().values() if name == "set-cookie" else ()
-        for odd in ("", "é", "a b"):
+        for odd in ("", "é", "a b", *PLACES):
             texts = [odd, *(value.replace(one.value, odd) for one in set_here if one.value)]
             for text in texts:
                 yield Response(response.status, {**response.headers, name: text}, response.content)

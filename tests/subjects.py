@@ -18,6 +18,7 @@ from token_broker.flows import every as flows
 from token_broker.tokens import ONLY, Token, Variant
 from token_broker_descriptors import Question, asked, every
 from token_broker_fakes import registry
+from token_broker_fakes.modes import choices
 from token_broker_fakes.wire import Call
 
 FLOWS = tuple(every())
@@ -26,6 +27,7 @@ CHECKED = tuple(flow for flow in FLOWS if flows()[flow].vendor.check)
 PROBED = tuple(flow for flow in FLOWS if flows()[flow].vendor.probe)
 LOOPBACK = "http://127.0.0.1:1"
 NOW = 1_900_000_000
+MOST_REQUESTS = 50
 
 
 def body(flow: str) -> dict[str, Any]:
@@ -91,13 +93,20 @@ class Talk:
         self.error: BrokerError | None = None
         self._kept: dict[str, Token] = {}
         if known:
-            self.fake.accept(known)
+            try:
+                self.fake.accept(known)
+            except KeyError as key:
+                raise AssertionError(f"{flow}: the descriptor has no question {key}") from key
         if fault:
             self.fake.fail(**fault)
-        fields = body(flow) if content is None else dict(content)
-        requested = self.flow.requested(Document(fields, InvalidRequest))
+        self._fields = body(flow) if content is None else dict(content)
+        self.converse()
+
+    def converse(self) -> None:
+        """Obtain the token of the call, with nothing kept."""
+        self._kept.clear()
         try:
-            self.obtain(NeedToken(requested))
+            self.obtain(NeedToken(self.flow.requested(Document(self._fields, InvalidRequest))))
         except BrokerError as error:
             self.error = error
 
@@ -107,6 +116,14 @@ class Talk:
         if variant.key not in self._kept:
             self._kept[variant.key] = self._made(variant)
         return self._kept[variant.key]
+
+    def callers_tokens(self) -> list[Token]:
+        """Return the tokens that callers may get: the last is what they asked for.
+
+        Not a listing or a session, from which others are made.
+        """
+        made = zip(self.variants, self.tokens, strict=True)
+        return [token for variant, token in made if variant.kind in self.vendor.token_kinds]
 
     def renew(self, **fault: Any) -> None:
         """Renew the tokens that can be, under one of the fake's faults; they take their place."""
@@ -131,9 +148,18 @@ class Talk:
         return made
 
     def _send(self, request: Request) -> Response:
+        assert len(self.log) < MOST_REQUESTS, f"{request.step}: the conversation has no end"
         response = self.fake(request)
         self.log.append((request, response))
         return response
+
+
+def modes(flow: str) -> Iterator[dict[str, Any]]:
+    """Yield the modes of a flow's fake: the defaults, then each value of one that is another."""
+    yield {}
+    known = registry.new(flow).modes
+    for name, values in choices(type(known)).items():
+        yield from ({name: one} for one in values or (1, 10) if one != getattr(known, name))
 
 
 @cache
@@ -144,23 +170,12 @@ def talk(flow: str) -> Talk:
     return found
 
 
-def callers_tokens(flow: str) -> list[Token]:
-    """Return the tokens of a first exchange that callers may get: the last is what they asked for.
-
-    Not a listing, from which others are made.
-    """
-    found, kinds = talk(flow), flows()[flow].vendor.token_kinds
-    made = zip(found.variants, found.tokens, strict=True)
-    return [token for variant, token in made if variant.kind in kinds]
-
-
 def live_side_by_side(flow: str) -> bool:
     """Say whether the tokens of two calls live at the same time: an account may have one only."""
     found = Talk(flow, {})
     found.obtain(NeedToken(found.flow.requested(Document(body(flow), InvalidRequest))))
-    made, kinds = zip(found.variants, found.tokens, strict=True), found.vendor.token_kinds
     shown = json.dumps(found.fake.describe())
-    return all(token.value in shown for variant, token in made if variant.kind in kinds)
+    return all(token.value in shown for token in found.callers_tokens())
 
 
 def keeps_gate_apart(flow: str) -> bool:

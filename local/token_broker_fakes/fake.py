@@ -72,6 +72,9 @@ class Fake(Generic[M]):
     Basic credentials need not be named: they are always masked.
     """
 
+    other_refusals: ClassVar[tuple[tuple[int, object], ...]] = ()
+    """Refusals of a login that are not about its credentials: the status, and the body in JSON."""
+
     token_members: ClassVar[frozenset[str]] = frozenset()
     """Members of an answer in JSON, its headers, and cookies that it sets, that hold a token: the
     fault ``no_token`` removes them."""

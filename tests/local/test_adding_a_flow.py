@@ -110,6 +110,19 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     assert files(tmp_path) == before
 
 
+def test_nothing_stays_if_a_file_cannot_be_formatted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As without the formatter: the next run would refuse what is there."""
+    shutil.copytree(ROOT / "events", tmp_path / "events")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
+    before = files(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        skeleton.main(NAME, tmp_path)
+    assert files(tmp_path) == before
+    assert not [*tmp_path.rglob(NAME)]
+
+
 def files(root: Path) -> dict[str, bytes]:
     """Return the contents of the files under *root*, but for bytecode, by their paths."""
     found = (Path(folder) / name for folder, _, names in os.walk(root) for name in names)

@@ -18,7 +18,7 @@ import pytest
 
 from tests.functions.canaries import handed_out
 from tests.local.callers import answer_to, client, signed
-from tests.subjects import CHECKED, callers_tokens, clear_refusal, proof
+from tests.subjects import CHECKED, clear_refusal, proof, talk
 from tests.systems import system
 from tests.waiting import PATIENCE_SECONDS, wait_until
 from token_broker.telemetry import counted
@@ -419,7 +419,7 @@ def test_the_page_can_cause_a_latch_an_outage_and_a_recovery(local: Addresses, f
     assert act("token")["status"] == 200
     assert flow not in CHECKED or act("check")["ok"] is True
     tokens = len({one["fingerprint"] for one in state()["variants"]} - {None})
-    assert tokens == len(callers_tokens(flow))
+    assert tokens == len(talk(flow).callers_tokens())
     assert act("hold")["code"] == "invalid_request"  # no reason
     assert act("hold", reason="a drill")["held"]["reason"] == "a drill"
     assert state()["held"]["reason"] == "a drill"

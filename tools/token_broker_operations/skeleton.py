@@ -2,6 +2,7 @@
 
 import keyword
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -91,16 +92,25 @@ def tidy(paths: list[Path]) -> None:
 
 
 def main(name: str, root: Path | None = None) -> None:
-    """Write the files, unless one of them exists, and print the next steps."""
+    """Write the files, all or none, unless one of them exists, and print the next steps."""
     made = skeletons(checked(name), root or Path())
     there = [path for path in made if path.exists()]
     if there:
         raise Refused(f"{there[0]} is there already")
-    for path, text in made.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+    new = {path.parent for path in made if not path.parent.exists()}
+    try:
+        for path, text in made.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        tidy([path for path in made if path.suffix == ".py"])
+    except BaseException:
+        for path in made:
+            path.unlink(missing_ok=True)
+        for folder in new:  # an empty one would be a package that has the name
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    for path in made:
         print(f"wrote {path}")
-    tidy([path for path in made if path.suffix == ".py"])
     own = [f"  {path.format(name=name)}" for path in FILES if path not in WIRING]
     print(NEXT.format(files="\n".join(own)))
 

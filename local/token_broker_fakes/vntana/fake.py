@@ -64,6 +64,10 @@ class FakeVntana(Fake[VntanaModes]):
     secrets: ClassVar[frozenset[str]] = frozenset(
         {"password", "personal-access-token", "authenticationKey"}
     )
+    other_refusals: ClassVar[tuple[tuple[int, object], ...]] = (
+        (403, {"success": False, "errors": ["CLIENT_BLOCKED"]}),
+        (401, {"success": False, "errors": ["UNAUTHORIZED_IP"]}),
+    )
 
     def __init__(
         self,

@@ -219,6 +219,8 @@ class History:
     """Events on the bus about latches: time, event, version of the secret."""
     outage_events: list[tuple[float, str, str]] = field(default_factory=list)
     """Events on the bus about outages: time, event, begin of the outage."""
+    for_callers: set[str] = field(default_factory=set)
+    """The kept tokens of the kinds that callers get."""
     token_events: Counter[str] = field(default_factory=Counter)
     """The number of events on the bus about each token, by fingerprint."""
     refresh_claims: Counter[str] = field(default_factory=Counter)

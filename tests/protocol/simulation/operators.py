@@ -33,10 +33,14 @@ def find_removed_session(history: History, update: Update) -> None:
 
 
 def is_endable(history: History, item: Item, version: str) -> bool:
-    """Return whether a DELETE can end the session of an item by the current *version*."""
+    """Return whether a DELETE can end the session of an item by the current *version*.
+
+    What tokens are made from, and no caller gets, may have no end.
+    """
     is_live = item.is_live(int(history.now) + LIVE_SECONDS)
     is_doubtful = item.fingerprint in history.caller_reports or item.lease_owner is not None
-    return is_live and not is_doubtful and item.secret_version == version
+    is_for_callers = item.kind in history.vendor.flow.vendor.token_kinds
+    return is_live and is_for_callers and not is_doubtful and item.secret_version == version
 
 
 def check_delete(history: History, delete: Invocation) -> None:

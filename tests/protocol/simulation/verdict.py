@@ -260,9 +260,10 @@ def check_outage_events(history: History) -> None:
 
 
 def check_token_events(history: History) -> None:
-    """Each stored token sends one event, unless its maker crashed before.
+    """Each stored token of the `token_kinds` sends one event, unless its maker crashed before.
 
-    A maker whose write got no answer, and whose token was replaced before it read, sends none.
+    What those are made from sends none, and neither does a maker whose write got no answer, and
+    whose token was replaced before it read.
     """
     for name in history.kept:
         made = history.made.get(name)
@@ -270,10 +271,9 @@ def check_token_events(history: History) -> None:
             continue
         gone_at = history.gone.get(name, inf)
         is_overtaken = made.maker.has_lost(made.step) and gone_at <= (made.maker.ended or inf)
-        if history.token_events[name] != 1 and not (
-            history.token_events[name] == 0 and is_overtaken
-        ):
-            history.violate("news", f"{name[:6]} sent {history.token_events[name]} events")
+        sent = history.token_events[name]
+        if sent != (name in history.for_callers) and not (sent == 0 and is_overtaken):
+            history.violate("news", f"{name[:6]} sent {sent} events")
 
 
 def check_unused_tokens(history: History) -> None:

@@ -127,6 +127,8 @@ def check_token(history: History, update: Update) -> None:
     if made and made.key != key:
         history.violate("I8", f"{writer.name}: stores a token of {made.key[:8]} as {key[:8]}")
     history.kept.setdefault(name, history.now)
+    if text(update.after, "kind") in history.vendor.flow.vendor.token_kinds:
+        history.for_callers.add(name)
 
 
 def check_report(history: History, update: Update) -> None:

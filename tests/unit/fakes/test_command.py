@@ -106,7 +106,7 @@ def test_the_error_names_a_taken_port() -> None:
         (["--port", "9000", "--vendorlink-port", "0"], {"vendorlink": 0, "editor": 9002}),
         (["--editor-port", "1234"], {"vntana": 8082, "vendorlink": 8083, "editor": 1234}),
         (["--port", "0"], dict.fromkeys(FLOWS, 0)),
-        (["--port", "65535", "--vendorlink-port", "1", "--editor-port", "2"], {"vntana": 65535}),
+        (["--port", "65535", *(f"--{flow}-port=1" for flow in FLOWS[1:])], {"vntana": 65535}),
     ],
 )
 def test_ports_are_consecutive_or_set_for_each_fake(
@@ -119,7 +119,10 @@ def test_ports_are_consecutive_or_set_for_each_fake(
 
 @pytest.mark.parametrize(
     "arguments",
-    [*(["--editor-port", port] for port in ("65536", "-1", "x")), ["--port", "65534"]],
+    [
+        *(["--editor-port", port] for port in ("65536", "-1", "x")),
+        ["--port", str(65537 - len(FLOWS))],
+    ],
     ids=" ".join,
 )
 def test_invalid_ports_are_refused(

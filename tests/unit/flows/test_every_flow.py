@@ -4,7 +4,7 @@ import json
 import os
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from itertools import product
 from keyword import iskeyword
@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openapi_schema_validator import OAS30Validator
 
-from tests.conversations import SECRETS, any_answers, nearly, repeated, survives
+from tests.conversations import FOREIGN, SECRETS, any_answers, nearly, repeated, survives
 from tests.functions.canaries import traces
 from tests.subjects import (
     FLOWS,
@@ -25,10 +25,12 @@ from tests.subjects import (
     Talk,
     as_fault,
     body,
-    callers_tokens,
     canaries,
     check,
     members,
+    modes,
+    names,
+    proof,
     questions,
     renewal_step,
     talk,
@@ -50,6 +52,7 @@ from token_broker.records import replace
 from token_broker_descriptors import asked
 from token_broker_descriptors import every as descriptors
 from token_broker_fakes import registry
+from token_broker_fakes.wire import in_json
 
 SECRET = re.compile(r"secret|pass|private|(^|_)(key|pin|token)$")
 ATTRIBUTE = re.compile(r"(?i)\b(path|expires|max-age|domain|httponly|secure|samesite)\b")
@@ -111,7 +114,8 @@ def test_the_fields_of_the_descriptor_are_those_that_a_call_has(flow: str) -> No
         read.finish()
         assert read.names == schemas.keys()
         assert all(OAS30Validator(schemas[name]).is_valid(value) for name, value in call.items())
-    assert schemas.keys().isdisjoint({"connection", "action", "min_ttl", "rejected", "force"})
+    taken = schemas.keys() & {"connection", "action", "min_ttl", "rejected", "force"}
+    assert not taken, "members that every call may have"
     assert all(name.isidentifier() and not iskeyword(name) for name in schemas), "the client's"
     assert all(name == name.lower() for name in schemas), "the command's options have no capitals"
 
@@ -193,7 +197,7 @@ def test_the_demo_names_another_variant_than_an_empty_body(flow: str) -> None:
     if descriptors()[flow].fields and issubclass(VENDORS[flow], GenericUser):
         assert {*body(flow)} == {field.name for field in descriptors()[flow].fields}
         ends = {Talk(flow, content).variants[-1].key for content in (body(flow), {})}
-        assert len(ends) > 1, "give `demo` another value than the secret's"
+        assert len(ends) > 1, "`demo` has the secret's values, or `resolve` leaves a field out"
 
 
 @EACH
@@ -219,7 +223,7 @@ def test_the_descriptor_describes_the_answer(flow: str) -> None:
 
     A token is called by a member of some token's context.
     """
-    known, tokens = descriptors()[flow], callers_tokens(flow)
+    known, tokens = descriptors()[flow], talk(flow).callers_tokens()
     assert tokens[-1:] == talk(flow).tokens[-1:], "`token_kinds` has the kind of the demo's token"
     kinds = every()[flow].vendor.token_kinds
     made = [one.kind for one in talk(flow).variants if one.kind in kinds]
@@ -255,29 +259,37 @@ def test_each_request_with_the_secret_proves_the_credentials(
 ) -> None:
     """And with what is made from it: such a request differs with the secret.
 
-    A renewal's, too: the gate would not know that it is a login.
+    A renewal's, too: the gate would not know that it is a login. In each mode of the fake.
     """
     canary, secret = canaries(flow), {one.key for one in questions(flow) if one.is_secret}
 
-    def sent(ending: str) -> list[Request]:
+    def sent(ending: str, mode: Mapping[str, Any]) -> list[Request]:
         random.seed(0)
         login = {key: value + ending * (key in secret) for key, value in canary.items()}
-        found = Talk(flow, known=login, changes=login)
+        found = Talk(flow, modes=mode, known=login, changes=login)
         first = found.log
         found.renew()
         return [request for request, _ in (*first, *found.log)]
 
     for module in (os, random):
         monkeypatch.setattr(module, "urandom" if module is os else "_urandom", bytes)
-    for one, other in zip(sent("1"), sent("2"), strict=True):
-        assert one.proves_credentials or one == other, one.step
+    for mode in modes(flow):
+        for one, other in zip(sent("1", mode), sent("2", mode), strict=True):
+            assert one.proves_credentials or one == other, (one.step, mode)
 
 
 @EACH
 @pytest.mark.parametrize("modes", [{}, {"lifetime": 1800}])
 def test_tokens_end_at_the_vendor_when_the_flow_says(flow: str, modes: dict[str, Any]) -> None:
-    """Not before: the one that is handed out is listed until then. If answers tell the lifetime."""
+    """Not before: the one that is handed out is listed until then. If answers tell the lifetime.
+
+    An answer with a `Date` tells by which clock: the flow counts from it, as `seconds_until` does.
+    """
     found, later = Talk(flow, modes=modes), Talk(flow, modes=modes)
+    for ahead in (-60, 60) if any("date" in told.headers for _, told in found.log) else ():
+        other = Talk(flow, modes=modes, ahead=ahead)
+        ends = zip(found.tokens, other.tokens, strict=True)
+        assert all(two.expires_at - one.expires_at == ahead for one, two in ends), "counted by us"
     token = found.tokens[-1]
     if not modes or [answer for _, answer in found.log] != [answer for _, answer in talk(flow).log]:
         found.fake.advance(token.expires_at - NOW - 1)
@@ -324,12 +336,31 @@ def checked(flow: str, answer: Response) -> bool:
 
 
 @EACH
+def test_a_refusal_for_another_reason_is_no_rejection(flow: str) -> None:
+    """Those that the fake lists: it would latch the connection."""
+    for status, said in registry.kind(flow).other_refusals:
+        refused = as_fault(in_json(status, said, "refused").response())
+        error = Talk(flow, fault={"kind": "answer", "step": proof(flow).step, **refused}).error
+        assert error, said
+        assert not isinstance(error, CredentialRejected), said
+
+
+@EACH
+def test_logins_in_one_second_succeed(flow: str) -> None:
+    """What each login may use once is drawn, not made from the time."""
+    found = Talk(flow)
+    found.converse()
+    assert found.error is None
+
+
+@EACH
 def test_a_response_without_a_token_is_an_error(flow: str) -> None:
     tokens = [token.value for token in talk(flow).tokens]
     for request, answer in talk(flow).log:
         found = Talk(flow, fault={"kind": "no_token", "step": request.step})
         told = traces(tokens, repr((answer.headers, answer.content)).encode())
-        assert found.error or (found.log == talk(flow).log and not told), request.step
+        is_same = found.log == talk(flow).log and not told
+        assert found.error or is_same, f"{request.step}: see the fake's `token_members`"
 
 
 @EACH
@@ -371,31 +402,62 @@ def test_a_refused_renewal_is_followed_by_a_login(flow: str, status: int) -> Non
 
 @EACH
 def test_one_wrong_value_in_a_response_is_an_error_or_ends_in_a_good_token(flow: str) -> None:
-    """At each step: a lifetime that is a text or an age, or a token that no header can have."""
-    renewal = Talk(flow)
-    renewal.renew()
-    for is_renewal, log in ((False, talk(flow).log), (True, renewal.log)):
-        for step, wrong in ((r.step, wrong) for r, answer in log for wrong in nearly(answer)):
+    """At each step: a lifetime that is a text or an age, or a token that no header can have.
+
+    An address that the secret does not allow gets no request and no token.
+    """
+    for mode, is_renewal, step, answer in answers_in_each_mode(flow):
+        for wrong in nearly(answer):
             fault = {"kind": "answer", "step": step, **as_fault(wrong)}
-            found = Talk(flow, fault=None if is_renewal else fault)
-            if is_renewal:
-                found.renew(**fault)
-            for token in found.tokens:
-                assert token.expires_at > NOW, wrong.content
-                assert all(sendable(part) for pair in token.headers.items() for part in pair), wrong
-                json.dumps([token.context, rfc3339(token.expires_at)])
-                assert isinstance(token.renewal, str | None), wrong.content
+            found = Talk(flow, modes=mode, fault=None if is_renewal else fault)
+            assert_good(found, where := f"{step}: {wrong.headers} {wrong.content!r}")
+            found.renew(**(fault if is_renewal else {}))
+            assert_good(found, where)
+
+
+def assert_good(found: Talk, where: str) -> None:
+    """Assert that the tokens can be used, and that no request or token goes to another host."""
+    urls = [*(request.url for request, _ in found.log), *(one.base_url for one in found.tokens)]
+    assert not [url for url in urls if FOREIGN in urlsplit(url).netloc], where
+    for token in found.tokens:
+        assert token.expires_at > NOW, where
+        assert all(sendable(part) for pair in token.headers.items() for part in pair), where
+        json.dumps([token.context, rfc3339(token.expires_at)])
+        assert isinstance(token.renewal, str | None), where
+
+
+def answers_in_each_mode(flow: str) -> Iterator[tuple[dict[str, Any], bool, str, Response]]:
+    """Yield the successes in a first exchange, or a renewal, with members that none before has.
+
+    With each is the mode of the fake, whether it is of the renewal, and its step.
+    """
+    seen = set[tuple[bool, str, str]]()
+    for mode in modes(flow):
+        found = Talk(flow, modes=mode)
+        first = found.log
+        found.renew()
+        for is_renewal, log in ((False, first), (True, found.log)):
+            for request, answer in log:
+                members = (*names(answer), *answer.headers)
+                parts = {(is_renewal, request.step, member) for member in members}
+                if answer.is_success and not parts <= seen:
+                    yield mode, is_renewal, request.step, answer
+                    seen |= parts
 
 
 @EACH
 def test_a_log_out_ends_the_tokens_of_an_exchange(flow: str) -> None:
-    """At the vendor, which knows each of the requests."""
+    """Of those that callers get: a session of which they are made may have no end.
+
+    The vendor knows each of the requests.
+    """
     found = Talk(flow)
     if found.vendor.ends_sessions:
         credentials = found.vendor.parse(found.secret)
         for token in found.tokens:
             run(found.vendor.end_session(credentials, token, NOW), found.fake)
-        assert not any(found.fake.revoke(token.value) for token in found.tokens)
+        ended = [token.value for token in found.callers_tokens()]
+        assert not any(map(found.fake.revoke, ended)), "a token lives on after the log-out"
         assert found.fake.log.unknown == []
 
 
@@ -511,11 +573,12 @@ def test_any_response_causes_a_documented_error_without_secrets(
     _, name, key, old, renewal = SECRETS
     login = {one.key: key if one.is_secret else name for one in questions(flow)}
     credentials = vendor.parse(registry.kind(flow).demo_secret(LOOPBACK) | login)
-    requested = known.requested(Document({}, InvalidRequest))
+    requested = vendor.resolve(credentials, known.requested(Document({}, InvalidRequest)))
     token = replace(tokens[-1], value=old, renewal=renewal)
-    kept, send, sent = token if has_kept else None, repeated(answers), list[Request]()
-    for variant in (vendor.resolve(credentials, requested), *talk(flow).variants):
-        exchange = vendor.exchange(credentials, variant, NOW, kept)
+    made = [replace(one, value=old, renewal=renewal) for one in tokens]
+    send, sent = repeated(answers), list[Request]()
+    for variant, own in ((requested, None), *zip(talk(flow).variants, made, strict=True)):
+        exchange = vendor.exchange(credentials, variant, NOW, own if has_kept else None)
         survives(lambda: run(exchange, send, lambda _: tokens[0]))  # noqa: B023 (called at once)
     survives(lambda: run(vendor.end_session(credentials, token, NOW), send))
     if verify := vendor.verify:
