@@ -574,7 +574,9 @@ def test_a_suspect_previous_version_is_not_tried_within_a_minute(
     broker.aws.manager.created_at = float(broker.now)
     logins = broker.steps.count("login")
     broker.restart()
-    assert outcome(broker)["code"] == "credential_rejected"
+    answer = outcome(broker)
+    assert answer["code"] == "credential_rejected"
+    assert "retry_after" not in answer, "the version in use is latched"
     assert broker.steps.count("login") == logins + 1 + tried
     gate = broker.item()
     assert gate.rejected_versions == ("v2", *["v1"] * tried)
@@ -862,9 +864,11 @@ def test_a_refusal_of_a_variant_ends_no_lease_of_another() -> None:
     assert own.lease_owner == "another"
 
 
-def test_rejections_of_three_variants_latch_an_unaccepted_version() -> None:
+@pytest.mark.parametrize("reuse", [True, False])
+def test_rejections_of_three_variants_latch_an_unaccepted_version(reuse: bool) -> None:
     """I7, I17: up to two rejections are attributed to the parameters."""
-    broker = MemoryBroker("editor")
+    options = {"reuse": reuse}
+    broker = MemoryBroker("editor", secret={"options": options})
     refuse(broker)
     codes = [outcome(broker, **parameters)["code"] for parameters in PARAMETERS[:2]]
     assert codes == ["credential_rejected"] * 2
@@ -889,7 +893,7 @@ def test_rejections_of_three_variants_latch_an_unaccepted_version() -> None:
     assert len(broker.steps) == 3
 
     broker.fake.heal()
-    broker.put_secret()
+    broker.put_secret(options=options)
     broker.now += 30
     assert outcome(broker, **PARAMETERS[0])["source"] == "exchange"
     assert announced(broker) == ["Connection Latched", "Connection Recovered"]
