@@ -191,7 +191,7 @@ def test_a_renewal_drops_a_token_that_is_no_longer_shared() -> None:
 
 
 def test_each_due_renewal_is_a_separate_invocation() -> None:
-    """A hundred at a time, without those that a caller has just started."""
+    """A hundred at a time, without those that have ended or that a caller has just started."""
     broker = MemoryBroker("editor", page=7)
     put_tokens(broker, *((key(number), "parameters", NOW - 9) for number in range(102)))
     for number, changes in (
@@ -200,6 +200,7 @@ def test_each_due_renewal_is_a_separate_invocation() -> None:
         (202, {"refresh_at": NOW + 1}),
         (203, {"kind": "pointer"}),
         (204, {"nudged_until": NOW + 3600}),  # by a wrong clock
+        (205, {"expires_at": NOW}),
     ):
         put_tokens(broker, (key(number), "parameters", NOW - 9), **changes)
     assert broker.call(action="renew") == {"started": 100}

@@ -387,7 +387,10 @@ def test_the_backoff_of_an_outage_applies_to_a_new_secret_version() -> None:
 def test_a_process_without_an_exchange_reads_the_secret_twice_a_minute(
     flow: str, was_accepted: bool, status: int
 ) -> None:
-    """For callers in a loop who are told to wait, or of a latch: it may have another version."""
+    """For callers in a loop who are told to wait, or of a latch: it may have another version.
+
+    Also if an event has named the version that is latched.
+    """
     broker, reads = MemoryBroker(flow), list[int]()
 
     def noted(read: Any, *asked: Any) -> Any:
@@ -397,6 +400,7 @@ def test_a_process_without_an_exchange_reads_the_secret_twice_a_minute(
     if was_accepted:
         outcome(broker, **body(flow))
         broker.now += 10**7
+    broker.put(noticed_version="v1")
     broker.fake.fail("status", times=None, status=status)
     for name in ("current", "previous", "of_version", "version"):
         around(broker.aws.secrets, name, noted)
@@ -944,6 +948,23 @@ def test_the_return_to_an_accepted_version_ends_the_latch_of_another(
     assert (broker.item().latched_version is None) is is_ended
     assert (broker.item().failure is None) is is_ended
     assert broker.item().rejected_versions == ("v2",)
+
+
+def test_an_exchange_that_lacks_another_token_ends_no_latch() -> None:
+    """The vendor has accepted nothing: AWS refused the lease of the other token."""
+    broker = with_token("vntana")
+    [listing] = [i.variant for i in items(broker) if i.kind == "listing"]
+    broker.put(latched_version="v2", rejected_versions=["v2"])
+    broker.now += 40 * 86_400
+
+    def denied(acquire: Any, item: Item, *arguments: Any, **named: Any) -> Any:
+        if item.variant == listing:
+            raise NotConfigured("TABLE: access is denied")
+        return acquire(item, *arguments, **named)
+
+    around(broker.aws.store, "acquire", denied)
+    assert outcome(broker)["code"] == "not_configured"
+    assert broker.item().latched_version == "v2"
 
 
 def test_a_recovery_is_announced_only_by_the_exchange_that_keeps_it() -> None:
