@@ -990,6 +990,14 @@ def test_a_rejection_concerns_the_variant_if_the_version_was_accepted() -> None:
     assert failed.failure
     assert failed.failure.retry_at == NOW + 30
     assert failed.rejected_versions == ()
+    refusing = broker.fake
+
+    def meanwhile(request: Request) -> Response:
+        broker.put(accepted_version=None, rejected_versions=["v1"])
+        return refusing(request)
+
+    broker.fake = meanwhile  # type: ignore[assignment]  # another caller finds the version wrong
+    assert outcome(broker, **PARAMETERS[3])["code"] == "credential_rejected"
 
 
 def test_a_rejected_variant_is_tried_again_after_another_variant_succeeded() -> None:
