@@ -166,14 +166,18 @@ def test_an_error_about_the_connection_drops_the_live_token_and_is_raised(
     [
         *((coded(code), LOOK_SECONDS) for code in sorted(OTHER_CODES)),
         (Unreachable("gone", retry_after=25), 25),
+        (Unreachable("gone", retry_after=1000), 100),
     ],
     ids=lambda value: getattr(value, "code", None),
 )
 def test_any_other_error_keeps_the_live_token_until_retry_after(
     error: BrokerError, pause: float
 ) -> None:
-    """A 404, a 413, HTML with status 200: none of them is about the token."""
-    world, due = World(answer(1), error, error, answer(2)), at("10:55")
+    """A 404, a 413, HTML with status 200: none of them is about the token.
+
+    Not for longer than `max_age`: a revocation takes effect within that.
+    """
+    world, due = World(answer(1), error, error, answer(2), max_age=100), at("10:55")
     assert world.obtain_at("10:00", due, due, due + pause - 1) == [1] * 4
     assert len(world.requests) == 2
     assert world.obtain_at(due + pause, due + 2 * pause - 1, due + 2 * pause) == [1, 1, 2]

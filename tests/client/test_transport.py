@@ -139,7 +139,7 @@ def test_a_call_over_tls_ends_at_its_deadline(
     for name in variables:
         bare_environment.setenv(name, f"http://me:p%40ss@127.0.0.1:{proxy.port}")
     if "NO" in variables:
-        bare_environment.setenv("NO_PROXY", "127.0.0.1")
+        bare_environment.setenv("NO_PROXY", f"127.0.0.1:{server.port}")
     channel = reach(f"https://127.0.0.1:{server.port}")
     unreachable(channel, match="SSLError")
     assert server.requests == []

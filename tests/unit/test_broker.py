@@ -610,7 +610,7 @@ def test_an_alias_that_the_secret_confirms_is_a_hit_from_then_on(hindrance: str)
     assert isinstance(broker.fake, FakeVntana)
     named = {"organization": broker.fake.accounts[0].organizations[0].slug}
     broker.put_secret()
-    asked: list[str] = []
+    asked, made = list[str](), list[int]()
 
     def noted(operation: Any, **request: Any) -> Any:
         asked.append("the secret")
@@ -626,8 +626,10 @@ def test_an_alias_that_the_secret_confirms_is_a_hit_from_then_on(hindrance: str)
         [alias] = [
             i for i in broker.aws.store.list("vntana#acme") if i.secret_version == "v2" and i.target
         ]
+        made.append(alias.issued_at)
         if hindrance == "the table":
             around(broker.aws.store, "alias_to", raising(StoreUnavailable("busy")))
         elif hindrance == "a lease":
             broker.put(alias.variant, lease_owner="another", lease_until=broker.now + 90)
+    assert made[0] == made[1], "no call writes it in vain"
     assert bool(broker.telemetry.of("unkept")) is (hindrance == "the table")

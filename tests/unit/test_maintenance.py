@@ -104,7 +104,10 @@ def test_a_token_of_another_version_is_renewed_if_it_is_live_or_failed() -> None
 
 
 def test_a_due_renewal_is_made_once() -> None:
-    """An event may be delivered twice. A renewal for a version is due if the token has another."""
+    """An event may be delivered twice, and name a version that is no longer current.
+
+    A renewal for a version is due if the token has another than the current one.
+    """
     broker = with_token()
 
     def renewed(**payload: Any) -> Any:
@@ -118,7 +121,9 @@ def test_a_due_renewal_is_made_once() -> None:
     assert (broker.item().generation, broker.steps) == (2, ["login", "extend"])
     version = broker.put_secret()
     assert (renewed(version=version), renewed(version=version)) == (1, 0)
-    assert broker.item().secret_version == version
+    later = broker.put_secret()
+    assert (renewed(version=version), renewed(version=version)) == (1, 0)
+    assert broker.item().secret_version == later
 
 
 def test_aliases_and_listings_are_not_renewed() -> None:
@@ -191,7 +196,7 @@ def test_a_renewal_drops_a_token_that_is_no_longer_shared() -> None:
 
 
 def test_each_due_renewal_is_a_separate_invocation() -> None:
-    """A hundred at a time, without those that a caller has just started."""
+    """A hundred at a time, without those that have ended or that a caller has just started."""
     broker = MemoryBroker("editor", page=7)
     put_tokens(broker, *((key(number), "parameters", NOW - 9) for number in range(102)))
     for number, changes in (
@@ -200,6 +205,7 @@ def test_each_due_renewal_is_a_separate_invocation() -> None:
         (202, {"refresh_at": NOW + 1}),
         (203, {"kind": "pointer"}),
         (204, {"nudged_until": NOW + 3600}),  # by a wrong clock
+        (205, {"expires_at": NOW}),
     ):
         put_tokens(broker, (key(number), "parameters", NOW - 9), **changes)
     assert broker.call(action="renew") == {"started": 100}

@@ -402,7 +402,10 @@ def test_the_backoff_of_an_outage_applies_to_a_new_secret_version() -> None:
 def test_a_process_without_an_exchange_reads_the_secret_twice_a_minute(
     flow: str, was_accepted: bool, status: int
 ) -> None:
-    """For callers in a loop who are told to wait, or of a latch: it may have another version."""
+    """For callers in a loop who are told to wait, or of a latch: it may have another version.
+
+    Also if an event has named the version that is latched.
+    """
     broker, reads = MemoryBroker(flow), list[int]()
 
     def noted(read: Any, *asked: Any) -> Any:
@@ -412,6 +415,7 @@ def test_a_process_without_an_exchange_reads_the_secret_twice_a_minute(
     if was_accepted:
         outcome(broker, **body(flow))
         broker.now += 10**7
+    broker.put(noticed_version="v1")
     broker.fake.fail("status", times=None, status=status)
     for name in ("current", "previous", "of_version", "version"):
         around(broker.aws.secrets, name, noted)
@@ -589,7 +593,9 @@ def test_a_suspect_previous_version_is_not_tried_within_a_minute(
     broker.aws.manager.created_at = float(broker.now)
     logins = broker.steps.count("login")
     broker.restart()
-    assert outcome(broker)["code"] == "credential_rejected"
+    answer = outcome(broker)
+    assert answer["code"] == "credential_rejected"
+    assert "retry_after" not in answer, "the version in use is latched"
     assert broker.steps.count("login") == logins + 1 + tried
     gate = broker.item()
     assert gate.rejected_versions == ("v2", *["v1"] * tried)
@@ -925,9 +931,11 @@ def test_a_refusal_of_a_variant_ends_no_lease_of_another() -> None:
     assert own.lease_owner == "another"
 
 
-def test_rejections_of_three_variants_latch_an_unaccepted_version() -> None:
+@pytest.mark.parametrize("reuse", [True, False])
+def test_rejections_of_three_variants_latch_an_unaccepted_version(reuse: bool) -> None:
     """I7, I17: up to two rejections are attributed to the parameters."""
-    broker = MemoryBroker("editor")
+    options = {"reuse": reuse}
+    broker = MemoryBroker("editor", secret={"options": options})
     refuse(broker)
     codes = [outcome(broker, **parameters)["code"] for parameters in PARAMETERS[:2]]
     assert codes == ["credential_rejected"] * 2
@@ -952,7 +960,7 @@ def test_rejections_of_three_variants_latch_an_unaccepted_version() -> None:
     assert len(broker.steps) == 3
 
     broker.fake.heal()
-    broker.put_secret()
+    broker.put_secret(options=options)
     broker.now += 30
     assert outcome(broker, **PARAMETERS[0])["source"] == "exchange"
     assert announced(broker) == ["Connection Latched", "Connection Recovered"]
@@ -1005,6 +1013,23 @@ def test_the_return_to_an_accepted_version_ends_the_latch_of_another(
     assert broker.item().rejected_versions == ("v2",)
 
 
+def test_an_exchange_that_lacks_another_token_ends_no_latch() -> None:
+    """The vendor has accepted nothing: AWS refused the lease of the other token."""
+    broker = with_token("vntana")
+    [listing] = [i.variant for i in items(broker) if i.kind == "listing"]
+    broker.put(latched_version="v2", rejected_versions=["v2"])
+    broker.now += 40 * 86_400
+
+    def denied(acquire: Any, item: Item, *arguments: Any, **named: Any) -> Any:
+        if item.variant == listing:
+            raise NotConfigured("TABLE: access is denied")
+        return acquire(item, *arguments, **named)
+
+    around(broker.aws.store, "acquire", denied)
+    assert outcome(broker)["code"] == "not_configured"
+    assert broker.item().latched_version == "v2"
+
+
 def test_a_recovery_is_announced_only_by_the_exchange_that_keeps_it() -> None:
     """Another caller has taken the gate's lease meanwhile: its own exchange announces it."""
     broker = MemoryBroker("editor")
@@ -1028,6 +1053,14 @@ def test_a_rejection_concerns_the_variant_if_the_version_was_accepted() -> None:
     assert failed.failure
     assert failed.failure.retry_at == NOW + 30
     assert failed.rejected_versions == ()
+    refusing = broker.fake
+
+    def meanwhile(request: Request) -> Response:
+        broker.put(accepted_version=None, rejected_versions=["v1"])
+        return refusing(request)
+
+    broker.fake = meanwhile  # type: ignore[assignment]  # another caller finds the version wrong
+    assert outcome(broker, **PARAMETERS[3])["code"] == "credential_rejected"
 
 
 def test_a_rejected_variant_is_tried_again_after_another_variant_succeeded() -> None:
