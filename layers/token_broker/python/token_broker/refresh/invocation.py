@@ -119,15 +119,16 @@ class Invocation:
         An error is emitted, not raised: the caller gets the token of the exchange, or its error. A
         lease that was not ended expires.
         """
-        for is_last in (self.deadline.seconds_to_commit < LAST_COMMIT_SECONDS, True):
+        try:
             try:
                 write()
-            except BrokerError as error:
-                if not is_last and isinstance(error, StoreUnavailable):
-                    self.deps.clock.sleep(COMMIT_PAUSE_SECONDS)
-                    continue
-                self.deps.emit("unreleased", code=error.code, variant=item.variant)
-            break
+            except StoreUnavailable:
+                if self.deadline.seconds_to_commit < LAST_COMMIT_SECONDS:
+                    raise
+                self.deps.clock.sleep(COMMIT_PAUSE_SECONDS)
+                write()
+        except BrokerError as error:
+            self.deps.emit("unreleased", code=error.code, variant=item.variant)
 
     def finish(self) -> None:
         """Emit how long this invocation has waited for leases, if it has, and send its events."""
