@@ -139,7 +139,7 @@ class Broker:
         A call takes at most *patience* seconds. A cached token is checked with the broker after
         *max_age* seconds.
         """
-        from token_broker_client.gateway import Gateway  # noqa: PLC0415 (slow: requests, botocore)
+        from token_broker_client.gateway import Gateway  # noqa: PLC0415 (slow: botocore)
 
         return cls(Gateway.at(url, region, session), Patience.of(patience), max_age=max_age)
 

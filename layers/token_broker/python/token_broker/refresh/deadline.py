@@ -15,8 +15,11 @@ from token_broker.dependencies import Clock
 COMMIT_SECONDS = 4.0
 """Seconds at the end of an invocation that are reserved for the commit and the answer."""
 
-LAST_COMMIT_SECONDS, COMMIT_PAUSE_SECONDS = 1.0, 0.1
-"""With less time than the first left, the table is not tried again; the second is between tries."""
+LAST_COMMIT_SECONDS = 1.0
+"""With less time than this left, the table is not tried again."""
+
+COMMIT_PAUSE_SECONDS = 0.1
+"""Pause before the table is tried again."""
 
 LEAST_EXCHANGE_SECONDS = 2.0
 """An exchange with less time than this is not begun."""
