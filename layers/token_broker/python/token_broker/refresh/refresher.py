@@ -43,7 +43,7 @@ DELETE. See docs/protocol.md.
 from typing import NamedTuple
 
 from token_broker.cache import CachedToken
-from token_broker.decisions import MAX_REPORTS, recent_reports, stored_error
+from token_broker.decisions import MAX_REPORTS, AliasState, recent_reports, stored_error
 from token_broker.errors import Internal, TooManyRequests
 from token_broker.exchange import NeedToken
 from token_broker.item import CREDENTIAL_REJECTED, REPORT_WINDOW_SECONDS, Item, is_ahead
@@ -204,7 +204,7 @@ class Refresher:
         if leased := self._leased_by_another(seen):  # b
             self._invocation.wait_for_lease(leased)
             return None
-        if not seen.is_target_lost:  # c; if it is lost, the alias is resolved again below
+        if seen.alias_state is not AliasState.TARGET_LOST:  # c; else d resolves the alias again
             self._raise_if_backing_off(target, requirement)
         self._raise_if_backing_off(own, requirement)  # c: an alias has back-offs, too
         if self._has_secret_changed(target, requirement):
