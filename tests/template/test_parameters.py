@@ -322,7 +322,7 @@ DOMAIN = {"DomainName": "a.b", "CertificateArn": "arn:c"}
 def test_an_option_adds_or_removes_exactly_its_resources(
     parameters: dict[str, str], resources: set[str]
 ) -> None:
-    """All of a domain leads to the stage."""
+    """All of a domain, which is regional, leads to the stage."""
     stack = with_(**parameters)
     assert stack.keys() ^ with_().keys() == resources
     assert ("ApiAccount" in stack) is ("AccessLogs" not in parameters)
@@ -331,6 +331,11 @@ def test_an_option_adds_or_removes_exactly_its_resources(
             "DomainName": "<Domain>",
             "RestApiId": "<TokenBrokerApi>",
             "Stage": "<TokenBrokerApiStage>",
+        }
+    for record in of_type(stack, "Route53::RecordSet").values():
+        assert record["AliasTarget"] == {
+            "DNSName": "<Domain.RegionalDomainName>",
+            "HostedZoneId": "<Domain.RegionalHostedZoneId>",
         }
 
 
