@@ -17,6 +17,8 @@ class Requirement(Record):
     min_ttl: int | None = None
     rejected: frozenset[str] = frozenset()
     """Fingerprints of tokens that the vendor refused: the token must be another one."""
+    by_exchange: bool = False
+    """Whether an exchange reports *rejected*, not a caller: other limits apply."""
     force: bool = False
     """The token must be newer than the one that this invocation read first: `Refresher._step` turns
     this into *newer_than*."""
