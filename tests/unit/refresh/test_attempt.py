@@ -579,24 +579,26 @@ def test_one_rejection_does_not_latch_a_previous_version_that_worked(flow: str) 
     assert announced(broker) == ["Connection Latched", "Connection Recovered"]
 
 
-@pytest.mark.parametrize("flow", ["vendorlink", "vntana"])
+@pytest.mark.parametrize("flow", ["vendorlink", "vntana", "editor"])
 @pytest.mark.parametrize(("later", "tried"), [(59, 0), (60, 1)])
 def test_a_suspect_previous_version_is_not_tried_within_a_minute(
     flow: str, later: int, tried: int
 ) -> None:
-    """I7: the latch of another version leaves it suspect."""
+    """I7: the latch of another version leaves it suspect; also by another variant (editor)."""
     broker = with_token(flow, after=20 * 86_400)
-    broker.fake.fail("status", step="login", times=None, status=401)
+    step = "generate" if flow == "editor" else "login"
+    broker.fake.fail("status", step=step, times=None, status=401)
     assert outcome(broker)["retry_after"] == 60
     broker.put_secret()
     broker.now += later
     broker.aws.manager.created_at = float(broker.now)
-    logins = broker.steps.count("login")
+    logins = broker.steps.count(step)
     broker.restart()
-    answer = outcome(broker)
+    other = {"parameters": {"userId": "another"}} if flow == "editor" else {}
+    answer = outcome(broker, **other)
     assert answer["code"] == "credential_rejected"
     assert "retry_after" not in answer, "the version in use is latched"
-    assert broker.steps.count("login") == logins + 1 + tried
+    assert broker.steps.count(step) == logins + 1 + tried
     gate = broker.item()
     assert gate.rejected_versions == ("v2", *["v1"] * tried)
     assert gate.suspect_version == (None if tried else "v1")
