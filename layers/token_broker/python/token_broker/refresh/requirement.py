@@ -17,8 +17,6 @@ class Requirement(Record):
     min_ttl: int | None = None
     rejected: frozenset[str] = frozenset()
     """Fingerprints of tokens that the vendor refused: the token must be another one."""
-    by_exchange: bool = False
-    """Whether an exchange reports *rejected*, not a caller: other limits apply."""
     force: bool = False
     """The token must be newer than the one that this invocation read first: `Refresher._step` turns
     this into *newer_than*."""
@@ -26,6 +24,8 @@ class Requirement(Record):
     """The token must have a higher generation. Generations count within one variant."""
     of_version_in_use: bool = False
     """The token must be made with the version of the secret that this invocation uses."""
+    by_exchange: bool = False
+    """Whether an exchange reports *rejected*, not a caller: other limits apply."""
 
     def is_met(self, item: Item, now: int, version: str | None) -> bool:
         """Say whether the token of *item* meets this.
