@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 Client: TypeAlias = Callable[[], Any]
 """Returns boto3's client of one service: `dynamodb`, and the others below, or a `FastFirst`."""
 
+UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, OverflowError)
+"""What boto3 raises for an answer that it cannot read: of another shape than AWS's."""
+
 PAUSE_SECONDS = 1.0
 """The longest pause of boto3 before its second attempt."""
 
@@ -98,7 +101,7 @@ def _by_boto3(client: Client, operation: str, parameters: Mapping[str, Any]) -> 
     try:
         # To make a client may fail, too: it reads the region, and may ask for credentials.
         return getattr(client(), operation)(**parameters)
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, *UNREADABLE) as error:
         # Returned, not raised: botocore's error may quote a request, and would be the context.
         # Some of botocore's HTTP errors have no response. Others have one that is None.
         response: Any = getattr(error, "response", None) or {}
