@@ -6,7 +6,7 @@ responses.
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -478,6 +478,21 @@ def test_an_error_of_aws_is_reported_without_its_message(
         read(erring(raw))
     assert "c4nary" not in str(caught.value)
     assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("status", ["200 OK", "400 Bad Request"])
+@pytest.mark.parametrize(
+    "body", [b"[]", b'{"__type": 7}', b'{"Item": 7}', b'{"CreatedDate": "x"}', b"\xff", b"[" * 9999]
+)
+def test_an_answer_that_boto3_cannot_read_is_an_outage(
+    broken: tuple[Server, Reader], operation: str, status: str, body: bytes
+) -> None:
+    """Its parser raises what no list of botocore's errors has."""
+    broken[0].behaviour = sends(answer(body, status=status), end=True)
+    with suppress(StoreUnavailable):
+        boto3 = getattr(clients, BY_SERVICE[OPERATIONS[operation].service])
+        assert isinstance(call(boto3, operation, **PARAMETERS[operation]), dict)
 
 
 CODES = sorted(
