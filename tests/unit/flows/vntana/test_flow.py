@@ -189,7 +189,11 @@ def test_a_token_expires_with_its_session_or_after_the_configured_lifetime(
 ) -> None:
     """A longer session, or one that is past, changes nothing."""
     credentials = Credentials(KEY.login, lifetime=300)
-    sessions = ({}, {"expiration": "2031-01-01T00:00:00"}, {"expiration": "2020-01-01T00:00:00"})
+    sessions: tuple[dict[str, str], ...] = (
+        {},
+        {"expiration": "2031-01-01T00:00:00"},
+        {"expiration": "2020-01-01T00:00:00"},
+    )
     shorter = {"expiration": "2030-03-17T17:47:40"}
     for session, seconds in (*((one, 300) for one in sessions), (shorter, 60)):
         answers = [*before, with_token("a/1", session=session)]
