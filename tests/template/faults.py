@@ -198,6 +198,10 @@ FAULTY: Mapping[Rule, Mapping[str, Edit]] = {
     resource_rules.composite_alarms_follow_their_parts: {
         "of one": Edit("PromptSlowAlarm", ", PromptSlowShortAlarm", "", ALARMS),
     },
+    resource_rules.resources_exist_before_their_names_are_used: {
+        "a stage": Edit("Team1Stack", ", TokenBrokerApiStage", ""),
+        "an alias": Edit("EditorCallsOfItsOwn", "DependsOn: EditorAlias", "", TEAM),
+    },
     resource_rules.crashes_are_counted: {
         "not of a flow": Edit("EditorCrashes", "!Ref EditorLogs", "another"),
     },
@@ -209,6 +213,7 @@ FAULTY: Mapping[Rule, Mapping[str, Edit]] = {
         "renamed": Edit("EditorFunction", "!Sub token-broker-${Stage}-editor", "editor"),
         "bare": Edit("Function", "Layers: [!Ref TokenBrokerLayer]", ""),
         "no table": Edit("Function", "TABLE_NAME: !Ref TokenTable", ""),
+        "too soon": Edit("EditorFunction", "DependsOn: EditorPolicy", "DependsOn: EditorLogs"),
     },
     resource_rules.failed_invocations_are_repeated: {
         "as Lambda likes": Edit("EditorCallsOfItsOwn", "EventInvokeConfig", "Alias", TEAM),
