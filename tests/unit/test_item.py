@@ -280,10 +280,11 @@ def test_the_context_for_callers_is_decoded() -> None:
 
 def test_an_item_without_its_token_keeps_fence_and_generation() -> None:
     """An item is never deleted: a late holder of a lease must find a newer fence."""
-    bare = kept(fence=9, target="0" * 64, renewal="ready", context="{}").without_token()
+    whole = kept(fence=9, target="0" * 64, renewal="ready", context="{}", rejected="f")
+    bare = whole.without_token()
     assert (bare.fence, bare.generation) == (9, 7)
-    gone = (bare.token, bare.target, bare.fingerprint, bare.renewal, bare.context)
-    assert gone == (None,) * 5
+    gone = (bare.token, bare.target, bare.fingerprint, bare.rejected, bare.renewal, bare.context)
+    assert gone == (None,) * 6
 
 
 @pytest.mark.parametrize(

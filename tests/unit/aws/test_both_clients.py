@@ -6,7 +6,7 @@ responses.
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -412,6 +412,21 @@ def refusal(code: str, message: str = MESSAGES[1]) -> bytes:
     body = json.dumps({"__type": f"com.amazonaws#{code}", "message": message}).encode()
     lines = "Content-Type: application/x-amz-json-1.0", f"x-amzn-ErrorType: {code}:http://internal"
     return answer(body, *lines, status="400 Bad Request")
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("status", ["200 OK", "400 Bad Request"])
+@pytest.mark.parametrize(
+    "body", [b"[]", b'{"__type": 7}', b'{"Item": 7}', b'{"CreatedDate": "x"}', b"\xff", b"[" * 9999]
+)
+def test_an_answer_that_boto3_cannot_read_is_an_outage(
+    broken: Server, operation: str, status: str, body: bytes
+) -> None:
+    """Its parser raises what no list of botocore's errors has."""
+    broken.behaviour = sends(answer(body, status=status), end=True)
+    with suppress(StoreUnavailable):
+        boto3 = getattr(clients, BY_SERVICE[OPERATIONS[operation].service])
+        assert isinstance(call(boto3, operation, **PARAMETERS[operation]), dict)
 
 
 CODES = sorted(
