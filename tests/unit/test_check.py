@@ -180,6 +180,22 @@ def test_a_token_of_a_deleted_secret_version_is_replaced() -> None:
     assert sent(broker) == ["generate", "verify"]
 
 
+def test_a_token_that_cannot_be_tried_is_not_explained_by_the_answer_to_another() -> None:
+    """The version of the secret that made the second one is gone: nothing was sent with that."""
+    broker = editor()
+    broker.fake.revoke()
+    around(broker.aws.secrets, "of_version", lambda *_: None)
+
+    def send(request: Any, _: float) -> Any:
+        if request.step == "generate":
+            broker.put_secret()
+        return broker.fake(request)
+
+    broker.deps = replace(broker.deps, send=send)
+    error = failure(broker, 25)
+    assert (error.code, error.upstream_status) == ("upstream_refused", None)
+
+
 @pytest.mark.parametrize("flow", CHECKED)
 def test_a_check_reports_an_invalid_secret_while_the_token_lives(flow: str) -> None:
     """Not only when the token expires."""
