@@ -327,6 +327,8 @@ def test_an_option_adds_or_removes_exactly_its_resources(
     stack = with_(**parameters)
     assert stack.keys() ^ with_().keys() == resources
     assert ("ApiAccount" in stack) is ("AccessLogs" not in parameters)
+    # No access logs before the account has its role: CloudFormation would refuse the stage.
+    assert ("ApiAccount" in stack) is ("<ApiAccount>" in text(stack["TokenBrokerApiStage"]))
     for mapping in of_type(stack, "ApiGateway::BasePathMapping").values():
         assert mapping == {
             "DomainName": "<Domain>",

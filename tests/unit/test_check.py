@@ -180,20 +180,25 @@ def test_a_token_of_a_deleted_secret_version_is_replaced() -> None:
     assert sent(broker) == ["generate", "verify"]
 
 
-def test_a_token_that_cannot_be_tried_is_not_explained_by_the_answer_to_another() -> None:
-    """The version of the secret that made the second one is gone: nothing was sent with that."""
+def test_an_error_of_a_check_quotes_no_answer_to_another_token() -> None:
+    """The new token is not sent: its version of the secret is gone."""
     broker = editor()
-    broker.fake.revoke()
-    around(broker.aws.secrets, "of_version", lambda *_: None)
+    send = broker.deps.send
 
-    def send(request: Any, _: float) -> Any:
+    def rotating(request: Any, seconds: float) -> Any:
+        response = send(request, seconds)
         if request.step == "generate":
             broker.put_secret()
-        return broker.fake(request)
+        return response
 
-    broker.deps = replace(broker.deps, send=send)
-    error = failure(broker, 25)
+    broker.deps = replace(broker.deps, send=rotating)
+    around(broker.aws.secrets, "of_version", lambda *_: None)
+    broker.fake.revoke()
+    sent(broker)
+    error = failure(broker, 9)
+    assert sent(broker) == ["verify", "generate"]
     assert (error.code, error.upstream_status) == ("upstream_refused", None)
+    assert error.upstream_message is None
 
 
 @pytest.mark.parametrize("flow", CHECKED)

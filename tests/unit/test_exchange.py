@@ -101,14 +101,17 @@ ST = {"S": Cookie("a"), "T": Cookie("b")}
         ("Mon, 23 Nov 2026 07:00:00 GMT", SUNDAY, 3600),
         ("Sunday, 22-Nov-26 07:00:07 GMT", SUNDAY, 7),
         *((SUNDAY, odd, None) for odd in ("yesterday", "")),
-        *((odd, SUNDAY, None) for odd in (None, "Sun, 22 Nov 2026 07:00:07 -0000")),
+        ("Sun, 22 Nov 2026 07:00:07 -0000", SUNDAY, 7),
+        ("Sun Nov 22 07:00:07 2026", SUNDAY, 7),
+        ("Sun, 22 Nov 2026 09:00:07 +0200", "Sun Nov 22 07:00:00 2026", 7),
+        (None, SUNDAY, None),
         *((f"Sun, {odd} 07:00:07 GMT", SUNDAY, None) for odd in ("99 Nov 2026", f"22 Nov {NINES}")),
     ],
 )
 def test_retry_after_is_read_from_seconds_or_a_date(
     value: str | None, date: str | None, seconds: int | None
 ) -> None:
-    """A date is relative to the upstream's own clock."""
+    """A date is relative to the upstream's own clock. Without a zone, or with -0000, it is UTC."""
     fields = {"retry-after": value, "date": date}
     sent = {name: text for name, text in fields.items() if text is not None}
     assert Response(429, sent).retry_after == seconds

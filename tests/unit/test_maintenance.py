@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests import subjects
+from tests.unit.items import DOWN, FRESH, kept
 from tests.unit.memory_aws import MemoryDynamoDB, timeout
 from tests.unit.memory_broker import NOW, Context, MemoryBroker, around, raising, with_token
 from token_broker.aws import clients
@@ -27,27 +28,13 @@ from token_broker.errors import (
 from token_broker.exchange import Conversation, Request, Response
 from token_broker.flows.vntana.credentials import LIFETIME
 from token_broker.flows.vntana.organizations import organization
-from token_broker.item import Failure, Item
+from token_broker.item import Item
 from token_broker.maintenance import forget, is_of_another
 from token_broker.records import replace
 from token_broker.refresh.invocation import Invocation
 from token_broker.status import status
 from token_broker.tokens import ONLY, Token
 from token_broker_fakes.vntana import Account, FakeVntana, Organization, Workspace
-
-TOKEN = Item(
-    "vendorlink#acme",
-    "-",
-    kind="login",
-    generation=1,
-    token=b"sealed",
-    fingerprint="f",
-    issued_at=NOW - 1000,
-    refresh_at=NOW,
-    expires_at=NOW + 1000,
-    secret_version="v1",
-)
-DOWN = Failure("upstream_unavailable", "login: down", NOW - 9, 2, NOW + 5, "v1")
 
 
 def raised_by(call: Callable[[], object]) -> Mapping[str, Any]:
@@ -84,23 +71,11 @@ def key(number: int) -> str:
 # When a renewal is due
 
 
-def test_only_a_live_token_past_its_refresh_time_is_renewed() -> None:
-    """A caller's claim does not matter: it started this renewal."""
-    again = replace(DOWN, retry_at=NOW)
-    due: list[dict[str, Any]] = [{}, {"expires_at": NOW + 1}, {"nudged_until": NOW + 9}]
-    due.append({"failure": again, "refresh_at": NOW + 9})
-    assert all(replace(TOKEN, **changes).is_due(NOW) for changes in due)
-    not_due: list[dict[str, Any]] = [{"refresh_at": NOW + 1}, {"expires_at": NOW}]
-    not_due += [{"lease_owner": "a", "lease_until": NOW + 1}, {"failure": DOWN}]
-    assert not any(replace(TOKEN, **changes).is_due(NOW) for changes in not_due)
-
-
 def test_a_token_of_another_version_is_renewed_if_it_is_live_or_failed() -> None:
-    ended, failed = replace(TOKEN, expires_at=NOW), replace(TOKEN, failure=DOWN)
-    assert is_of_another(TOKEN, NOW, "v2")
-    assert is_of_another(replace(ended, failure=DOWN), NOW, "v2")
-    assert not is_of_another(ended, NOW, "v2")
-    assert not any(is_of_another(token, NOW, "v1") for token in (TOKEN, failed))
+    assert is_of_another(FRESH, NOW, "v2")
+    assert is_of_another(kept(expires_at=NOW, failure=DOWN), NOW, "v2")
+    assert not is_of_another(kept(expires_at=NOW), NOW, "v2")
+    assert not any(is_of_another(token, NOW, "v1") for token in (FRESH, kept(failure=DOWN)))
 
 
 def test_a_due_renewal_is_made_once() -> None:
@@ -732,13 +707,6 @@ def test_the_status_shows_a_hold() -> None:
     broker.put(held={"since": NOW, "by": "arn:caller", "reason": "laptop stolen"})
     held = broker.call(action="status")["held"]
     assert held == {"since": "2030-03-17T17:46:40Z", "by": "arn:caller", "reason": "laptop stolen"}
-
-
-@pytest.mark.parametrize(("left", "shown"), [(31, "aging"), (30, "dead")])
-def test_the_status_is_that_of_a_call_without_min_ttl(left: int, shown: str) -> None:
-    broker = with_token(after=3600 - left)
-    (variant,) = broker.call(action="status")["variants"]
-    assert variant["state"] == shown
 
 
 def test_the_status_shows_that_a_token_is_being_renewed() -> None:

@@ -580,24 +580,26 @@ def test_one_rejection_does_not_latch_a_previous_version_that_worked(flow: str) 
     assert announced(broker) == ["Connection Latched", "Connection Recovered"]
 
 
-@pytest.mark.parametrize("flow", ["vendorlink", "vntana"])
+@pytest.mark.parametrize("flow", ["vendorlink", "vntana", "editor"])
 @pytest.mark.parametrize(("later", "tried"), [(59, 0), (60, 1)])
 def test_a_suspect_previous_version_is_not_tried_within_a_minute(
     flow: str, later: int, tried: int
 ) -> None:
-    """I7: the latch of another version leaves it suspect."""
+    """I7: the latch of another version leaves it suspect; also by another variant (editor)."""
     broker = with_token(flow, after=20 * 86_400)
-    broker.fake.fail("status", step="login", times=None, status=401)
+    step = "generate" if flow == "editor" else "login"
+    broker.fake.fail("status", step=step, times=None, status=401)
     assert outcome(broker)["retry_after"] == 60
     broker.put_secret()
     broker.now += later
     broker.aws.manager.created_at = float(broker.now)
-    logins = broker.steps.count("login")
+    logins = broker.steps.count(step)
     broker.restart()
-    answer = outcome(broker)
+    other = {"parameters": {"userId": "another"}} if flow == "editor" else {}
+    answer = outcome(broker, **other)
     assert answer["code"] == "credential_rejected"
     assert "retry_after" not in answer, "the version in use is latched"
-    assert broker.steps.count("login") == logins + 1 + tried
+    assert broker.steps.count(step) == logins + 1 + tried
     gate = broker.item()
     assert gate.rejected_versions == ("v2", *["v1"] * tried)
     assert gate.suspect_version == (None if tried else "v1")
@@ -930,6 +932,21 @@ def test_a_refusal_of_a_variant_ends_no_lease_of_another() -> None:
     assert outcome(broker, **PARAMETERS[0])["code"] == "credential_rejected"
     [own] = [item for item in items(broker) if item.fence == 9]
     assert own.lease_owner == "another"
+
+
+def test_a_latch_found_during_an_exchange_leaves_no_back_off() -> None:
+    """A variant for which no request was sent has a token at once when the latch has ended."""
+    broker = MemoryBroker("editor")
+
+    def latching(acquire: Callable[..., Item], *args: Any, **rest: Any) -> Item:
+        broker.put(rejected_versions=("v1",))
+        return acquire(*args, **rest)
+
+    around(broker.aws.store, "acquire", latching)
+    assert outcome(broker, **PARAMETERS[0])["code"] == "credential_latched"
+    del broker.aws.store.acquire
+    broker.put(rejected_versions=None)
+    assert broker.call(**PARAMETERS[0])["source"] == "exchange"
 
 
 @pytest.mark.parametrize("reuse", [True, False])

@@ -228,6 +228,15 @@ def test_three_reports_a_minute_cause_an_exchange() -> None:
     assert broker.item().report_times == (NOW + 20, NOW + 30, NOW + 70)
 
 
+def test_further_reports_of_a_reported_token_do_not_count() -> None:
+    """I9: one exchange replaces it, for any number of reporters."""
+    broker = with_token()
+    broker.fake.fail("status", times=None, status=503)
+    for _ in range(5):
+        refused(UpstreamUnavailable, lambda: report(broker))
+    assert broker.item().report_times == (NOW,)
+
+
 def test_a_report_of_an_older_token_causes_no_exchange() -> None:
     broker = with_token()
     old = broker.item().fingerprint

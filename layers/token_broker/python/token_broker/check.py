@@ -68,7 +68,7 @@ class Check:
 
         False if the token's version of the secret is gone: its address is not known.
         """
-        self._sender = Sender(self._deps, self._deadline)  # it quotes no answer to another token
+        self._sender = Sender(self._deps, self._deadline)  # an error quotes no answer before
         secret = self._secret(answer.item.secret_version)
         if secret is None:
             return False

@@ -188,7 +188,8 @@ def test_without_a_renewal_token_or_an_allowed_host_the_exchange_logs_in() -> No
         pytest.param("keep", pair(renewal="renew/2"), "renew/2", id="a new one replaces it"),
         pytest.param("drop", pair(renewal=None), None, id="null drops it"),
         pytest.param("drop", pair(renewal="renew/2"), "renew/2", id="a new one is not dropped"),
-        pytest.param("keep", pair(renewal=""), None, id="an empty one is none"),
+        pytest.param("keep", pair(renewal=""), RENEWAL, id="an empty one keeps it"),
+        pytest.param("drop", pair(renewal=""), None, id="an empty one drops it"),
     ],
 )
 @pytest.mark.parametrize("key", ["both", "rToken"])

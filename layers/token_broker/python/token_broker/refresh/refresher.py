@@ -146,7 +146,7 @@ class Refresher:
         item, now = seen.target, self._now()
         if item.fingerprint not in requirement.rejected:
             return requirement, seen
-        by_exchange = requirement.of_version_in_use  # only `token_of` reports and demands it
+        by_exchange = requirement.by_exchange
         is_young = is_ahead(item.issued_at + YOUNG_SECONDS, now, YOUNG_SECONDS)
         if by_exchange and is_young and item.lease_owner is None:
             return replace(requirement, rejected=frozenset()), seen
@@ -308,7 +308,7 @@ class Refresher:
         """
         version = self._secret.version()
         rejected = frozenset({need.rejected} if need.rejected else ())
-        requirement = Requirement(rejected=rejected, of_version_in_use=True)
+        requirement = Requirement(rejected=rejected, by_exchange=True, of_version_in_use=True)
         if made := self._made_here(need.variant.key, requirement):
             return made.cached.token
         with self._invocation.deadline.nested():
