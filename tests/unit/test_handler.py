@@ -161,8 +161,7 @@ def test_an_audit_line_has_the_duration_since_the_invocation_began(
 
 def test_an_unexpected_exception_of_an_action_is_audited_as_internal() -> None:
     broker = MemoryBroker()
-    broker.aws.manager.texts.clear()
-    broker.aws.manager.describe_secret = None  # type: ignore[assignment,method-assign]  # a defect
+    around(broker.aws.store, "list", raising(TypeError("a defect")))
     broker.monotonic = 1.0
     with pytest.raises(Exception, match="internal") as raised:
         broker.call(action="status")
