@@ -36,9 +36,10 @@ def test_an_entry_is_recent_for_the_configured_seconds(age: int, is_found: bool)
 
 
 def test_a_later_entry_replaces_the_earlier_one() -> None:
-    """A token that is not shared is not cached."""
+    """A token that is not shared is not cached, nor is a handoff."""
     cache, later = TokenCache(SECONDS, 3), replace(held(), read_at=NOW + 9)
-    put(cache, held(), later, replace(held("a"), is_shared=False))
+    handing_off = replace(later, token=replace(later.token, handoff={"seed": "s"}))
+    put(cache, held(), handing_off, replace(held("a"), is_shared=False))
     assert cache.recall("vntana#acme", "-") == later
     assert (cache.recall("vntana#acme", "a"), len(cache)) == (None, 1)
 
