@@ -39,7 +39,7 @@ from token_broker_client import (
 )
 from token_broker_client.cache import Cache
 from token_broker_client.deadline import Deadline
-from token_broker_client.functions import endpoint, names
+from token_broker_client.functions import endpoint, names, payload
 from token_broker_client.gateway import ROUTES, Gateway
 from token_broker_client.request import FLOWS, Command
 from token_broker_client.transport import Reply
@@ -301,6 +301,12 @@ def test_a_function_is_invoked_in_the_region_of_its_arn(
         named = quote(arns.get(flow, "a/b"), safe="")
         assert sent.startswith(f"POST /2015-03-31/functions/{named}/invocations HTTP/1.1")
         assert json.loads(sent.splitlines()[-1]) == {"connection": "acme", "action": "forget"}
+
+
+def test_no_field_of_a_call_changes_its_action_or_connection() -> None:
+    """The payload of a direct invocation has the fields beside both."""
+    command = Command("vntana", "acme", "token", {"action": "forget", "connection": "other"})
+    assert payload(command) == {"action": "token", "connection": "acme"}
 
 
 @pytest.mark.parametrize(

@@ -163,6 +163,7 @@ FAULTY: Mapping[Rule, Mapping[str, Edit]] = {
         "the table": Edit("TokenTable", "DeletionPolicy: RetainExceptOnCreate", ""),
         "the key": Edit("TokenKey", "DeletionPolicy: RetainExceptOnCreate", ""),
         "a log": Edit("EditorLogs", "UpdateReplacePolicy: Retain", ""),
+        "the account's": Edit("ApiAccount", "DeletionPolicy: Retain", ""),
         "the client": Edit("TokenBrokerClientLayer", "Policy: Retain", "Policy: Delete"),
     },
     resource_rules.functions_have_logs_that_expire: {
@@ -198,6 +199,10 @@ FAULTY: Mapping[Rule, Mapping[str, Edit]] = {
     resource_rules.composite_alarms_follow_their_parts: {
         "of one": Edit("PromptSlowAlarm", ", PromptSlowShortAlarm", "", ALARMS),
     },
+    resource_rules.resources_exist_before_their_names_are_used: {
+        "a stage": Edit("Team1Stack", ", TokenBrokerApiStage", ""),
+        "an alias": Edit("EditorCallsOfItsOwn", "DependsOn: EditorAlias", "", TEAM),
+    },
     resource_rules.crashes_are_counted: {
         "not of a flow": Edit("EditorCrashes", "!Ref EditorLogs", "another"),
     },
@@ -209,6 +214,7 @@ FAULTY: Mapping[Rule, Mapping[str, Edit]] = {
         "renamed": Edit("EditorFunction", "!Sub token-broker-${Stage}-editor", "editor"),
         "bare": Edit("Function", "Layers: [!Ref TokenBrokerLayer]", ""),
         "no table": Edit("Function", "TABLE_NAME: !Ref TokenTable", ""),
+        "too soon": Edit("EditorFunction", "DependsOn: EditorPolicy", "DependsOn: EditorLogs"),
     },
     resource_rules.failed_invocations_are_repeated: {
         "as Lambda likes": Edit("EditorCallsOfItsOwn", "EventInvokeConfig", "Alias", TEAM),

@@ -6,6 +6,7 @@ from itertools import product
 from typing import Any
 
 from tests.template.documents import Template
+from tests.template.iam import many
 from tests.template.metric_math import value_of
 from tests.template.subjects import FLOWS, KEY_ARN, TABLE, of_type, text
 from token_broker_operations.signals import BURNS, LEAST_BAD, OBJECTIVES, SIGNALS, codes
@@ -89,6 +90,7 @@ def resources_have_the_required_properties(stack: Template) -> Iterator[str]:
 def data_outlives_the_stack(stack: Template) -> Iterator[str]:
     """Table, key and logs are neither deleted with the stack nor when they are replaced.
 
+    Nor are the account's role for API Gateway's logs, by which other APIs log, and its setting.
     Callers are attached to old versions of the client's layer, which stay; the broker's go.
     """
     for name, resource in stack.items():
@@ -96,6 +98,9 @@ def data_outlives_the_stack(stack: Template) -> Iterator[str]:
         kind = resource["Type"].removeprefix("AWS::")
         if kind in {"DynamoDB::Table", "KMS::Key", "Logs::LogGroup"}:
             if policies != ("RetainExceptOnCreate", "Retain"):
+                yield f"{name} has the policies {policies}"
+        elif name in {"ApiAccount", "ApiAccountRole"}:
+            if policies != ("Retain", "Retain"):
                 yield f"{name} has the policies {policies}"
         elif kind == "Lambda::LayerVersion":
             wanted = "Retain" if name.startswith("TokenBrokerClientLayer") else "Delete"
@@ -175,6 +180,29 @@ def composite_alarms_follow_their_parts(stack: Template) -> Iterator[str]:
         for part in re.findall(r'ALARM\("([^"]+)"\)', alarm["AlarmRule"]):
             if named.get(part) not in stack[name].get("DependsOn", ()):
                 yield f"{name} may be made before {part}"
+
+
+BY_TEXT = {
+    "Lambda::EventInvokeConfig": ("Lambda::Alias", ("FunctionName", "Name")),
+    "WAFv2::WebACLAssociation": ("ApiGateway::Stage", ("StageName",)),
+    "ApiGateway::UsagePlan": ("ApiGateway::Stage", ("StageName",)),
+}
+"""Types of resources that name one of another type by texts, with the properties of those texts."""
+
+
+def resources_exist_before_their_names_are_used(stack: Template) -> Iterator[str]:
+    """CloudFormation sees no order in a name that is a text. A nested stack waits as a whole."""
+    for kind, (named, properties) in BY_TEXT.items():
+        for (name, user), (other, used) in product(
+            of_type(stack, kind).items(), of_type(stack, named).items()
+        ):
+            words = (rf"(?<![\w-]){re.escape(used[each])}(?![\w-])" for each in properties)
+            if not all(re.search(word, text(user)) for word in words):
+                continue
+            (outer, _, _), (place, _, inner) = name.rpartition("."), other.rpartition(".")
+            waiting = name if place == outer else outer
+            if inner not in many(stack[waiting].get("DependsOn", [])):
+                yield f"{waiting} may be made before {other}"
 
 
 def sums(alarm: Template) -> dict[str, tuple[Template, tuple[str, ...]]]:
@@ -305,7 +333,8 @@ def functions_have_the_required_settings(stack: Template) -> Iterator[str]:
             yield f"{flow} has another environment"
         if not function.get("Layers"):
             yield f"{flow} lacks the layer"
-        if not function.get("DependsOn", stack[f"{flow.capitalize()}Function"].get("DependsOn")):
+        waits_for = many(stack[f"{flow.capitalize()}Function"].get("DependsOn", []))
+        if f"{flow.capitalize()}Policy" not in waits_for:
             yield f"{flow} may start before it has its permissions"
 
 

@@ -36,10 +36,11 @@ def test_an_entry_is_recent_for_the_configured_seconds(age: int, is_found: bool)
 
 
 def test_a_later_entry_replaces_the_earlier_one() -> None:
-    """A token that is not shared is not cached, nor is a handoff."""
+    """Of any generation: an alias may lead elsewhere. Handoffs and unshared tokens are not kept."""
     cache, later = TokenCache(SECONDS, 3), replace(held(), read_at=NOW + 9)
+    earlier = replace(held(), item=Item("vntana#acme", "-", generation=9))
     handing_off = replace(later, token=replace(later.token, handoff={"seed": "s"}))
-    put(cache, held(), handing_off, replace(held("a"), is_shared=False))
+    put(cache, earlier, handing_off, replace(held("a"), is_shared=False))
     assert cache.recall("vntana#acme", "-") == later
     assert (cache.recall("vntana#acme", "a"), len(cache)) == (None, 1)
 

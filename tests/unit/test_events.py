@@ -87,7 +87,7 @@ def encoded(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-WANTS_NINE = '{"min_ttl": 9}'
+WANTS_NINE = '{"min_ttl": 9, "organization": "büro"}'
 NO_JSON = "body: is not JSON"
 NO_TEXT = "body: must be a text of at most 262144 characters"
 
@@ -102,7 +102,7 @@ NO_TEXT = "body: must be a text of at most 262144 characters"
 )
 def test_a_json_body_is_read_plain_or_base64_encoded(body: str, is_encoded: object) -> None:
     command = events.http_command(http(body=body, isBase64Encoded=is_encoded), BY_API, "vntana")
-    assert command.body.seconds("min_ttl") == 9
+    assert (command.body.seconds("min_ttl"), command.body.text("organization")) == (9, "büro")
     for empty in (None, ""):
         events.http_command(http(body=empty), BY_API, "vntana").body.finish()
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from token_broker.decisions import AliasState, expects_another
 from token_broker.item import Failure, Item
-from token_broker.look import Look, expects_another
+from token_broker.look import Look
 from token_broker.records import replace
 from token_broker.refresh.outcome import alias_values
 from token_broker.tokens import Variant
@@ -22,23 +23,25 @@ ITEM = Item(
 
 
 @pytest.mark.parametrize(
-    ("ahead", "changes", "is_so"),
+    ("changes", "state"),
     [
-        pytest.param(0, {}, False, id="nothing changed"),
-        pytest.param(0, {"context": '{"x":1}'}, True, id="no role"),
-        *((ahead, {"secret_version": "v2"}, ahead < 61) for ahead in (0, 60, 61)),
-        *((ahead, {"context": MEMBER}, ahead < 61) for ahead in (0, 60, 61)),
-        pytest.param(0, {"target": "c", "context": MEMBER}, False, id="its end leads on"),
+        pytest.param({}, AliasState.VALID, id="nothing changed"),
+        pytest.param({"secret_version": "v2"}, AliasState.UNCONFIRMED, id="another version"),
+        pytest.param({"context": MEMBER}, AliasState.OTHER_ROLE, id="another role"),
+        pytest.param({"context": '{"x":1}'}, AliasState.OTHER_ROLE, id="no role"),
+        pytest.param({"target": "c", "context": MEMBER}, AliasState.VALID, id="its end leads on"),
     ],
 )
 def test_an_alias_is_outdated_by_changes_of_its_target(
-    ahead: int, changes: dict[str, str], is_so: bool
+    changes: dict[str, str], state: AliasState
 ) -> None:
     """Two processes wrote the two items, and their clocks may differ by a minute."""
-    alias, item = replace(POINTER, issued_at=NOW + ahead), replace(ITEM, **changes)
-    seen = Look(alias, item, item, NOW)
-    assert seen.may_be_outdated is is_so
-    assert seen.shown == (alias if is_so else item)
+    item = replace(ITEM, **changes)
+    for ahead, expected in ((0, state), (60, state), (61, AliasState.VALID)):
+        alias = replace(POINTER, issued_at=NOW + ahead)
+        seen = Look(alias, item, item, NOW)
+        assert seen.alias_state is expected
+        assert seen.shown == (item if expected is AliasState.VALID else alias)
 
 
 @pytest.mark.parametrize(
@@ -59,9 +62,9 @@ def test_an_alias_is_outdated_if_a_version_that_works_cannot_make_its_target(
     target = replace(ITEM, failure=Failure(code, "x", NOW, 1, NOW + 60, failed))
     gate = Item("vntana#acme", "-", accepted_version=accepted)
     seen = Look(replace(POINTER, secret_version=of_alias), target, gate, NOW)
-    assert (seen.is_target_lost, seen.shown is seen.own) == (is_lost, is_lost)
-    assert not Look(target, target, gate, NOW).is_target_lost, "the token itself is no alias"
-    assert not replace(seen, target=ITEM).is_target_lost, "it was renewed"
+    assert seen.alias_state is (AliasState.TARGET_LOST if is_lost else AliasState.VALID)
+    assert Look(target, target, gate, NOW).alias_state is AliasState.VALID, "a token is no alias"
+    assert replace(seen, target=ITEM).alias_state is AliasState.VALID, "it was renewed"
 
 
 def test_an_alias_is_outdated_by_any_difference_of_its_expected_context() -> None:

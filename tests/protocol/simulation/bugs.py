@@ -9,6 +9,7 @@ from token_broker import check, conditional_writes, decisions, look, maintenance
 from token_broker.broker import Answer, Broker, answer
 from token_broker.cache import CachedToken
 from token_broker.check import Check
+from token_broker.decisions import AliasState
 from token_broker.dependencies import Dependencies
 from token_broker.exchange import Request, Response
 from token_broker.flows.editor import credentials as editor
@@ -239,7 +240,7 @@ BUGS.add(
 BUGS.add(
     "outdated-aliases",
     "an alias is valid for its version of the secret",
-    (Look, "may_be_outdated", property(no)),
+    (Look, "alias_state", AliasState.VALID),
     near=21,
 )
 BUGS.add("no-backoff", "a failure has a back-off", (decisions, "backoff_seconds", zero), near=37)

@@ -2,11 +2,19 @@
 
 from enum import Enum
 from math import ceil
+from typing import Any
 
-from token_broker.errors import BrokerError, Internal, upstream_of
+from token_broker.errors import (
+    BrokerError,
+    Internal,
+    InvalidRequest,
+    NotConfigured,
+    upstream_of,
+)
 from token_broker.item import (
     CREDENTIAL_REJECTED,
     LONGEST_BACKOFF_SECONDS,
+    MAX_SKEW_SECONDS,
     REPORT_WINDOW_SECONDS,
     SUSPECT_RETRY_SECONDS,
     UPSTREAM_UNAVAILABLE,
@@ -41,6 +49,23 @@ KEPT_AFTER_END = 15 * 86_400
 """Seconds after its end before the table may drop an item: a renewal token lives fourteen days."""
 
 
+NOT_THERE = frozenset({InvalidRequest.code, NotConfigured.code})
+"""Codes of an exchange that found that the account does not have what was asked for."""
+
+
+class AliasState(Enum):
+    """Whether an alias is still right, as far as the table shows it."""
+
+    VALID = "a hit follows it"
+    UNCONFIRMED = "its token is of another version of the secret, which may have other defaults"
+    OTHER_ROLE = "its token shows another role than the alias expects"
+    TARGET_LOST = "the version of the secret that works now cannot make the target's token"
+
+
+WRONG = frozenset({AliasState.OTHER_ROLE, AliasState.TARGET_LOST})
+"""An alias in one of these states must be resolved again, whatever the secret says."""
+
+
 class Verdict(Enum):
     """What a rejection proves about the version of the secret."""
 
@@ -48,6 +73,43 @@ class Verdict(Enum):
     SUSPECT = "it was right before: it is tried once more, a minute later"
     REFUSE_VARIANT = "it may be wrong: this variant does not try it again"
     BLAME_VARIANT = "it is right: the parameters of the request are wrong"
+
+
+def alias_state(alias: Item, target: Item, gate: Item) -> AliasState:
+    """Return whether *alias*, which leads to *target*, is still right. An item may be no alias."""
+    if alias.target is None:
+        return AliasState.VALID
+    failure, works = target.failure, gate.accepted_version
+    is_lost = failure is not None and failure.code in NOT_THERE and failure.secret_version == works
+    if is_lost and works not in (None, alias.secret_version):
+        return AliasState.TARGET_LOST
+    if expects_another(alias, target):
+        return AliasState.OTHER_ROLE
+    is_other = alias.secret_version != target.secret_version and not is_newer(alias, target)
+    return AliasState.UNCONFIRMED if is_other else AliasState.VALID
+
+
+def is_newer(alias: Item, item: Item) -> bool:
+    """Say whether *alias* was certainly made after *item*, by any clock."""
+    return alias.issued_at > item.issued_at + MAX_SKEW_SECONDS
+
+
+def expects_another(alias: Item, item: Item) -> bool:
+    """Say whether *item* is not what *alias* expects: it may be newer, and has another role.
+
+    An *item* that is an alias itself has no token to compare.
+    """
+    expected = expected_by(alias)
+    if not expected or item.target or is_newer(alias, item):
+        return False
+    found = item.decoded_context()
+    return isinstance(found, dict) and any(found.get(n) != value for n, value in expected.items())
+
+
+def expected_by(alias: Item) -> dict[str, Any]:
+    """Return what *alias* expects of its token's context; nothing if the attribute is damaged."""
+    expected = alias.decoded_context()
+    return expected if isinstance(expected, dict) else {}
 
 
 def verdict(gate: Item, version: str, variant: str, now: int, *, is_certain: bool) -> Verdict:

@@ -4,19 +4,17 @@ An alias is an item that refers to another one. "The only organization" refers t
 editor's request to all its parameters.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from token_broker.cache import CachedToken
-from token_broker.errors import AWS_FAILURES, ConnectionHeld, InvalidRequest, NotConfigured
-from token_broker.item import GATE, MAX_SKEW_SECONDS, Item
+from token_broker.decisions import AliasState, alias_state
+from token_broker.errors import AWS_FAILURES, ConnectionHeld
+from token_broker.item import GATE, Item
 from token_broker.records import Record, replace
 from token_broker.tokens import Token
 
 if TYPE_CHECKING:
     from token_broker.dependencies import Dependencies
-
-NOT_THERE = frozenset({InvalidRequest.code, NotConfigured.code})
-"""Codes of an exchange that found that the account does not have what was asked for."""
 
 
 class Look(Record):
@@ -27,57 +25,30 @@ class Look(Record):
     target: Item
     """The item that the alias refers to; without an alias, *own* itself."""
     gate: Item
-    """The connection's gate. A flow with one variant has both in one item."""
+    """The connection's gate; in a flow with one variant, that variant's item."""
     read_at: int
 
     @property
+    def alias_state(self) -> AliasState:
+        """Whether the alias is still right."""
+        return alias_state(self.own, self.target, self.gate)
+
+    @property
     def shown(self) -> Item:
-        """The item that a hit uses: the target. If the alias may be outdated, the alias: no hit."""
-        return self.own if self.may_be_outdated else self.target
-
-    @property
-    def may_be_outdated(self) -> bool:
-        """Say whether the alias may be wrong by now. `Resolver.is_outdated` asks the secret, too.
-
-        It may if the target was made later with another version of the secret, which may have other
-        defaults, or if the vendor has changed the role, or if `is_target_lost`.
-        """
-        own, target = self.own, self.target
-        if own.target is None:
-            return False
-        is_other = own.secret_version != target.secret_version and not is_newer(own, target)
-        return is_other or self.is_wrong
-
-    @property
-    def is_wrong(self) -> bool:
-        """Say whether the alias is wrong for sure: the role has changed, or `is_target_lost`."""
-        return expects_another(self.own, self.target) or self.is_target_lost
-
-    @property
-    def is_target_lost(self) -> bool:
-        """Say whether the version of the secret that works now cannot make the target's token.
-
-        It may be another account's, and have another default. *own* is of an older version.
-        """
-        failure, works = self.target.failure, self.gate.accepted_version
-        if failure is None or failure.code not in NOT_THERE or self.own.target is None:
-            return False
-        return works is not None and failure.secret_version == works != self.own.secret_version
+        """The item that a hit uses. An alias that may be outdated is none: it has no token."""
+        return self.target if self.alias_state is AliasState.VALID else self.own
 
     def of_target(self, key: str) -> "Look | None":
-        """Return what this read showed of the variant *key*. None unless that is the target.
-
-        None, too, if the target is an alias itself.
-        """
+        """Return what this read showed of *key*: None unless that is the target, and no alias."""
         is_shown = self.target.variant == key and not self.target.target
         return replace(self, own=self.target) if is_shown else None
 
 
 def look(deps: "Dependencies", partition: str, key: str) -> Look:
-    """Read the item of *key*, its target and the gate.
+    """Read the item of *key*, its target and the gate. Raises `ConnectionHeld`.
 
-    One request reads them all, if the cache of this process knows the target. Each is strongly
-    consistent, as of some moment after `Look.read_at`. Raises `ConnectionHeld`.
+    Each is strongly consistent, as of a moment after `Look.read_at`. It takes one request if the
+    cache knows the target.
     """
     now = deps.clock.now()
     known = deps.cache.recall(partition, key)
@@ -117,34 +88,7 @@ def _token_of(deps: "Dependencies", seen: Look) -> Token | None:
 
 
 def refuse_held(deps: "Dependencies", gate: Item) -> None:
-    """Raise `ConnectionHeld` if an operator holds the connection of *gate*.
-
-    This process then forgets the tokens of the connection.
-    """
+    """Raise `ConnectionHeld`, and forget cached tokens, if an operator holds the connection."""
     if gate.held:
         deps.cache.drop(gate.partition)
         raise ConnectionHeld(gate.held.words)
-
-
-def expects_another(alias: Item, item: Item) -> bool:
-    """Say whether *item* is not what *alias* expects, by a context that is newer than the alias.
-
-    Its context says another role. An alias expects something of the token at the end only: an
-    alias in between is not compared.
-    """
-    expected = expected_by(alias)
-    if not expected or item.target or is_newer(alias, item):
-        return False
-    found = item.decoded_context()
-    return isinstance(found, dict) and any(found.get(n) != value for n, value in expected.items())
-
-
-def expected_by(alias: Item) -> dict[str, Any]:
-    """Return what *alias* expects of its token's context; nothing if the attribute is damaged."""
-    expected = alias.decoded_context()
-    return expected if isinstance(expected, dict) else {}
-
-
-def is_newer(alias: Item, item: Item) -> bool:
-    """Say whether *alias* was certainly made after *item*, by any clock."""
-    return alias.issued_at > item.issued_at + MAX_SKEW_SECONDS

@@ -1,6 +1,7 @@
 """A miss: a token of an exchange, or the old one while it lives, if the exchange fails."""
 
 from token_broker.cache import CachedToken
+from token_broker.decisions import AliasState
 from token_broker.errors import (
     AWS_FAILURES,
     BrokerError,
@@ -46,7 +47,7 @@ def may_use_old(
     """
     if request.force:
         return isinstance(error, UpstreamUnavailable)
-    if seen.may_be_outdated:
+    if seen.alias_state is not AliasState.VALID:
         return error.retryable or isinstance(error, UpstreamError)
     return kept is not None and not isinstance(error, ConnectionHeld)
 
@@ -64,7 +65,7 @@ def old_token(
     except AWS_FAILURES:
         old = kept
     else:
-        if seen.may_be_outdated and not seen.is_wrong:
+        if seen.alias_state is AliasState.UNCONFIRMED:
             seen = replace(seen, own=seen.target)
         try:
             old = open_shown(deps, seen)

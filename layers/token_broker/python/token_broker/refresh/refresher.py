@@ -43,7 +43,7 @@ DELETE. See docs/protocol.md.
 from typing import NamedTuple
 
 from token_broker.cache import CachedToken
-from token_broker.decisions import MAX_REPORTS, recent_reports, stored_error
+from token_broker.decisions import MAX_REPORTS, AliasState, recent_reports, stored_error
 from token_broker.errors import Internal, TooManyRequests
 from token_broker.exchange import NeedToken
 from token_broker.item import CREDENTIAL_REJECTED, REPORT_WINDOW_SECONDS, Item, is_ahead
@@ -146,7 +146,7 @@ class Refresher:
         item, now = seen.target, self._now()
         if item.fingerprint not in requirement.rejected:
             return requirement, seen
-        by_exchange = requirement.of_version_in_use  # only `token_of` reports and demands it
+        by_exchange = requirement.by_exchange
         is_young = is_ahead(item.issued_at + YOUNG_SECONDS, now, YOUNG_SECONDS)
         if by_exchange and is_young and item.lease_owner is None:
             return replace(requirement, rejected=frozenset()), seen
@@ -204,7 +204,7 @@ class Refresher:
         if leased := self._leased_by_another(seen):  # b
             self._invocation.wait_for_lease(leased)
             return None
-        if not seen.is_target_lost:  # c; if it is lost, the alias is resolved again below
+        if seen.alias_state is not AliasState.TARGET_LOST:  # c; else d resolves the alias again
             self._raise_if_backing_off(target, requirement)
         self._raise_if_backing_off(own, requirement)  # c: an alias has back-offs, too
         if self._has_secret_changed(target, requirement):
@@ -308,7 +308,7 @@ class Refresher:
         """
         version = self._secret.version()
         rejected = frozenset({need.rejected} if need.rejected else ())
-        requirement = Requirement(rejected=rejected, of_version_in_use=True)
+        requirement = Requirement(rejected=rejected, by_exchange=True, of_version_in_use=True)
         if made := self._made_here(need.variant.key, requirement):
             return made.cached.token
         with self._invocation.deadline.nested():

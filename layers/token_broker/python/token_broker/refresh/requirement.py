@@ -24,6 +24,8 @@ class Requirement(Record):
     """The token must have a higher generation. Generations count within one variant."""
     of_version_in_use: bool = False
     """The token must be made with the version of the secret that this invocation uses."""
+    by_exchange: bool = False
+    """Whether an exchange reports *rejected*, not a caller: other limits apply."""
 
     def is_met(self, item: Item, now: int, version: str | None) -> bool:
         """Say whether the token of *item* meets this.

@@ -3,10 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from token_broker.decisions import latched_by
+from token_broker.decisions import (
+    WRONG,
+    AliasState,
+    expected_by,
+    expects_another,
+    is_newer,
+    latched_by,
+)
 from token_broker.errors import AWS_FAILURES, BrokerError, InvalidRequest
 from token_broker.item import Item
-from token_broker.look import Look, expected_by, expects_another, is_newer
+from token_broker.look import Look
 from token_broker.records import replace
 from token_broker.refresh.invocation import Invocation
 from token_broker.refresh.outcome import Alias, alias_values
@@ -22,32 +29,28 @@ class Resolver:
         self._secret = invocation.secret
 
     def is_outdated(self, seen: Look) -> bool:
-        """Say whether the alias in *seen* must be resolved again.
+        """Say whether the alias in *seen* must be resolved again; ask the secret if need be.
 
-        It must if the role that it records has changed, or the secret. After a change of the secret
-        it is still followed while an exchange backs off, or the new version is rejected,
-        but not if the account of the new version lacks the target.
+        After a change of the secret the alias is still followed while an exchange backs off, or the
+        new version is rejected.
         """
-        own = seen.own
-        if not seen.may_be_outdated:
-            return False
-        if seen.is_wrong:
-            return True
+        if seen.alias_state is not AliasState.UNCONFIRMED:
+            return seen.alias_state in WRONG
         if self._is_backing_off(seen):
             return False
         version = self._secret.recent_version()
-        return own.secret_version != version and not latched_by(seen.gate, own, version)
+        return seen.own.secret_version != version and not latched_by(seen.gate, seen.own, version)
 
     def confirm(self, seen: Look) -> None:
         """Write the alias in *seen* anew if the secret shows that it is right: then it is a hit.
 
-        The new one must be certainly newer than the token that it leads to.
+        Not before the new one is certainly newer than the token that it leads to.
         """
         own, now = seen.own, self._deps.clock.now()
-        if not seen.may_be_outdated or self._is_backing_off(seen) or own.is_leased(now):
+        if seen.alias_state is not AliasState.UNCONFIRMED or self._is_backing_off(seen):
             return
         is_early = not is_newer(replace(own, issued_at=now), seen.target)
-        if is_early or own.secret_version != self._secret.recent_version():
+        if is_early or own.is_leased(now) or own.secret_version != self._secret.recent_version():
             return
         if end := self._end_of(seen):
             self._write(own, end, expected_by(own))
