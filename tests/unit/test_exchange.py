@@ -111,8 +111,7 @@ ST = {"S": Cookie("a"), "T": Cookie("b")}
 def test_retry_after_is_read_from_seconds_or_a_date(
     value: str | None, date: str | None, seconds: int | None
 ) -> None:
-    """A date is relative to the upstream's own clock. Without a zone, as `asctime` writes it, or
-    with -0000, it is in UTC."""
+    """A date is relative to the upstream's own clock; in UTC without a zone, or with -0000."""
     fields = {"retry-after": value, "date": date}
     sent = {name: text for name, text in fields.items() if text is not None}
     assert Response(429, sent).retry_after == seconds
