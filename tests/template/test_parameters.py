@@ -275,7 +275,9 @@ def is_taken(parameter: Template, value: str) -> bool:
     ("parameters", "message"),
     [
         ({"SnapStart": "enabled", "ProvisionedConcurrency": "1"}, "Lambda has SnapStart or"),
-        ({"DomainName": "a.b"}, "DomainName needs"),
+        ({"DomainName": "a.b"}, "DomainName and CertificateArn need each other"),
+        ({"CertificateArn": "arn:c"}, "DomainName and CertificateArn need each other"),
+        ({"HostedZoneId": "Z"}, "HostedZoneId needs"),
         (
             {"DomainName": "a.b", "CertificateArn": "arn:c", "VpcEndpointIds": ENDPOINT},
             "DomainName is for a public API",
@@ -314,7 +316,6 @@ DOMAIN = {"DomainName": "a.b", "CertificateArn": "arn:c"}
         ({"WebAclArn": "arn:acl"}, {"WebAclAssociation"}),
         (DOMAIN, {"Domain", "DomainMapping"}),
         (DOMAIN | {"HostedZoneId": "Z"}, {"Domain", "DomainMapping", "DomainRecord"}),
-        ({"HostedZoneId": "Z"}, set()),
         ({"AccessLogs": "enabled"}, {"ApiAccount", "ApiAccountRole"}),
         ({"AccessLogs": "disabled"}, {"ApiAccount", "ApiAccountRole"}),
     ],
