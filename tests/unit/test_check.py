@@ -264,14 +264,6 @@ def test_an_unexpected_exception_of_a_check_is_emitted_as_internal() -> None:
     assert outcomes(broker) == ["internal", "internal"]
 
 
-def test_a_verification_depends_on_the_flows_ability_and_not_on_its_name() -> None:
-    broker = MemoryBroker("editor")
-    token = broker.call(parameters={"userId": "1"})["headers"]["x-api-token"]
-    flow = broker.deps.flow._replace(name="drawings")
-    broker.service.use(replace(broker.deps, flow=flow))
-    assert broker.call(action="verify", token=token)["valid"] is True
-
-
 def test_a_flow_without_a_check_is_refused() -> None:
     """Before any token is obtained."""
     deps = MemoryBroker().deps

@@ -13,15 +13,12 @@ from tests.unit.items import (
     DOWN,
     EMPTY,
     FRESH,
-    HOLD,
     REFUSED,
     REPORTED,
     RUNNING,
     kept,
 )
 from token_broker.decisions import (
-    KEPT_AFTER_END,
-    MAX_REPORTS,
     Verdict,
     backoff_seconds,
     lease_end,
@@ -30,7 +27,6 @@ from token_broker.decisions import (
     recent_reports,
     refresh_at,
     stored_error,
-    ttl_of,
     verdict,
 )
 from token_broker.errors import (
@@ -127,42 +123,10 @@ def test_the_time_of_renewals_is_spread() -> None:
 # The lease
 
 
-@pytest.mark.parametrize(
-    ("owner", "until", "is_leased"),
-    [(None, 9, False), ("a", 1, True), ("a", 0, False), ("a", 1_000, True), ("a", 1_001, False)],
-)
-def test_a_lease_expires(owner: str | None, until: int, is_leased: bool) -> None:
-    """The token is uncertain then, as its exchange was not finished.
-
-    No invocation lives for more than 1,000 seconds: a longer lease is of a wrong clock.
-    """
-    item = kept(lease_owner=owner, lease_until=NOW + until)
-    assert item.is_leased(NOW) is is_leased
-    assert item.is_uncertain(NOW) is (owner is not None and not is_leased)
-
-
 def test_a_lease_is_the_remaining_time_plus_two_seconds_and_the_skew() -> None:
     """One second for each rounded end."""
     ends = [lease_end(NOW, remaining, 30) - NOW for remaining in (29.0, 29.01, 0.0)]
     assert ends == [61, 62, 32]
-
-
-# How long the table keeps it
-
-
-def test_the_ttl_of_an_item_keeps_renewal_tokens_and_rejections() -> None:
-    """I15: a renewal token lives fourteen days from its issue; rejections have no ttl."""
-    assert KEPT_AFTER_END > 14 * 86_400
-    assert ttl_of(FRESH) == NOW + 2000 + KEPT_AFTER_END
-    assert ttl_of(kept(lease_until=NOW + 5000)) == NOW + 5000 + KEPT_AFTER_END
-    backing_off = kept(failure=replace(DOWN, retry_at=NOW + 3000))
-    assert ttl_of(backing_off) == NOW + 3000 + KEPT_AFTER_END
-    verdicts: list[dict[str, Any]] = [
-        *({"rejected_versions": ("v0",)}, {"accepted_version": "v1"}, {"suspect_version": "v1"}),
-        {"held": HOLD},
-    ]
-    assert [ttl_of(kept(**verdict)) for verdict in verdicts] == [None] * 4
-    assert ttl_of(EMPTY) is None
 
 
 # Failures, and how long they are heeded
@@ -296,20 +260,6 @@ def test_retry_after_of_the_upstream_can_only_extend_the_backoff() -> None:
     assert [failed(error=error).retry_at - NOW for error in told] == [2, 2, 2, 60]
 
 
-# Exchanges on demand
-
-
-def test_a_forced_exchange_is_allowed_every_ten_seconds() -> None:
-    may = [may_force(kept(forced_at=NOW - seconds), NOW) for seconds in (NOW, 10, 9, 0)]
-    assert may == [True, True, False, False]
-
-
-def test_reports_count_for_a_minute() -> None:
-    times = (NOW - 61, NOW - 60, NOW - 59, NOW)
-    assert recent_reports(kept(report_times=times), NOW) == (NOW - 59, NOW)
-    assert MAX_REPORTS == 3
-
-
 # The item itself
 
 
@@ -365,12 +315,6 @@ def test_a_wait_counts_by_a_clock_that_is_up_to_a_minute_behind(
     ends = (0, 1, longest, longest + 60, longest + 61, 86_400)
     waits = [bool(must_wait(NOW + end)) for end in ends]
     assert waits == [False, True, True, True, False, False]
-
-
-def test_delete_keeps_a_hold() -> None:
-    """Other attributes of a held gate are removed."""
-    bare = kept(held=HOLD, lease_owner="a", lease_until=NOW + 9).bare()
-    assert (bare.held, bare.is_bare, ttl_of(bare)) == (HOLD, True, None)
 
 
 def kinds_of(error: type[BrokerError]) -> list[type[BrokerError]]:
