@@ -91,6 +91,15 @@ def test_a_tls_handshake_ends_at_the_deadline(
     unreachable(reach(f"https://127.0.0.1:{server.port}"), 0.3)
 
 
+def test_a_handshake_that_fails_may_pass(
+    reach: Reach, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless a certificate is why: a load balancer that is busy may answer without TLS."""
+    busy = sends(b"HTTP/1.1 503 Busy\r\n\r\n")
+    monkeypatch.setattr(Server, "_read", lambda _, taken: busy(taken) or taken.recv(1))
+    assert unreachable(reach(f"https://127.0.0.1:{server.port}"), match="SSLError").retryable
+
+
 def test_each_read_of_a_socket_gets_the_remaining_time() -> None:
     """The timeout is set before each one; if no time is left, nothing is read."""
     ours, theirs = socket.socketpair()

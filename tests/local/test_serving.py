@@ -82,6 +82,13 @@ def test_malformed_http_does_not_stop_the_gateway(serve: Serve, text: bytes) -> 
     assert spoken(port, b"GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 403")
 
 
+def test_a_request_line_that_is_too_long_ends_the_connection(serve: Serve) -> None:
+    """The next request cannot be found in what follows."""
+    answers = spoken(serve(echo), b"GET / HTTP/1.1\r\n\r\n" + b"x" * 65_537)
+    assert answers.count(b"HTTP/1.1 ") == 2
+    assert b"HTTP/1.1 414" in answers
+
+
 def test_a_response_to_head_has_no_body(serve: Serve) -> None:
     """Also an error response."""
     answer = spoken(serve(echo), b"HEAD / HTTP/1.0\r\n\r\n")

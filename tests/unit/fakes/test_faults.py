@@ -74,13 +74,19 @@ def test_a_lost_response_raises_upstream_unavailable(
     assert visitor.login().is_success
 
 
-def test_the_faults_reset_and_drip_over_http() -> None:
-    """The one does not close the connection in an orderly way, the other sends single bytes."""
+def test_a_fault_ends_the_connection_or_drips_over_http() -> None:
+    """By a reset, without an answer, within one; or the answer arrives by single bytes."""
+    ends: dict[Kind, str] = {
+        "reset": "ConnectionReset",
+        "drop": "RemoteDisconnected",
+        "cut": "IncompleteRead",
+    }
     with closing(ByHttp()) as by_http:
         visitor = vntana_client.client(by_http)
-        visitor.fake.fail("reset")
-        with pytest.raises(UpstreamUnavailable, match="ConnectionResetError"):
-            visitor.login()
+        for kind, end in ends.items():
+            visitor.fake.fail(kind)
+            with pytest.raises(UpstreamUnavailable, match=end):
+                visitor.login()
         visitor.fake.fail("drip", seconds=0.0001)
         assert visitor.login().json()["success"]
 

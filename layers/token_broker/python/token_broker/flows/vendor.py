@@ -44,7 +44,8 @@ class Vendor(Generic[Credentials]):
     """
     complete: Callable[[Credentials, Variant], Variant] = lambda _, variant: variant
     """Returns a requested variant that `resolve` accepts. Required fields without a value get a
-    placeholder. For a probe, and for the test of a new secret."""
+    placeholder, which the vendor must accept though it does not know it. For a probe, and for the
+    test of a new secret: for these, a placeholder that it refuses is a wrong secret."""
     pins: Callable[[Credentials], Mapping[str, Any]] = lambda _: {}
     """Returns the fields that callers may not choose, with the secret's values. `resolve` refuses a
     request with another value."""
