@@ -15,7 +15,7 @@ from tests.functions.test_audit import stamped
 from tests.functions.test_failures import WRONG_LOGIN
 from tests.functions.test_tokens import assert_problem
 from tests.functions.world import World
-from tests.subjects import FLOWS, proof
+from tests.subjects import FLOWS
 from token_broker_operations.dashboard import LISTED_EVENTS, QUERY
 
 PROGRAM = Path(token_broker.__file__).parent
@@ -51,20 +51,20 @@ def recover(world: World) -> str:
     return connection
 
 
-def go_down(world: World, flow: str = "vendorlink") -> str:
+def go_down(world: World) -> str:
     """Let calls fail for more than a minute."""
-    connection = world.connect(flow)
-    world.fakes[flow].fail("status", step=proof(flow).step, times=None, status=503)
+    connection = world.connect("vendorlink")
+    world.vendorlink.fail("status", step="login", times=None, status=503)
     for _ in range(5):
-        assert_problem(world.http(flow, connection), "upstream_unavailable", 503)
+        assert_problem(world.http("vendorlink", connection), "upstream_unavailable", 503)
         world.advance(PERIOD)
     return connection
 
 
-def come_up(world: World, flow: str = "vendorlink") -> str:
-    connection = go_down(world, flow)
-    world.fakes[flow].heal()
-    world.call(flow, connection)
+def come_up(world: World) -> str:
+    connection = go_down(world)
+    world.vendorlink.heal()
+    world.call("vendorlink", connection)
     return connection
 
 
