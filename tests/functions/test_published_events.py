@@ -10,12 +10,10 @@ import pytest
 
 import token_broker
 from tests.functions import insights
-from tests.functions.canaries import handed_out
 from tests.functions.test_audit import stamped
 from tests.functions.test_failures import WRONG_LOGIN
 from tests.functions.test_tokens import assert_problem
 from tests.functions.world import World
-from tests.subjects import FLOWS
 from token_broker_operations.dashboard import LISTED_EVENTS, QUERY
 
 PROGRAM = Path(token_broker.__file__).parent
@@ -151,21 +149,3 @@ def test_the_dashboard_lists_the_fifty_newest_events() -> None:
     lines = [dict.fromkeys(SHOWN) | {"@timestamp": at, "event": "held"} for at in range(60)]
     listed = insights.run(QUERY, lines)
     assert [row["@timestamp"] for row in listed] == [*range(59, 9, -1)]
-
-
-@pytest.mark.parametrize("flow", FLOWS)
-def test_an_exchange_announces_the_new_token(world: World, flow: str) -> None:
-    """By fingerprint and generation, with the replaced one; without another write."""
-    connection = world.connect(flow)
-    first = world.call(flow, connection)
-    world.advance(10)
-    world.aws.calls.clear()
-    second = world.call(flow, connection, force=True)
-    assert world.aws.calls["UpdateItem"] == len(["acquire", "commit"])
-    *_, event = world.replaced
-    assert (event["replaces"], event["fingerprint"]) == (
-        first["fingerprint"],
-        second["fingerprint"],
-    )
-    assert event["generation"] == second["generation"]
-    assert not any(token in repr(world.replaced) for token in handed_out(second))

@@ -5,6 +5,7 @@ responses.
 """
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import SimpleNamespace
@@ -502,15 +503,23 @@ def test_unprocessed_keys_are_an_outage_of_the_table(broken: Server) -> None:
 def test_clients_are_created_once_with_short_timeouts(
     moto: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A caller is waiting."""
+    """A caller is waiting: the shorter, the less time is left."""
     wait_for_aws_as_ever(monkeypatch.setattr)
+    services = (clients.kms, clients.secrets_manager, clients.functions, clients.events)
     with pointed_at(moto.url) as aws:
+        made = {"dynamodb": aws.dynamodb}
+        for seconds, attempts in ((math.inf, 2), (2.0, 1)):
+            with clients.until(seconds):
+                for service in services:
+                    client = service()
+                    assert service() is client
+                    made[f"{client.meta.service_model.service_name}, {attempts}"] = client
+                    is_short = attempts == 1 or service is clients.events
+                    config = client.meta.config
+                    waits = (config.connect_timeout, config.read_timeout)
+                    assert waits == ((0.5, 1.0) if is_short else (1, 2))
+                    assert config.retries["total_max_attempts"] == attempts
         assert clients.dynamodb() is aws.dynamodb
-        made = (clients.secrets_manager(), clients.functions(), clients.events())
-        for client in (*made, aws.kms):
-            config: Any = client.meta.config
-            waits = (0.5, 1.0) if client is made[-1] else (1, 2)
-            assert (config.connect_timeout, config.read_timeout) == waits
-            assert config.retries["total_max_attempts"] == 2
-        for client in made:
+        assert len({id(client) for client in made.values()}) == 9
+        for client in made.values():
             client.close()
