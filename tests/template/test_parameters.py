@@ -329,6 +329,9 @@ def test_an_option_adds_or_removes_exactly_its_resources(
     assert ("ApiAccount" in stack) is ("AccessLogs" not in parameters)
     # No access logs before the account has its role: CloudFormation would refuse the stage.
     assert ("ApiAccount" in stack) is ("<ApiAccount>" in text(stack["TokenBrokerApiStage"]))
+    if "ApiAccountRole" in stack:
+        [policy] = stack["ApiAccountRole"]["Properties"]["ManagedPolicyArns"]
+        assert policy.endswith(":policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs")
     for mapping in of_type(stack, "ApiGateway::BasePathMapping").values():
         assert mapping == {
             "DomainName": "<Domain>",
@@ -336,10 +339,13 @@ def test_an_option_adds_or_removes_exactly_its_resources(
             "Stage": "<TokenBrokerApiStage>",
         }
     for record in of_type(stack, "Route53::RecordSet").values():
-        assert record["AliasTarget"] == {
-            "DNSName": "<Domain.RegionalDomainName>",
-            "HostedZoneId": "<Domain.RegionalHostedZoneId>",
-        }
+        assert (record["Type"], record["AliasTarget"]) == (
+            "A",
+            {
+                "DNSName": "<Domain.RegionalDomainName>",
+                "HostedZoneId": "<Domain.RegionalHostedZoneId>",
+            },
+        )
 
 
 def test_a_deployment_at_once_waits_for_no_alarm() -> None:

@@ -1048,13 +1048,17 @@ def test_an_exchange_that_lacks_another_token_ends_no_latch() -> None:
     assert broker.item().latched_version == "v2"
 
 
-def test_a_recovery_is_announced_only_by_the_exchange_that_keeps_it() -> None:
-    """Another caller has taken the gate's lease meanwhile: its own exchange announces it."""
+@pytest.mark.parametrize(("write", "accepted"), [("accept", None), ("recover", "v1")])
+def test_a_recovery_is_announced_only_by_the_exchange_that_keeps_it(
+    write: str, accepted: str | None
+) -> None:
+    """Another caller has taken the gate's lease, or latched another version, meanwhile."""
     broker = MemoryBroker("editor")
-    broker.put(latched_version="v0")
-    around(broker.aws.store, "accept", lambda *_, **__: None)
+    broker.put(latched_version="v0", accepted_version=accepted)
+    writes = []
+    around(broker.aws.store, write, lambda *_, **__: writes.append(write))
     assert outcome(broker, **PARAMETERS[0])["source"] == "exchange"
-    assert broker.announced == []
+    assert (writes, broker.announced) == ([write], [])
 
 
 def test_a_rejection_concerns_the_variant_if_the_version_was_accepted() -> None:

@@ -179,6 +179,18 @@ def test_a_token_that_another_thread_has_cached_meanwhile_is_from_memory(
     assert len(broker.steps) == (1 if expected == "memory" else 2)
 
 
+def test_a_thread_waits_for_another_while_time_for_its_answer_is_left() -> None:
+    broker, waits = with_token(), list[float]()
+
+    def lock(original: Any, place: object, seconds: float) -> Any:
+        waits.append(seconds)
+        return original(place, seconds)
+
+    around(broker.deps.single_flight, "lock", lock)
+    refresher(broker).obtain(LOGIN, Requirement(force=True))
+    assert waits == [27], "of 29 seconds"
+
+
 def test_a_token_that_another_thread_has_cached_for_an_alias_is_from_memory() -> None:
     broker = with_token("vntana")
     asked = Variant("asked", {"organization": None, "workspace": None})

@@ -1,18 +1,8 @@
 """A call for a token: from the cache, else from the table, else by an exchange.
 
-`Broker.token` returns the first of these that meets the request:
-
-1. the cached token, if it was read within `MEMORY_SECONDS`, and no refresh is due and unclaimed;
-2. the token in the table, opened by KMS. If its refresh is due, one caller claims that by a
-   conditional write, and starts it in the background;
-3. the token of an exchange; if that fails, the old one while it lives (`refresh.miss`).
-
-1 and 2 are hits, even while another caller exchanges: then the token is stale. They are none if an
-exchange began and never ended: then the token is uncertain (`Item.is_good`).
-
-A call with `force` takes 3. A call that reports a token takes 2, or 3 if the table still has that
-token. If the table cannot be reached, any other call gets the cached token as long as it lives. If
-KMS cannot, the cached token serves if the table shows the same one.
+The cache serves a token that was read within `MEMORY_SECONDS`, and longer while the table cannot be
+read. One of the callers that find a refresh due starts it in the background. A token is uncertain,
+and so no hit, if an exchange of its variant began and never ended (`Item.is_good`).
 """
 
 from token_broker.cache import CachedToken
@@ -33,7 +23,7 @@ class Answer(Record):
     stale: bool
     """Whether the exchange for a newer token still runs, failed, or never ended."""
     is_hit: bool = True
-    """Whether the token was kept when the call came: the caller waited for no exchange."""
+    """Whether the caller waited for no exchange."""
 
 
 class Broker(Record):
@@ -42,10 +32,11 @@ class Broker(Record):
     deps: Dependencies
 
     def token(self, connection: str, request: TokenRequest, deadline: float) -> Answer:
-        """Return a token that meets *request*: a kept one, else one of an exchange.
+        """Return a token that meets *request*. Raises a `BrokerError` if there is none.
 
-        The caller waits until *deadline* by the monotonic clock: the platform ends this invocation
-        soon after. Raises a `BrokerError` for each way in which there can be no token.
+        The platform ends this invocation soon after *deadline*, by the monotonic clock. A request
+        with `force` wants a new token; one with `rejected`, another one than those that the vendor
+        refused. Neither uses the cache.
         """
         now, cache = self.deps.clock.now(), self.deps.cache
         partition, key = self.deps.partition(connection), request.variant.key
@@ -55,7 +46,7 @@ class Broker(Record):
             usable
             and cache.is_recent(usable, now)
             and usable.item.is_good(now, request.min_ttl)
-            and not usable.item.is_refresh_unclaimed(now)  # the table shows a claim
+            and not usable.item.is_refresh_unclaimed(now)  # the table may have a claim
         ):
             return answer(usable, "memory")
         try:
@@ -64,10 +55,9 @@ class Broker(Record):
             if usable and usable.item.lives_for(self.deps.clock.now(), request.min_ttl):
                 return answer(usable, "memory")
             raise
-        request = with_report_of_kept(request, seen.target, cached)
-        reports_kept = seen.target.fingerprint in request.rejected
-        # The call wants another token: KMS need not open this one. In an outage, `force` opens it.
-        kept = None if request.force or reports_kept else open_shown(self.deps, seen)
+        request = rejecting_replaced(request, seen.target, cached)
+        is_unwanted = request.force or seen.target.fingerprint in request.rejected
+        kept = None if is_unwanted else open_shown(self.deps, seen)
         now = self.deps.clock.now()  # to read and to decrypt took time
         if kept and kept.item.is_good(now, request.min_ttl):
             if kept.item.is_refresh_unclaimed(now):
@@ -82,13 +72,12 @@ class Broker(Record):
         return replace(found, stale=found.stale or missed.is_old, is_hit=False)
 
     def _start_refresh(self, connection: str, key: str, kept: CachedToken, now: int) -> None:
-        """Claim the background refresh by one conditional write. The winner starts it.
+        """Claim the refresh by a conditional write; the winner invokes `maintenance.renew`.
 
-        It invokes this Lambda function, which runs `maintenance.renew`, and does not wait. The
-        cached item is marked first: this process tries once in `CLAIM_SECONDS`, even if the table
-        fails. Table and log call the claim a nudge.
+        It does not wait. Table and log call the claim a nudge.
         """
         until = now + CLAIM_SECONDS
+        # First in the cache: this process tries once in `CLAIM_SECONDS`, even if the table fails.
         claimed = replace(kept, item=replace(kept.item, nudged_until=until))
         self.deps.cache.put(key, claimed)
         try:
@@ -97,7 +86,6 @@ class Broker(Record):
                 self.deps.invoke({"action": "renew"} | payload)
                 self.deps.emit("nudge", variant=kept.item.variant)
         except BrokerError as error:
-            # The token is still good, so this caller gets it. A later one starts the refresh.
             self.deps.emit("nudge", variant=kept.item.variant, code=error.code)
 
 
@@ -106,15 +94,14 @@ def answer(kept: CachedToken, source: str) -> Answer:
     return Answer(kept.item, kept.token, source, stale=kept.item.is_stale)
 
 
-def with_report_of_kept(
+def rejecting_replaced(
     request: TokenRequest, item: Item, cached: CachedToken | None
 ) -> TokenRequest:
-    """Return *request*; if it reports a token that only the cache has, report that of *item*, too.
+    """Return *request*; if it rejects a token that replaced that of *item*, it rejects both.
 
-    A token that could not be kept (`Outcome.keep_token`) is in the cache of its maker's process.
+    Only the process that made that token has it, if it could not be kept (`Outcome.keep_token`).
     """
-    if not cached or cached.item.fingerprint not in request.rejected:
-        return request
-    if not item.fingerprint or not cached.is_newer_than(item):
-        return request
-    return replace(request, rejected=request.rejected | {item.fingerprint})
+    is_reported = cached and cached.item.fingerprint in request.rejected
+    if cached and is_reported and item.fingerprint and cached.is_newer_than(item):
+        return replace(request, rejected=request.rejected | {item.fingerprint})
+    return request

@@ -1,7 +1,4 @@
-"""The tokens that this process has read, bounded in age and number; and its single-flight.
-
-The cache drops the least recently used token first.
-"""
+"""The tokens that this process has read, bounded in age and number; and its single-flight."""
 
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -45,10 +42,7 @@ class CachedToken(Record):
     """Whether another caller may have it too."""
 
     def is_newer_than(self, item: Item) -> bool:
-        """Say whether this replaced the token of *item*, which is the same variant's.
-
-        If *item* was read later, the table could not keep this one.
-        """
+        """Say whether this replaced the token of *item*. Generations count within one variant."""
         return self.item.variant == item.variant and self.item.generation > item.generation
 
 
@@ -74,10 +68,9 @@ class TokenCache:
         return 0 <= now - cached.read_at < self._seconds
 
     def put(self, variant: str, cached: CachedToken) -> None:
-        """Keep *cached*, if callers may share it. Drop the least recently used above the limit.
+        """Keep *cached*, if callers may share it, without its handoff, for the *variant* requested.
 
-        *variant* was requested; *cached* may be of its target. The handoff is left out: only the
-        invocation that made the token can use it.
+        It may be that of an alias's target.
         """
         if not cached.is_shared:
             return

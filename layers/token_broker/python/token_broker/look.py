@@ -25,33 +25,30 @@ class Look(Record):
     target: Item
     """The item that the alias refers to; without an alias, *own* itself."""
     gate: Item
-    """The connection's gate. A flow with one variant has both in one item."""
+    """The connection's gate; in a flow with one variant, that variant's item."""
     read_at: int
 
     @property
     def alias_state(self) -> AliasState:
-        """Whether the alias is still right, as far as the table shows it."""
+        """Whether the alias is still right."""
         return alias_state(self.own, self.target, self.gate)
 
     @property
     def shown(self) -> Item:
-        """The item that a hit uses: the target. An alias that may be outdated is no hit."""
+        """The item that a hit uses. An alias that may be outdated is none: it has no token."""
         return self.target if self.alias_state is AliasState.VALID else self.own
 
     def of_target(self, key: str) -> "Look | None":
-        """Return what this read showed of the variant *key*. None unless that is the target.
-
-        None, too, if the target is an alias itself.
-        """
+        """Return what this read showed of *key*: None unless that is the target, and no alias."""
         is_shown = self.target.variant == key and not self.target.target
         return replace(self, own=self.target) if is_shown else None
 
 
 def look(deps: "Dependencies", partition: str, key: str) -> Look:
-    """Read the item of *key*, its target and the gate.
+    """Read the item of *key*, its target and the gate. Raises `ConnectionHeld`.
 
-    One request reads them all, if the cache of this process knows the target. Each is strongly
-    consistent, as of some moment after `Look.read_at`. Raises `ConnectionHeld`.
+    Each is strongly consistent, as of a moment after `Look.read_at`. It takes one request if the
+    cache knows the target.
     """
     now = deps.clock.now()
     known = deps.cache.recall(partition, key)
@@ -91,10 +88,7 @@ def _token_of(deps: "Dependencies", seen: Look) -> Token | None:
 
 
 def refuse_held(deps: "Dependencies", gate: Item) -> None:
-    """Raise `ConnectionHeld` if an operator holds the connection of *gate*.
-
-    This process then forgets the tokens of the connection.
-    """
+    """Raise `ConnectionHeld`, and forget cached tokens, if an operator holds the connection."""
     if gate.held:
         deps.cache.drop(gate.partition)
         raise ConnectionHeld(gate.held.words)

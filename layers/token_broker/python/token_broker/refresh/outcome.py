@@ -255,5 +255,5 @@ def alias_values(
 def local_item(lease: Item, values: dict[str, Any]) -> Item:
     """Return the item as it would be if the table had kept *values*."""
     ended = {"failure": None, "lease_owner": None, "lease_until": 0}
-    made = {"token": b"", "generation": lease.generation + 1, "rejected": None}
+    made = {"token": b"", "generation": lease.generation + 1}
     return replace(lease.without_token(), **values | ended | made)
