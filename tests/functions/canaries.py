@@ -22,6 +22,13 @@ def handed_out(answer: Mapping[str, Any]) -> list[str]:
     return [re.sub(r"^(Bearer |[\w-]+=(?=[^=]))", "", value) for value in values]
 
 
+def texts(value: object) -> list[str]:
+    """Return the texts of a JSON value."""
+    if isinstance(value, Mapping):
+        return [text for member in value.values() for text in texts(member)]
+    return [value] if isinstance(value, str) else []
+
+
 def traces(secrets: Iterable[str], output: bytes) -> list[str]:
     """Return the first characters of each of *secrets* that *output* contains in any encoding."""
     return [secret[:4] for secret in secrets if any(form in output for form in forms(secret))]

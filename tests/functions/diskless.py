@@ -5,24 +5,12 @@ import os
 import resource
 import signal
 import sys
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 from typing import Any
 
-from token_broker_local.functions import LambdaContext
+from token_broker_local import functions
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 MAKING = ("os.mkdir", "os.rename", "os.link", "os.symlink", "shutil.", "tempfile.", "sqlite3.")
-
-
-def handler(root: str, flow: str) -> Any:
-    """Return the handler of a function, as Lambda imports it."""
-    spec = spec_from_file_location(f"{flow}_app", Path(root) / "functions" / flow / "app.py")
-    if spec is None or spec.loader is None:
-        raise LookupError(flow)
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.handler
 
 
 def main(root: str, connections: str) -> None:
@@ -43,10 +31,10 @@ def main(root: str, connections: str) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     sources = []
     for flow, connection in json.loads(connections).items():
-        function = handler(root, flow)
+        function = functions.load(flow)
         for _ in range(2):
-            answer = function({"connection": connection}, LambdaContext(flow))
-            sources.append(answer["source"])
+            outcome = function.invoke(json.dumps({"connection": connection}).encode())
+            sources.append(json.loads(outcome.payload)["source"])
     sys.stdout.write("\n" + json.dumps({"sources": sources, "written": written}) + "\n")
 
 

@@ -9,11 +9,13 @@ import json
 import math
 import re
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
 Line = Mapping[str, Any]
+Columns = dict[str, str]
+"""SQL by the name of each column that a command may use."""
 
 WORD = re.compile(r'"[^"]*"|/[^/]+/|[@\w]+|!=|<=|>=|\S')
 IN_SQL = {"=": "IS", "!=": "IS NOT", "like": "REGEXP", "[": "(", "]": ")"}
@@ -48,91 +50,67 @@ def run(query: str, lines: Sequence[Line]) -> list[Line]:
 
     A field that no line has is an error, too: Insights would show nothing, in silence.
     """
-    rows: list[Line] = list(lines)
-    names = {name for line in rows for name in line}
+    columns = {name: f"json_extract(json, '$.\"{name}\"')" for line in lines for name in line}
+    source = "SELECT json FROM line"
     for command in query.strip().split("|"):
-        name, _, rest = command.strip().partition(" ")
-        rows = COMMANDS[name](rest, rows, names)
-        names |= {name for row in rows for name in row}
-    return rows
-
-
-def fields(rest: str, rows: list[Line], names: set[str]) -> list[Line]:
-    """Tell what is shown: what follows may use other fields all the same, so nothing is dropped."""
-    selected(in_sql(rest, names), "", rows)
-    return rows
-
-
-def filtered(rest: str, rows: list[Line], names: set[str]) -> list[Line]:
-    """Keep the lines that a condition is true of."""
-    found = selected("rowid AS n", f"WHERE {in_sql(rest, names)}", rows)
-    return [rows[each["n"] - 1] for each in found]
-
-
-def stats(rest: str, rows: list[Line], names: set[str]) -> list[Line]:
-    """Sum the lines up: one row for each set of values of what follows ``by``."""
-    totals, _, by = rest.partition(" by ")
-    keys = [name.strip() for name in by.split(",")] if by else []
-    columns = [in_sql(totals, names), *(f"{in_sql(name, names)} AS [{name}]" for name in keys)]
-    group = f"GROUP BY {in_sql(by, names)}" if by else ""
-    return selected(", ".join(columns), group, rows) if rows else []
-
-
-def ordered(rest: str, rows: list[Line], names: set[str]) -> list[Line]:
-    """Order the lines by a field; which way must be said."""
-    if not re.fullmatch(r"@?\w+ (asc|desc)", rest.strip()):
-        raise ValueError(f"sort: {rest}")
-    found = selected("rowid AS n", f"ORDER BY {in_sql(rest, names)}", rows)
-    return [rows[each["n"] - 1] for each in found]
-
-
-def limited(rest: str, rows: list[Line], names: set[str]) -> list[Line]:
-    """Keep the first lines."""
-    del names
-    return rows[: int(rest)]
-
-
-COMMANDS: Mapping[str, Callable[[str, list[Line], set[str]], list[Line]]] = {
-    "fields": fields,
-    "filter": filtered,
-    "stats": stats,
-    "sort": ordered,
-    "limit": limited,
-}
-
-
-def in_sql(words: str, names: set[str]) -> str:
-    """Return *words* of a query as SQL has them: a field is read from the line's JSON."""
-    aliases = re.findall(r" as (\w+)", words)
-
-    def spelt(word: str) -> str:
-        if word in IN_SQL:
-            return IN_SQL[word]
-        if word in aliases or SAME_IN_SQL.fullmatch(word):
-            return word
-        if word[0] in '"/':
-            return "'" + word.strip('"') + "'"
-        if word not in names:
-            raise ValueError(f"no line has {word}")
-        return f"json_extract(json, '$.\"{word}\"')"
-
-    return " ".join(map(spelt, WORD.findall(words)))
-
-
-def selected(columns: str, clauses: str, rows: Sequence[Line]) -> list[Line]:
-    """Return *columns* of the table ``line``, which has *rows*, below *clauses* of SQL."""
+        what, clauses, columns = selected(command.strip(), columns)
+        source = f"SELECT {what} FROM ({source}) {clauses}"  # noqa: S608 (of a page)
     with closing(sqlite3.connect(":memory:")) as base:
         base.create_function("REGEXP", 2, is_like)
         base.create_function("ispresent", 1, lambda value: value is not None)
         base.create_aggregate("pct", 2, Percentile)  # type: ignore[arg-type]  # it takes two
         base.execute("CREATE TABLE line (json)")
-        base.executemany("INSERT INTO line VALUES (?)", ([json.dumps(row)] for row in rows))
+        base.executemany("INSERT INTO line VALUES (?)", ([json.dumps(line)] for line in lines))
         try:
-            found = base.execute(f"SELECT {columns} FROM line {clauses}")  # noqa: S608 (of a page)
+            found = base.execute(source)
         except sqlite3.OperationalError as error:
             raise ValueError(f"not understood: {error}") from error
         shown = [column[0] for column in found.description]
-        return [dict(zip(shown, row, strict=True)) for row in found]
+        rows = [dict(zip(shown, row, strict=False)) for row in found]
+    return [json.loads(row["json"]) if "json" in row else row for row in rows]
+
+
+def selected(command: str, columns: Columns) -> tuple[str, str, Columns]:
+    """Return what *command* selects in SQL, by which clauses, and the columns that there are then.
+
+    What follows `fields` may use other fields all the same. After `stats` there is one row for each
+    set of values of what follows its ``by``, and no other column.
+    """
+    name, _, rest = command.partition(" ")
+    named = {alias: alias for alias in re.findall(r" as (\w+)", rest)}
+    if name == "limit":
+        return "*", f"LIMIT {int(rest)}", columns
+    if name == "stats":
+        totals, _, by = rest.partition(" by ")
+        keys = {key.strip(): f"[{key.strip()}]" for key in by.split(",") if key.strip()}
+        shown = [in_sql(totals, columns | named), *(f"{columns[key]} AS [{key}]" for key in keys)]
+        grouped = ", ".join(columns[key] for key in keys) or "NULL"
+        return ", ".join(shown), f"GROUP BY {grouped}", named | keys
+    words = in_sql(rest, columns | named)
+    if name == "fields":
+        return f"*, {words}", "", columns | named
+    if name == "filter":
+        return "*", f"WHERE {words}", columns
+    if name == "sort" and re.fullmatch(r"@?\w+ (asc|desc)", rest):  # which way must be said
+        return "*", f"ORDER BY {words}", columns
+    raise ValueError(command)
+
+
+def in_sql(words: str, columns: Columns) -> str:
+    """Return *words* of a query as SQL has them: a field is read from the line's JSON."""
+
+    def spelt(word: str) -> str:
+        if word in IN_SQL:
+            return IN_SQL[word]
+        if word in columns:
+            return columns[word]
+        if SAME_IN_SQL.fullmatch(word):
+            return word
+        if word[0] in '"/':
+            return "'" + word.strip('"') + "'"
+        raise ValueError(f"no line has {word}")
+
+    return " ".join(map(spelt, WORD.findall(words)))
 
 
 def is_like(pattern: str, value: Any) -> bool:

@@ -12,25 +12,13 @@ from tests.functions import insights
 from tests.functions.test_failures import WRONG_LOGIN
 from tests.functions.test_tokens import assert_problem
 from tests.functions.world import CALLER, World
-from token_broker_local.functions import LambdaContext
+from tests.unit.memory_broker import INVOKED, Context
 
 DOCS = Path(__file__).parents[2] / "docs"
 QUERIES = dict(insights.queries((DOCS / "audit.md").read_text()))
 OPERATIONS = list(insights.queries((DOCS / "operations.md").read_text()))
 TEAM = "direct invocation of team-orders"
 EXAMPLES = {"fingerprint": "9f86d081884c7d65", "request": "0b0c7a52-38c5-4d0e-8f0a-2f4f5d6c7b8a"}
-
-
-@dataclass(frozen=True, slots=True)
-class Invocation(LambdaContext):
-    """An invocation by an alias."""
-
-    alias: str = "live"
-
-    @property
-    def invoked_function_arn(self) -> str:
-        """The ARN by which the function was called."""
-        return f"arn:aws:lambda:eu-west-1:123456789012:function:{self.function_name}:{self.alias}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +45,7 @@ class Log:
 def log(world: World, capsys: pytest.CaptureFixture[str]) -> Log:
     """Return the log of two callers by two entrances, of a rotation, and of failures."""
     connection, other = world.connect("vendorlink"), world.connect("vendorlink")
-    team = Invocation("token-broker-vendorlink", alias="team-orders", aws_request_id="r-of-a-team")
+    team = Context(29_500, "r-of-a-team", INVOKED.replace(":live", ":team-orders"))
     service = world.service("vendorlink")
     first = world.http("vendorlink", connection)["body"]
     service({"connection": connection}, team)
@@ -72,7 +60,7 @@ def log(world: World, capsys: pytest.CaptureFixture[str]) -> Log:
             "name": f"token-broker/local/vendorlink/{connection}",
         },
     }
-    service(changed, Invocation("token-broker-vendorlink"))
+    service(changed, Context())
     world.carry_out("vendorlink")
     second = world.http("vendorlink", connection)["body"]
     world.http("vendorlink", connection, method="DELETE")
@@ -202,7 +190,7 @@ def test_no_log_level_hides_an_audit_line(
     monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", level)
     connection = world.connect("vendorlink")
     service = world.cold("vendorlink")
-    service({"connection": connection}, Invocation("token-broker-vendorlink"))
-    service({"connection": connection, "action": "forget"}, Invocation("token-broker-vendorlink"))
+    service({"connection": connection}, Context())
+    service({"connection": connection, "action": "forget"}, Context())
     events = [line.get("event") for line in stamped(capsys.readouterr().out)]
     assert {"hand-out", "replaced", "action"} <= set(events)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.functions.test_tokens import context
 from tests.functions.world import World
 from tests.subjects import FLOWS
 from token_broker_local import functions
+from token_broker_local.functions import LambdaContext
 
 EVENTS = sorted((Path(__file__).parents[2] / "events").glob("*.json"))
 
@@ -19,7 +19,7 @@ def test_each_example_event_succeeds(world: World, path: Path) -> None:
     flow = path.stem.partition("-")[0]
     world.put_secret(flow, "demo", world.secret(flow))
     world.call(flow, "demo", action="forget")  # of another test's vendor
-    answer = world.cold(flow)(json.loads(path.read_text()), context(flow))
+    answer = world.cold(flow)(json.loads(path.read_text()), LambdaContext(flow))
     assert answer.get("statusCode", 200) == 200
 
 

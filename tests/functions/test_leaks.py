@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.functions.canaries import forms, traces
+from tests.functions.canaries import forms, texts, traces
 from tests.functions.leaks import LEAKS, Leak
 from tests.functions.watching import CANARIES, Watch
 from tests.functions.world import World
@@ -105,13 +105,6 @@ def echo(request: Request) -> Response:
     sent = [*request.headers.values(), *texts(request.json)]
     quoted = " ".join([*sent, *(quote(text, safe="") for text in sent)])
     return Response(403, {}, json.dumps({"message": f"no {quoted}!"}).encode())
-
-
-def texts(value: object) -> list[str]:
-    """Return the texts of a JSON value."""
-    if isinstance(value, dict):
-        return [text for member in value.values() for text in texts(member)]
-    return [value] if isinstance(value, str) else []
 
 
 def heal(watch: Watch) -> None:

@@ -10,12 +10,10 @@ import pytest
 
 import token_broker
 from tests.functions import insights
-from tests.functions.canaries import handed_out
 from tests.functions.test_audit import stamped
 from tests.functions.test_failures import WRONG_LOGIN
 from tests.functions.test_tokens import assert_problem
 from tests.functions.world import World
-from tests.subjects import FLOWS, proof
 from token_broker_operations.dashboard import LISTED_EVENTS, QUERY
 
 PROGRAM = Path(token_broker.__file__).parent
@@ -51,20 +49,20 @@ def recover(world: World) -> str:
     return connection
 
 
-def go_down(world: World, flow: str = "vendorlink") -> str:
+def go_down(world: World) -> str:
     """Let calls fail for more than a minute."""
-    connection = world.connect(flow)
-    world.fakes[flow].fail("status", step=proof(flow).step, times=None, status=503)
+    connection = world.connect("vendorlink")
+    world.vendorlink.fail("status", step="login", times=None, status=503)
     for _ in range(5):
-        assert_problem(world.http(flow, connection), "upstream_unavailable", 503)
+        assert_problem(world.http("vendorlink", connection), "upstream_unavailable", 503)
         world.advance(PERIOD)
     return connection
 
 
-def come_up(world: World, flow: str = "vendorlink") -> str:
-    connection = go_down(world, flow)
-    world.fakes[flow].heal()
-    world.call(flow, connection)
+def come_up(world: World) -> str:
+    connection = go_down(world)
+    world.vendorlink.heal()
+    world.call("vendorlink", connection)
     return connection
 
 
@@ -151,21 +149,3 @@ def test_the_dashboard_lists_the_fifty_newest_events() -> None:
     lines = [dict.fromkeys(SHOWN) | {"@timestamp": at, "event": "held"} for at in range(60)]
     listed = insights.run(QUERY, lines)
     assert [row["@timestamp"] for row in listed] == [*range(59, 9, -1)]
-
-
-@pytest.mark.parametrize("flow", FLOWS)
-def test_an_exchange_announces_the_new_token(world: World, flow: str) -> None:
-    """By fingerprint and generation, with the replaced one; without another write."""
-    connection = world.connect(flow)
-    first = world.call(flow, connection)
-    world.advance(10)
-    world.aws.calls.clear()
-    second = world.call(flow, connection, force=True)
-    assert world.aws.calls["UpdateItem"] == len(["acquire", "commit"])
-    *_, event = world.replaced
-    assert (event["replaces"], event["fingerprint"]) == (
-        first["fingerprint"],
-        second["fingerprint"],
-    )
-    assert event["generation"] == second["generation"]
-    assert not any(token in repr(world.replaced) for token in handed_out(second))

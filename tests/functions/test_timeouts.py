@@ -18,7 +18,6 @@ from tests.sharing import new_clients
 from tests.waiting import wait_for_aws_as_ever
 from token_broker.aws import clients, fast_client, http1
 from token_broker.dependencies import Clock
-from token_broker.handler import Service
 from token_broker.records import replace
 from token_broker_local.functions import LambdaContext
 
@@ -139,7 +138,11 @@ def test_an_unresponsive_aws_service_is_an_error_before_the_deadline(
     world: World, time: Time, case: Silence
 ) -> None:
     """For each operation that does not respond."""
-    connection, service = prepared(world, case)
+    connection, service = world.connect(case.flow), world.cold(case.flow)
+    if case.is_kept:
+        service(proxy_event(case.flow, connection, {}), LambdaContext("before"))
+    if not case.is_remembered:
+        service.deps.cache.clear()
     world.advance(61)
     clock = Clock(lambda: world.now, time.now, time.sleep)
     service.use(replace(service.deps, clock=clock))
@@ -150,14 +153,3 @@ def test_an_unresponsive_aws_service_is_an_error_before_the_deadline(
     body = json.loads(response["body"])
     assert (body.get("code") or body["source"]) == case.result
     assert time.seconds < SECONDS
-
-
-def prepared(world: World, case: Silence) -> tuple[str, Service]:
-    """Return a connection, and a process that is about to be asked for its token."""
-    connection = world.connect(case.flow)
-    service = world.cold(case.flow)
-    if case.is_kept:
-        service(proxy_event(case.flow, connection, {}), LambdaContext("before"))
-    if not case.is_remembered:
-        service.deps.cache.clear()
-    return connection, service

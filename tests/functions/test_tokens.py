@@ -36,13 +36,6 @@ def test_only_equal_parameters_share_a_token(world: World) -> None:
     assert len(set(answers)) == 3
 
 
-def context(flow: str) -> Any:
-    """Return a context of Lambda's."""
-    from token_broker_local.functions import LambdaContext  # noqa: PLC0415 (one place to make it)
-
-    return LambdaContext(f"token-broker-{flow}")
-
-
 def assert_problem(response: dict[str, Any], code: str, status: int) -> None:
     """Assert that *response* is the problem *code*."""
     assert (response["body"]["code"], response["statusCode"]) == (code, status)

@@ -176,25 +176,21 @@ class World:
 
     def call(self, flow: str, connection: str, **payload: Any) -> dict[str, Any]:
         """Invoke the function of *flow* directly, and return its answer."""
-        event = {"connection": connection, **payload}
-        answer: dict[str, Any] = self.service(flow)(
-            event, LambdaContext(f"token-broker-{flow}", CALL_SECONDS)
-        )
+        answer: dict[str, Any] = self._invoke(flow, {"connection": connection, **payload})
         return answer
+
+    def _invoke(self, flow: str, event: object) -> Any:
+        return self.service(flow)(event, LambdaContext(f"token-broker-{flow}", CALL_SECONDS))
 
     def carry_out(self, flow: str) -> list[Any]:
         """Perform the asynchronous invocations of the function of *flow*; return the responses."""
         payloads = self.invoked[:]
         self.invoked.clear()
-        context = LambdaContext(f"token-broker-{flow}", CALL_SECONDS)
-        return [self.service(flow)(payload, context) for payload in payloads]
+        return [self._invoke(flow, payload) for payload in payloads]
 
     def http(self, flow: str, connection: str, body: object = None, **more: Any) -> dict[str, Any]:
         """Send the function of *flow* a proxy event, and return its response with its body read."""
-        event = proxy_event(flow, connection, body, **more)
-        response: dict[str, Any] = self.service(flow)(
-            event, LambdaContext(f"token-broker-{flow}", CALL_SECONDS)
-        )
+        response: dict[str, Any] = self._invoke(flow, proxy_event(flow, connection, body, **more))
         return response | {"body": json.loads(response["body"])}
 
     def advance(self, seconds: int) -> None:

@@ -513,25 +513,6 @@ def test_no_refresh_is_started_while_it_runs_or_backs_off(attributes: dict[str, 
     assert call(broker, min_ttl=0) == ("table", True, 1)
 
 
-# What cannot be read
-
-
-@pytest.mark.parametrize(
-    ("attributes", "bad"),
-    [
-        ({"token": b"nonsense"}, ["token"]),
-        ({"expires_at": "x"}, ["expires_at"]),
-        ({"fence": "x", "failure": "x"}, ["fence", "failure"]),
-    ],
-)
-def test_a_corrupt_item_is_logged_and_replaced(attributes: dict[str, Any], bad: list[str]) -> None:
-    broker = with_token()
-    broker.put(**attributes)
-    broker.restart()
-    assert call(broker)[0] == "exchange"
-    assert broker.telemetry.of("damaged")[0] == {"variant": "-", "attributes": bad}
-
-
 # Aliases
 
 

@@ -101,7 +101,8 @@ def test_the_default_min_ttl_is_30_seconds_or_a_tenth_of_the_lifetime(
 def test_a_renewal_is_due_unless_leased_or_backing_off() -> None:
     """Only of a live token. A claim matters to other callers, and not to the renewal it started."""
     early = kept(failure=AGAIN, refresh_at=NOW + 9)  # after a failure its back-off says when
-    for due in (AGING, replace(AGING, nudged_until=NOW), replace(AGING, **DIED), early):
+    unowned = replace(AGING, lease_until=NOW + 9)
+    for due in (AGING, replace(AGING, nudged_until=NOW), replace(AGING, **DIED), unowned, early):
         assert due.is_due(NOW)
         assert due.is_refresh_unclaimed(NOW)
     claimed = replace(AGING, nudged_until=NOW + 1)

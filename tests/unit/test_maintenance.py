@@ -254,19 +254,19 @@ def test_a_rotation_renews_parents_first_and_newer_tokens_before_older() -> None
 
 def test_a_rotation_renews_100_tokens_and_drops_the_older_ones_by_50() -> None:
     broker = MemoryBroker("editor")
-    put_tokens(broker, *((key(number), "parameters", NOW - number) for number in range(171)))
+    put_tokens(broker, *((key(number), "parameters", NOW - number) for number in range(151)))
     assert broker.call(action="rotate", version="v1") == {"started": 100}
     assert [c["variant"] for c in broker.invoked[:100]] == [key(number) for number in range(100)]
     rotate = {"action": "rotate", "connection": "acme", "version": "v1"}
     assert broker.invoked[100:] == [
         rotate | {"drop": [key(number) for number in numbers]}
-        for numbers in (range(100, 150), range(150, 171))
+        for numbers in (range(100, 150), range(150, 151))
     ]
-    put_tokens(broker, (key(150), "parameters", NOW), secret_version="v1")
-    assert broker.call(**broker.invoked[100]) == {"dropped": 50}
-    assert broker.call(**broker.invoked[101]) == {"dropped": 20}
+    put_tokens(broker, (key(149), "parameters", NOW), secret_version="v1")
+    assert broker.call(**broker.invoked[100]) == {"dropped": 49}
+    assert broker.call(**broker.invoked[101]) == {"dropped": 1}
     kept = [item for item in broker.aws.store.list("editor#acme") if item.token]
-    assert [item.variant for item in kept] == [key(n) for n in (*range(100), 150)]
+    assert [item.variant for item in kept] == [key(n) for n in (*range(100), 149)]
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,11 @@ responses.
 """
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 from moto.server import ThreadedMotoServer
@@ -21,7 +22,6 @@ from token_broker.aws.clients import FastFirst, call
 from token_broker.aws.fast_client import FastClient, fast_client
 from token_broker.aws.operations import OPERATIONS, AwsRefusal
 from token_broker.errors import BrokerError, StoreUnavailable
-from token_broker.sealing import Sealer
 from token_broker.store import Store
 
 TABLE = "tokens"
@@ -85,24 +85,8 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 """What each operation is asked, by boto3's names."""
 
 
-class Reader:
-    """What is read of the table by the store, and of KMS by the sealer."""
-
-    def __init__(self, key_id: str, dynamodb: clients.Client, kms: clients.Client) -> None:
-        self._store, self._sealer = Store(TABLE, dynamodb), Sealer(TABLE, key_id, kms)
-
-    def items(self, connection: str, *variants: str) -> list[Any]:
-        """Return the attributes of each of *variants*."""
-        records = self._store._records(connection, variants)
-        return [records.get(variant) for variant in variants]
-
-    def decrypt(self, blob: bytes, context: dict[str, str]) -> bytes | None:
-        """Return *blob* decrypted."""
-        return self._sealer._decrypt(blob, context)
-
-
 class Aws:
-    """A table and a key, and readers of them."""
+    """A table and a key, and the clients of boto3 for them."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -128,13 +112,19 @@ class Aws:
         self.dynamodb.put_item(TableName=TABLE, Item=whole)
         return whole
 
-    def seal(self, clear: bytes) -> bytes:
-        answer = self.kms.encrypt(KeyId=self.key_id, Plaintext=clear, EncryptionContext=CONTEXT)
-        sealed: bytes = answer["CiphertextBlob"]
-        return sealed
+    def read(self, variant: str = "-") -> dict[str, Any]:
+        found: dict[str, Any] = self.dynamodb.get_item(**item_request(variant))["Item"]
+        return found
 
-    def reader(self) -> Reader:
-        return Reader(self.key_id, lambda: self.dynamodb, lambda: self.kms)
+    def opened(self, client: clients.Client, sealed: bytes, **changes: str) -> bytes | None:
+        """Return *sealed* decrypted by *client*, under `CONTEXT` with *changes*."""
+        named = {"KeyId": self.key_id, "EncryptionContext": CONTEXT | changes}
+        answer = call(client, "decrypt", CiphertextBlob=sealed, **named)
+        return answer["Plaintext"] if answer else None
+
+
+def item_request(variant: str) -> dict[str, Any]:
+    return {"TableName": TABLE, "Key": KEY | {"variant": {"S": variant}}}
 
 
 def refuse() -> Any:
@@ -209,47 +199,44 @@ def fallback(faulty: Server) -> Iterator[FastClient]:
         yield fast
 
 
+Way: TypeAlias = Callable[[Any], clients.Client]
+
+
 @pytest.fixture(params=["fast", "boto3", "fallback"])
-def reader(aws: Aws, request: pytest.FixtureRequest) -> Reader:
-    """Return a reader that never makes a client of boto3, has no other one, or falls back to it."""
+def way(request: pytest.FixtureRequest) -> Way:
+    """Return how a client of boto3 is used: never, alone, or after a fast client that fails."""
     if request.param == "boto3":
-        return aws.reader()
-    client: FastClient = request.getfixturevalue(request.param)
+        return lambda boto3: lambda: boto3
+    fast: FastClient = request.getfixturevalue(request.param)
     if request.param == "fast":
-        return Reader(aws.key_id, FastFirst(refuse, client), FastFirst(refuse, client))
-    dynamodb, kms = FastFirst(lambda: aws.dynamodb, client), FastFirst(lambda: aws.kms, client)
-    return Reader(aws.key_id, dynamodb, kms)
+        return lambda _: FastFirst(refuse, fast)
+    return lambda boto3: FastFirst(lambda: boto3, fast)
 
 
 # The same whichever way it is read
 
 
-@pytest.mark.parametrize("name", ITEMS)
-def test_an_item_is_read_as_it_was_written(aws: Aws, reader: Reader, name: str) -> None:
-    item = aws.put("-", ITEMS[name])
-    assert reader.items(ACME, "-") == [item]
-    assert reader.items(ACME, "-", "-") == [item, item]
+def test_items_are_read_as_they_were_written(aws: Aws, way: Way) -> None:
+    """One, or several by one request, without those that are missing."""
+    written = {str(at): aws.put(str(at), item) for at, item in enumerate(ITEMS.values())}
+    client = way(aws.dynamodb)
+    for variant, item in written.items():
+        assert call(client, "get_item", **item_request(variant))["Item"] == item
+    assert "Item" not in call(client, "get_item", **item_request("none"))
+    keys = [item_request(variant)["Key"] for variant in ("none", *written)]
+    found = call(client, "batch_get_item", RequestItems={TABLE: {"Keys": keys}})
+    assert sorted(found["Responses"][TABLE], key=lambda item: item["variant"]["S"]) == [
+        *written.values()
+    ]
 
 
-def test_several_items_are_read_by_one_request(aws: Aws, reader: Reader) -> None:
-    """In the order of the request; None for a missing one."""
-    first, second = aws.put("-", ITEMS["a token"]), aws.put("ab", ITEMS["all types"])
-    assert reader.items(ACME, "ab", "none", "-", "ab") == [second, None, first, second]
-    assert reader.items("vntana#nobody", "-") == [None]
-
-
-def test_a_sealed_token_is_decrypted(aws: Aws, reader: Reader) -> None:
-    clear = bytes(range(256)) * 8
-    assert reader.decrypt(aws.seal(clear), CONTEXT) == clear
-
-
-@pytest.mark.parametrize("blob", [b"", b"x", b"x" * LARGEST_SEALED, b"x" * (LARGEST_SEALED + 1)])
-def test_an_invalid_ciphertext_does_not_open(reader: Reader, blob: bytes) -> None:
-    assert reader.decrypt(blob, CONTEXT) is None
-
-
-def test_a_ciphertext_of_another_context_does_not_open(aws: Aws, reader: Reader) -> None:
-    assert reader.decrypt(aws.seal(b"x"), CONTEXT | {"connection": "vntana#other"}) is None
+def test_a_ciphertext_of_another_context_does_not_open(aws: Aws, way: Way) -> None:
+    """Nor what is no ciphertext."""
+    clear, client = bytes(range(256)) * 8, way(aws.kms)
+    sealed = aws.kms.encrypt(KeyId=aws.key_id, Plaintext=clear, EncryptionContext=CONTEXT)
+    assert aws.opened(client, sealed["CiphertextBlob"]) == clear
+    assert aws.opened(client, sealed["CiphertextBlob"], connection="vntana#other") is None
+    assert aws.opened(client, b"x" * LARGEST_SEALED) is None
 
 
 @pytest.mark.parametrize("name", ["a token", "keys only"])
@@ -259,7 +246,7 @@ def test_fast_client_and_boto3_write_the_same(aws: Aws, fast: FastClient, name: 
     for client in (FastFirst(refuse, fast), lambda: aws.dynamodb):
         aws.put("-", ITEMS[name])
         answer = call(client, "update_item", **UPDATE)
-        answers.append((answer and answer["Attributes"], aws.reader().items(ACME, "-")))
+        answers.append((answer and answer["Attributes"], aws.read()))
     assert answers[0] == answers[1]
     assert (answers[0][0] is None) is (name == "keys only")
 
@@ -286,7 +273,7 @@ def test_fast_client_and_boto3_encrypt_the_same(aws: Aws, fast: FastClient) -> N
     quickly = call(FastFirst(refuse, fast), "encrypt", **parameters)
     by_boto3 = call(lambda: aws.kms, "encrypt", **parameters)
     for found in (quickly, by_boto3):
-        assert aws.reader().decrypt(found.pop("CiphertextBlob"), CONTEXT) == b"\xff"
+        assert aws.opened(lambda: aws.kms, found.pop("CiphertextBlob")) == b"\xff"
     assert quickly == without_metadata(by_boto3)
 
 
@@ -505,15 +492,23 @@ def test_unprocessed_keys_are_an_outage_of_the_table(broken: Server) -> None:
 def test_clients_are_created_once_with_short_timeouts(
     moto: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A caller is waiting."""
+    """A caller is waiting: the shorter, the less time is left."""
     wait_for_aws_as_ever(monkeypatch.setattr)
+    services = (clients.kms, clients.secrets_manager, clients.functions, clients.events)
     with pointed_at(moto.url) as aws:
+        made = {"dynamodb": aws.dynamodb}
+        for seconds, attempts in ((math.inf, 2), (2.0, 1)):
+            with clients.until(seconds):
+                for service in services:
+                    client = service()
+                    assert service() is client
+                    made[f"{client.meta.service_model.service_name}, {attempts}"] = client
+                    is_short = attempts == 1 or service is clients.events
+                    config = client.meta.config
+                    waits = (config.connect_timeout, config.read_timeout)
+                    assert waits == ((0.5, 1.0) if is_short else (1, 2))
+                    assert config.retries["total_max_attempts"] == attempts
         assert clients.dynamodb() is aws.dynamodb
-        made = (clients.secrets_manager(), clients.functions(), clients.events())
-        for client in (*made, aws.kms):
-            config: Any = client.meta.config
-            waits = (0.5, 1.0) if client is made[-1] else (1, 2)
-            assert (config.connect_timeout, config.read_timeout) == waits
-            assert config.retries["total_max_attempts"] == 2
-        for client in made:
+        assert len({id(client) for client in made.values()}) == 9
+        for client in made.values():
             client.close()

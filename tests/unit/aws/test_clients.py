@@ -81,25 +81,6 @@ def test_timeouts_shrink_with_the_remaining_time(
     assert clients.seconds_left() == math.inf
 
 
-def test_each_service_has_one_client_for_each_timeouts(
-    left: Callable[[float], AbstractContextManager[None]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made: list[tuple[str, Timeouts]] = []
-
-    def new(service: str, timeouts: Timeouts) -> tuple[str, Timeouts]:
-        made.append((service, timeouts))
-        return made[-1]
-
-    monkeypatch.setattr(clients, "_made", {})
-    monkeypatch.setattr(clients, "_new", new)
-    for _ in range(2):
-        for seconds, timeouts in ((20.0, USUAL), (2.0, LAST)):
-            with left(seconds):
-                assert clients.kms() == ("kms", timeouts)
-                assert clients.functions() == ("lambda", timeouts)
-    assert len(made) == len({*made}) == 4
-
-
 def test_a_call_is_not_sent_when_too_little_time_is_left(
     left: Callable[[float], AbstractContextManager[None]],
 ) -> None:

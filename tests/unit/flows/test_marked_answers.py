@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.conversations import altered
-from tests.functions.canaries import LEAST, traces
+from tests.functions.canaries import LEAST, texts, traces
 from tests.protocol.simulation.vendors import VENDORS
 from tests.subjects import FLOWS, canaries, proof, refusal
 from tests.unit.memory_broker import MemoryBroker
@@ -151,13 +151,6 @@ class Story:
         echo = json.dumps(" ".join(sent))[1:-1]
         content = answer.content.replace(ECHO.encode(), echo.encode())
         return Response(answer.status, answer.headers, content)
-
-
-def texts(value: object) -> list[str]:
-    """Return the texts of a JSON value."""
-    if isinstance(value, Mapping):
-        return [text for member in value.values() for text in texts(member)]
-    return [value] if isinstance(value, str) else []
 
 
 def stories(flow: str, action: str) -> dict[str, tuple[Response, Mapping[str, Any]]]:

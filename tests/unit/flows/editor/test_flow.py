@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.conversations import NOW, MiniBroker, answer, begin, ended
+from tests.conversations import NOW, answer, begin, ended
 from token_broker.document import Document
 from token_broker.errors import (
     CredentialRejected,
@@ -16,13 +16,12 @@ from token_broker.errors import (
     UpstreamError,
     UpstreamRefused,
 )
-from token_broker.exchange import Response, run
+from token_broker.exchange import Response
 from token_broker.flows.editor import flow as editor
 from token_broker.flows.editor import requested
 from token_broker.flows.editor.credentials import Credentials
 from token_broker.flows.editor.flow import LARGEST_PACKED
 from token_broker.tokens import Token, Variant
-from token_broker_fakes.editor import FakeEditor
 
 TOKEN = "3f8d7f4e-0000-4000-8000-a5d3c1b2e6f7"
 CREDENTIALS = Credentials("key/1", "https://editor.example/app?locale=en#sheet")
@@ -235,33 +234,3 @@ def test_equal_parameters_share_a_token_unless_reuse_is_off() -> None:
     assert not editor.VENDOR.is_shared(alone)
     assert wanted(a=1, b=2).key == wanted(b=2, a=1).key
     assert wanted(a=1).key != wanted(a="1").key
-
-
-# With a fake that enforces the token service's rules
-
-ANY_JSON = {"userId": "1", "file": "ä.dwg", "isViewOnly": True, "nested": {"a": [None, 1.5]}}
-
-
-@pytest.mark.parametrize(
-    "modes",
-    [
-        {"verify_header": "x-api-token"},
-        {"verify_header": "x-api-key"},
-        {"success_type": "none"},
-        {"extra": "fields"},
-    ],
-    ids=str,
-)
-def test_a_token_has_the_exact_parameters_until_it_expires(modes: dict[str, str]) -> None:
-    fake = FakeEditor(clock=lambda: float(NOW), rng=Random(1))
-    fake.modes.update({"header_case": "lower"} | modes)
-    header = {"verify_header": fake.modes.verify_header}
-    credentials = editor.VENDOR.parse(fake.demo_secret("http://127.0.0.1:9") | {"options": header})
-    variant = Variant("parameters", {"parameters": ANY_JSON})
-    token = MiniBroker(editor.VENDOR, credentials, fake).renew(variant)
-    verified = run(editor.verify(credentials, token.value), fake)
-    assert verified is not None
-    assert {name: verified[name] for name in ANY_JSON} == ANY_JSON
-    assert token.headers == {"x-api-token": token.value}, "however the vendor wants to verify it"
-    fake.advance(token.expires_at - NOW)
-    assert run(editor.verify(credentials, token.value), fake) is None

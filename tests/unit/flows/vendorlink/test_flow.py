@@ -296,21 +296,8 @@ def test_a_check_lists_the_queries(response: Response, result: Any) -> None:
 # With a fake that enforces Vendorlink's rules
 
 
-MODES: list[dict[str, str]] = [
-    {},
-    *({"extend_key": key} for key in ("rToken", "RenewalToken")),
-    *({"extend_renewal": missing} for missing in ("null", "absent")),
-    *({"access_token": form} for form in ("wrapped", "no_exp")),
-    {"hostname": "absent"},
-    {"extend_content_type": "utf-8"},
-]
-"""Those that need no option of the secret."""
-
-
-@pytest.mark.parametrize("modes", MODES, ids=str)
-def test_a_login_is_extended_repeatedly(modes: dict[str, str]) -> None:
+def test_a_login_is_extended_repeatedly() -> None:
     fake = FakeVendorlink(clock=lambda: float(NOW), rng=Random(1))
-    fake.modes.update(modes)
     credentials = vendorlink.VENDOR.parse(fake.demo_secret("app.vendorlink.nl"))
     broker = MiniBroker(vendorlink.VENDOR, credentials, fake)
     for _ in range(4):
