@@ -177,15 +177,18 @@ def nearly(response: Response) -> Iterator[Response]:
         yield Response(response.status, response.headers, json.dumps(body).encode())
 
 
-def altered(value: object) -> Iterator[object]:
-    """Yield *value*, a JSON value, with each part of it replaced by an odd one."""
-    yield from ODD
+def altered(
+    value: object, others: Callable[[object], Iterable[object]] = lambda _: ODD
+) -> Iterator[object]:
+    """Yield *value*, a JSON value, with each part of it replaced by each of the *others* for it."""
+    yield from others(value)
     if isinstance(value, dict):
         for name, member in value.items():
-            yield from ({**value, name: odd} for odd in altered(member))
+            yield from ({**value, name: other} for other in altered(member, others))
     elif isinstance(value, list):
         for at, member in enumerate(value):
-            yield from ([*value[:at], odd, *value[at + 1 :]] for odd in altered(member))
+            rest = altered(member, others)
+            yield from ([*value[:at], other, *value[at + 1 :]] for other in rest)
 
 
 def repeated(answers: list[Response]) -> Send:

@@ -16,7 +16,7 @@ from token_broker.aws import clients
 from token_broker_client import Broker, Unreachable, refusals
 from token_broker_client.cache import SHARED
 from token_broker_client.deadline import Deadline
-from token_broker_client.functions import Functions
+from token_broker_client.functions import Functions, payload
 from token_broker_client.gateway import Gateway
 from token_broker_client.request import Command, decoded, problem
 from token_broker_fakes.aws import Bus, Key, Secrets, Table
@@ -78,9 +78,8 @@ class Handlers:
 
     def call(self, command: Command, _: Deadline) -> Mapping[str, Any]:
         """Return the answer of a direct invocation, which has no deadline here."""
-        event = {**command.body, "connection": command.connection, "action": command.action}
         try:
-            return self._invoked(command.flow, event)
+            return self._invoked(command.flow, payload(command))
         except Exception as error:  # noqa: BLE001 (as Lambda, which returns any exception)
             failure = problem(decoded(str(error).encode()))
         raise failure or Unreachable("the function failed; see what it logged")

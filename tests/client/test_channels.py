@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import sys
 import traceback
 from collections import ChainMap
 from functools import partial
@@ -37,7 +39,7 @@ from token_broker_client import (
 )
 from token_broker_client.cache import Cache
 from token_broker_client.deadline import Deadline
-from token_broker_client.functions import Functions, endpoint, names
+from token_broker_client.functions import endpoint, names, payload
 from token_broker_client.gateway import ROUTES, Gateway
 from token_broker_client.request import FLOWS, Command
 from token_broker_client.transport import Reply
@@ -105,6 +107,9 @@ def test_the_default_session_of_boto3_gives_region_and_credentials(
     found = identity.credentials(None)
     assert isinstance(found, ReadOnlyCredentials)
     assert found.access_key == "local"
+    monkeypatch.delitem(sys.modules, "boto3")  # as in a program that has not imported it
+    assert identity.read(None, lambda settings: settings) is identity._botocore(os.getpid())
+    assert identity._botocore(os.getpid()) is not identity._botocore(0)
 
 
 def test_a_signature_covers_the_whole_request(
@@ -298,16 +303,10 @@ def test_a_function_is_invoked_in_the_region_of_its_arn(
         assert json.loads(sent.splitlines()[-1]) == {"connection": "acme", "action": "forget"}
 
 
-def test_no_field_of_a_call_changes_its_action_or_connection(
-    server: Server, monkeypatch: pytest.MonkeyPatch, session: boto3.Session
-) -> None:
-    """The body of a direct invocation has the fields beside both."""
-    server.behaviour = sends(answer(b"{}"))
-    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", server.url)
-    named = {"action": "token", "connection": "acme"}
+def test_no_field_of_a_call_changes_its_action_or_connection() -> None:
+    """The payload of a direct invocation has the fields beside both."""
     command = Command("vntana", "acme", "token", {"action": "forget", "connection": "other"})
-    Functions((("vntana", "f"),), session).call(command, Deadline.after(PATIENCE_SECONDS))
-    assert json.loads(server.requests[-1].splitlines()[-1]) == named
+    assert payload(command) == {"action": "token", "connection": "acme"}
 
 
 @pytest.mark.parametrize(
@@ -523,8 +522,9 @@ def test_each_error_of_aws_has_a_class_and_retryability(
         assert len(server.requests) == 1 + is_temporary
         who = {"url": "API Gateway", "function": "Lambda, for token-broker-vntana,"}[entrance]
         said = f"refused the call ({status} {code})" if is_denied else f"answered {status} {code}"
-        assert error.detail.startswith(f"{who} {said}")
-        assert ("the call was signed for" in error.detail) is (status >= 400 and not is_temporary)
+        begin, signer, _ = error.detail.partition(": the call was signed for ")
+        assert begin == f"{who} {said}" + (", not the broker" if kind is Unreachable else "")
+        assert bool(signer) is (status >= 400 and not is_temporary)
         assert "s3cret" not in "".join(traceback.format_exception(error))
 
 
@@ -563,7 +563,8 @@ def test_a_refusal_names_the_account_that_signed(
     session = boto3.Session("local", "local", aws_account_id=account)
     reply = Reply(status, {}, json.dumps(content).encode())
     error = identity.refusal("AWS", reply, session, "eu-north-1")
-    assert error.detail.endswith(f": {end}")
+    begin = "refused the call (403)" if status == 403 else "answered 404, not the broker"
+    assert error.detail == f"AWS {begin}: {end}"
     assert "s3cret" not in str(error)
 
 

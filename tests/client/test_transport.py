@@ -118,36 +118,39 @@ def tls_server(tmp_path: Path) -> Iterator[tuple[Server, Path]]:
 
 
 @pytest.mark.parametrize(
-    ("variables", "is_used"),
-    [((), False), (("HTTPS_PROXY",), True), (("ALL_PROXY",), True), (("HTTPS_PROXY", "NO"), False)],
+    "variables",
+    [
+        {},
+        {"HTTPS_PROXY": "http://me:p%40ss@"},
+        {"HTTPS_PROXY": "https://me:p%40ss@"},
+        {"ALL_PROXY": "me:p@ss@"},
+        {"HTTPS_PROXY": "http://", "NO_PROXY": ""},
+    ],
     ids=str,
 )
 def test_a_call_over_tls_ends_at_its_deadline(
     tls_server: tuple[Server, Path],
     reach: Reach,
     bare_environment: pytest.MonkeyPatch,
-    *,
-    variables: tuple[str, ...],
-    is_used: bool,
+    variables: dict[str, str],
 ) -> None:
     """Directly or through a proxy. The certificate authorities are those of AWS_CA_BUNDLE."""
     server, pem = tls_server
     server.behaviour = drips(HEAD, b" ")
-    proxy = Server(tunnels(server.port))
+    proxy = Server(tunnels(server.port), tls=server.tls if "https:" in str(variables) else None)
     for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
         bare_environment.delenv(name, raising=False)
-    for name in variables:
-        bare_environment.setenv(name, f"http://me:p%40ss@127.0.0.1:{proxy.port}")
-    if "NO" in variables:
-        bare_environment.setenv("NO_PROXY", f"127.0.0.1:{server.port}")
+    for name, start in variables.items():
+        port = server.port if name == "NO_PROXY" else proxy.port
+        bare_environment.setenv(name, f"{start}127.0.0.1:{port}")
     channel = reach(f"https://127.0.0.1:{server.port}")
-    unreachable(channel, match="SSLError")
+    unreachable(channel, match="Error, as its certificate is not trusted")
     assert server.requests == []
     bare_environment.setenv("AWS_CA_BUNDLE", str(pem))
-    unreachable(channel, 3)
+    unreachable(channel, 1)
     server.behaviour = OK
     assert call(channel) == FORGOTTEN
-    assert bool(proxy.requests) is is_used
+    assert bool(proxy.requests) is (variables.keys() in ({"HTTPS_PROXY"}, {"ALL_PROXY"}))
     assert all(b"Basic bWU6cEBzcw==" in request for request in proxy.requests)
     assert b"Basic" not in b"".join(server.requests)
     proxy.close()
@@ -184,7 +187,8 @@ def test_certificate_authorities_are_found_as_by_boto3(
         error = unreachable(channel(trusting))
         assert error.detail.endswith(f": {message}")
         assert not error.retryable
-    bare_environment.setenv("AWS_CA_BUNDLE", str(pem))
+    bare_environment.delenv("AWS_CA_BUNDLE")
+    bare_environment.setenv("REQUESTS_CA_BUNDLE", str(pem))
     assert call(channel(plain)) == FORGOTTEN
 
 
@@ -203,6 +207,12 @@ def test_a_truncated_answer_is_retryable(reach: Reach, server: Server, whole: by
         last = complete.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
         server.behaviour = sends(last, end=True)
         assert call(channel) == {}
+
+
+@pytest.mark.parametrize("empty", [answer(b""), CHUNKED.replace(b"2\r\n{}\r\n", b"")])
+def test_an_empty_answer_is_no_truncated_one(reach: Reach, server: Server, empty: bytes) -> None:
+    server.behaviour = sends(empty.replace(b"200 OK", b"404 No"))
+    unreachable(reach(server.url), match="API Gateway answered 404, not the broker")
 
 
 def test_an_interim_answer_is_skipped(reach: Reach, server: Server) -> None:
@@ -273,7 +283,7 @@ def test_a_connection_idle_for_three_seconds_is_not_reused(
     now[0] += 100
     call(channel)
     before = server.connections
-    for ahead, more in ((2.9, 0), (3.0, 0), (3.1, 1), (-0.1, 2)):
+    for ahead, more in ((0, 0), (2.9, 0), (3.0, 0), (3.1, 1), (-0.1, 2)):
         now[0] += ahead / 2
         if meanwhile:
             call(elsewhere)
@@ -300,7 +310,7 @@ def test_connecting_takes_five_seconds_at_most(
 
     monkeypatch.setattr(urllib3.PoolManager, "urlopen", sent)
     for seconds in (20, 2):
-        with pytest.raises(Unreachable):
+        with refused(Unreachable, "127.0.0.1:9: ProtocolError"):
             channel.call(COMMAND, Deadline.after(seconds, lambda: 0.0))
     assert timeouts == [(5, 20), (2, 2)]
 

@@ -11,14 +11,26 @@ import pytest
 from tests.functions import insights
 from tests.functions.test_failures import WRONG_LOGIN
 from tests.functions.test_tokens import assert_problem
-from tests.functions.test_warming import Invocation
 from tests.functions.world import CALLER, World
+from token_broker_local.functions import LambdaContext
 
 DOCS = Path(__file__).parents[2] / "docs"
 QUERIES = dict(insights.queries((DOCS / "audit.md").read_text()))
 OPERATIONS = list(insights.queries((DOCS / "operations.md").read_text()))
 TEAM = "direct invocation of team-orders"
 EXAMPLES = {"fingerprint": "9f86d081884c7d65", "request": "0b0c7a52-38c5-4d0e-8f0a-2f4f5d6c7b8a"}
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation(LambdaContext):
+    """An invocation by an alias."""
+
+    alias: str = "live"
+
+    @property
+    def invoked_function_arn(self) -> str:
+        """The ARN by which the function was called."""
+        return f"arn:aws:lambda:eu-west-1:123456789012:function:{self.function_name}:{self.alias}"
 
 
 @dataclass(frozen=True, slots=True)

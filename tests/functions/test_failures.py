@@ -2,15 +2,13 @@
 
 import json
 import re
-from typing import Any
 
 import pytest
 
 from tests.functions.test_tokens import assert_problem
-from tests.functions.world import World, client
+from tests.functions.world import World
 from tests.subjects import FLOWS, wrong_login
 from tests.template.documents import template
-from token_broker_local.addresses import TABLE
 
 WRONG_LOGIN = {flow: wrong_login(flow) for flow in FLOWS}
 STATUSES = {"store_unavailable": 503, "not_configured": 500, "unknown_connection": 404}
@@ -48,35 +46,6 @@ def test_a_rotation_to_a_wrong_password_falls_back_to_the_previous_version_once(
     assert len(world.steps("vendorlink")) == 2
 
 
-@pytest.mark.parametrize("name", ["../x", "a/b", "A", "a\r\nb", "", "a" * 64, "-a", "ä", "a\n"])
-def test_an_invalid_connection_name_is_refused(world: World, name: str) -> None:
-    """A connection's name becomes part of a secret's name."""
-    assert_problem(world.http("vntana", name), "invalid_request", 400)
-
-
-@pytest.mark.parametrize(
-    ("flow", "content", "key"),
-    [
-        ("vntana", "{", "secret"),
-        ("vntana", "[]", "JSON object"),
-        ("vntana", {"personal_access_token": "x", "token": "y"}, "token"),
-        ("vntana", {"personal_access_token": "x", "email": "y", "password": "z"}, "two kinds"),
-        ("vntana", {}, "personal_access_token"),
-        ("vendorlink", {"username": "x", "password": "y"}, "host"),
-        ("vendorlink", {"username": "x", "password": "y", "host": "a/b"}, "host"),
-        ("editor", {"api_key": "x"}, "editor_url"),
-    ],
-)
-def test_an_invalid_secret_is_reported_by_its_key(
-    world: World, flow: str, content: Any, key: str
-) -> None:
-    """The error names the key and never its value."""
-    world.put_secret(flow, f"wrong-{flow}", content)
-    response = world.http(flow, f"wrong-{flow}")
-    assert_problem(response, "not_configured", 500)
-    assert key in response["body"]["detail"]
-
-
 @pytest.mark.parametrize(
     ("operation", "status", "error", "code"),
     [
@@ -109,24 +78,6 @@ def test_a_key_that_seals_nothing_costs_its_caller_no_token(world: World, error:
     assert world.call("editor", connection)["source"] == "exchange"
     world.service("editor").deps.cache.clear()
     assert_problem(world.http("editor", connection), "not_configured", 500)
-
-
-def test_a_cached_token_is_handed_out_while_the_table_is_unavailable(world: World) -> None:
-    """As long as the token lives."""
-    connection = world.connect_and_call("vendorlink")
-    world.advance(600)
-    world.aws.broken["GetItem"] = ("500 Oops", "InternalServerError")
-    assert world.call("vendorlink", connection)["source"] == "memory"
-
-
-def test_an_item_copied_to_another_connection_is_not_used(world: World) -> None:
-    """Its sealed token does not open there; an exchange follows."""
-    own, other = world.connect("vendorlink"), world.connect("vendorlink")
-    world.call("vendorlink", own)
-    stolen = world.item("vendorlink", own) | {"connection": {"S": f"vendorlink#{other}"}}
-    client("dynamodb").put_item(TableName=TABLE, Item=stolen)
-    answer = world.call("vendorlink", other)
-    assert (answer["source"], answer["generation"]) == ("exchange", 2)
 
 
 def test_an_unexpected_exception_is_logged_without_its_message(

@@ -52,25 +52,13 @@ def sealed_again(item: Mapping[str, Any], **changes: str) -> dict[str, Any]:
     return {**item, "token": {"B": encrypted["CiphertextBlob"]}}
 
 
-def resealed(**changes: str) -> Change:
-    """Seal the token again, for another encryption context."""
-    return lambda item: sealed_again(item, **changes)
-
-
-def without(name: str) -> Change:
-    return lambda item: {key: value for key, value in item.items() if key != name}
-
-
 def with_(name: str, **value: Any) -> Change:
     return lambda item: item | {name: value}
 
 
-def spoilt(spoil: Callable[[bytes], bytes]) -> Change:
-    return lambda item: item | {"token": {"B": spoil(item["token"]["B"])}}
-
-
-def one_bit_other(blob: bytes) -> bytes:
-    return blob[:-1] + bytes([blob[-1] ^ 1])
+def one_bit_other(item: dict[str, Any]) -> dict[str, Any]:
+    blob = item["token"]["B"]
+    return item | {"token": {"B": blob[:-1] + bytes([blob[-1] ^ 1])}}
 
 
 def lives_longer(item: dict[str, Any]) -> dict[str, Any]:
@@ -78,15 +66,16 @@ def lives_longer(item: dict[str, Any]) -> dict[str, Any]:
 
 
 CHANGES: Mapping[str, tuple[Change, str]] = {
-    "sealed for another connection": (resealed(connection="editor#x"), "token"),
-    "one bit other": (spoilt(one_bit_other), "token"),
-    "a longer ciphertext": (spoilt(lambda blob: blob * 60), "token"),
-    "a shorter ciphertext": (spoilt(lambda _: b"\0"), "token"),
+    "sealed for another connection": (
+        lambda item: sealed_again(item, connection="editor#x"),
+        "token",
+    ),
+    "one bit other": (one_bit_other, "token"),
+    "a longer ciphertext": (with_("token", B=b"x" * 6145), "token"),
     "a later end": (lives_longer, "token"),
     "another context": (with_("context", S='{"role":"admin"}'), "token"),
     "another generation": (with_("generation", N="7"), "token"),
-    **{f"no {name}": (without(name), name) for name in ("token", "kind")},
-    "generation of a wrong type": (with_("generation", S="one"), "generation"),
+    "no kind": (lambda item: {n: value for n, value in item.items() if n != "kind"}, "kind"),
     "failure of a wrong type": (with_("failure", M={"code": {"N": "1"}}), "failure"),
     "another schema": (with_("schema", N="99"), "schema"),
 }

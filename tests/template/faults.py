@@ -163,6 +163,7 @@ FAULTY: Mapping[Rule, Mapping[str, Edit]] = {
         "the table": Edit("TokenTable", "DeletionPolicy: RetainExceptOnCreate", ""),
         "the key": Edit("TokenKey", "DeletionPolicy: RetainExceptOnCreate", ""),
         "a log": Edit("EditorLogs", "UpdateReplacePolicy: Retain", ""),
+        "the account's": Edit("ApiAccount", "DeletionPolicy: Retain", ""),
         "the client": Edit("TokenBrokerClientLayer", "Policy: Retain", "Policy: Delete"),
     },
     resource_rules.functions_have_logs_that_expire: {

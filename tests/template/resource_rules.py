@@ -90,6 +90,7 @@ def resources_have_the_required_properties(stack: Template) -> Iterator[str]:
 def data_outlives_the_stack(stack: Template) -> Iterator[str]:
     """Table, key and logs are neither deleted with the stack nor when they are replaced.
 
+    Nor are the account's role for API Gateway's logs, by which other APIs log, and its setting.
     Callers are attached to old versions of the client's layer, which stay; the broker's go.
     """
     for name, resource in stack.items():
@@ -97,6 +98,9 @@ def data_outlives_the_stack(stack: Template) -> Iterator[str]:
         kind = resource["Type"].removeprefix("AWS::")
         if kind in {"DynamoDB::Table", "KMS::Key", "Logs::LogGroup"}:
             if policies != ("RetainExceptOnCreate", "Retain"):
+                yield f"{name} has the policies {policies}"
+        elif name in {"ApiAccount", "ApiAccountRole"}:
+            if policies != ("Retain", "Retain"):
                 yield f"{name} has the policies {policies}"
         elif kind == "Lambda::LayerVersion":
             wanted = "Retain" if name.startswith("TokenBrokerClientLayer") else "Delete"

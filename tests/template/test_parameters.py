@@ -275,7 +275,9 @@ def is_taken(parameter: Template, value: str) -> bool:
     ("parameters", "message"),
     [
         ({"SnapStart": "enabled", "ProvisionedConcurrency": "1"}, "Lambda has SnapStart or"),
-        ({"DomainName": "a.b"}, "DomainName needs"),
+        ({"DomainName": "a.b"}, "DomainName and CertificateArn need each other"),
+        ({"CertificateArn": "arn:c"}, "DomainName and CertificateArn need each other"),
+        ({"HostedZoneId": "Z"}, "HostedZoneId needs"),
         (
             {"DomainName": "a.b", "CertificateArn": "arn:c", "VpcEndpointIds": ENDPOINT},
             "DomainName is for a public API",
@@ -314,7 +316,6 @@ DOMAIN = {"DomainName": "a.b", "CertificateArn": "arn:c"}
         ({"WebAclArn": "arn:acl"}, {"WebAclAssociation"}),
         (DOMAIN, {"Domain", "DomainMapping"}),
         (DOMAIN | {"HostedZoneId": "Z"}, {"Domain", "DomainMapping", "DomainRecord"}),
-        ({"HostedZoneId": "Z"}, set()),
         ({"AccessLogs": "enabled"}, {"ApiAccount", "ApiAccountRole"}),
         ({"AccessLogs": "disabled"}, {"ApiAccount", "ApiAccountRole"}),
     ],
@@ -326,6 +327,11 @@ def test_an_option_adds_or_removes_exactly_its_resources(
     stack = with_(**parameters)
     assert stack.keys() ^ with_().keys() == resources
     assert ("ApiAccount" in stack) is ("AccessLogs" not in parameters)
+    # No access logs before the account has its role: CloudFormation would refuse the stage.
+    assert ("ApiAccount" in stack) is ("<ApiAccount>" in text(stack["TokenBrokerApiStage"]))
+    if "ApiAccountRole" in stack:
+        [policy] = stack["ApiAccountRole"]["Properties"]["ManagedPolicyArns"]
+        assert policy.endswith(":policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs")
     for mapping in of_type(stack, "ApiGateway::BasePathMapping").values():
         assert mapping == {
             "DomainName": "<Domain>",
@@ -333,10 +339,13 @@ def test_an_option_adds_or_removes_exactly_its_resources(
             "Stage": "<TokenBrokerApiStage>",
         }
     for record in of_type(stack, "Route53::RecordSet").values():
-        assert record["AliasTarget"] == {
-            "DNSName": "<Domain.RegionalDomainName>",
-            "HostedZoneId": "<Domain.RegionalHostedZoneId>",
-        }
+        assert (record["Type"], record["AliasTarget"]) == (
+            "A",
+            {
+                "DNSName": "<Domain.RegionalDomainName>",
+                "HostedZoneId": "<Domain.RegionalHostedZoneId>",
+            },
+        )
 
 
 def test_a_deployment_at_once_waits_for_no_alarm() -> None:

@@ -206,7 +206,8 @@ def test_a_function_invokes_itself_by_the_arn_of_its_invocation(
     monkeypatch.setattr(clients, "functions", lambda: client)
     function = service()
     for name in ("arn:function:live", "arn:function:orders"):
-        function._remember_arn(name)
+        with pytest.raises(Exception, match="connection: is missing"):
+            function({}, Context(invoked_function_arn=name))
         function.deps.invoke({"action": "renew"})
         invoke = {"FunctionName": name, "InvocationType": "Event"}
         assert client.calls.pop() == ("invoke", invoke | {"Payload": b'{"action": "renew"}'})

@@ -119,19 +119,6 @@ def test_an_uncertain_token_is_handed_out_from_neither_cache_nor_table() -> None
     assert call(broker) == ("exchange", False, 2)
 
 
-@pytest.mark.parametrize("left", [3580, 3579])
-def test_cache_and_table_serve_the_same_min_ttl(left: int) -> None:
-    """Even one so long that no token will meet it after the seconds that an exchange takes."""
-    sources = []
-    for where in ("memory", "table"):
-        broker = with_token()
-        if where == "table":
-            broker.restart()
-        broker.now = ENDS - left
-        sources.append(call(broker, min_ttl=left - 1)[0])
-    assert sources == ["memory", "table"]
-
-
 def test_a_min_ttl_above_the_lifetime_is_refused_before_an_exchange() -> None:
     broker = with_token()
     error = refusal(broker, min_ttl=3600)
@@ -467,15 +454,6 @@ def test_a_cached_token_that_is_due_is_read_again_before_a_refresh() -> None:
     writes = broker.aws.dynamodb.writes
     assert [call(broker) for _ in range(2)] == [("table", False, 1), ("memory", False, 1)]
     assert (broker.aws.dynamodb.writes, broker.invoked) == (writes, [])
-
-
-def test_a_cached_token_that_is_rejected_in_the_table_is_not_handed_out() -> None:
-    """I9: another process wrote the report; the cache is not used after the read."""
-    broker = with_token()
-    broker.now = REFRESH
-    held = remember(broker)
-    broker.put(rejected=held.item.fingerprint or "")
-    assert call(broker) == ("exchange", False, 2)
 
 
 def test_a_caller_that_loses_the_claim_starts_no_refresh() -> None:

@@ -36,9 +36,10 @@ def test_an_entry_is_recent_for_the_configured_seconds(age: int, is_found: bool)
 
 
 def test_a_later_entry_replaces_the_earlier_one() -> None:
-    """A token that is not shared is not cached."""
+    """Of any generation: an alias may lead elsewhere now. What is not shared is not cached."""
     cache, later = TokenCache(SECONDS, 3), replace(held(), read_at=NOW + 9)
-    put(cache, held(), later, replace(held("a"), is_shared=False))
+    earlier = replace(held(), item=Item("vntana#acme", "-", generation=9))
+    put(cache, earlier, later, replace(held("a"), is_shared=False))
     assert cache.recall("vntana#acme", "-") == later
     assert (cache.recall("vntana#acme", "a"), len(cache)) == (None, 1)
 

@@ -180,6 +180,27 @@ def test_a_token_of_a_deleted_secret_version_is_replaced() -> None:
     assert sent(broker) == ["generate", "verify"]
 
 
+def test_an_error_of_a_check_quotes_no_answer_to_another_token() -> None:
+    """The new token is not sent: its version of the secret is gone."""
+    broker = editor()
+    send = broker.deps.send
+
+    def rotating(request: Any, seconds: float) -> Any:
+        response = send(request, seconds)
+        if request.step == "generate":
+            broker.put_secret()
+        return response
+
+    broker.deps = replace(broker.deps, send=rotating)
+    around(broker.aws.secrets, "of_version", lambda *_: None)
+    broker.fake.revoke()
+    sent(broker)
+    error = failure(broker, 9)
+    assert sent(broker) == ["verify", "generate"]
+    assert (error.code, error.upstream_status) == ("upstream_refused", None)
+    assert error.upstream_message is None
+
+
 @pytest.mark.parametrize("flow", CHECKED)
 def test_a_check_reports_an_invalid_secret_while_the_token_lives(flow: str) -> None:
     """Not only when the token expires."""
@@ -241,14 +262,6 @@ def test_an_unexpected_exception_of_a_check_is_emitted_as_internal() -> None:
     with pytest.raises(ZeroDivisionError):
         run(broker, 9)
     assert outcomes(broker) == ["internal", "internal"]
-
-
-def test_a_verification_depends_on_the_flows_ability_and_not_on_its_name() -> None:
-    broker = MemoryBroker("editor")
-    token = broker.call(parameters={"userId": "1"})["headers"]["x-api-token"]
-    flow = broker.deps.flow._replace(name="drawings")
-    broker.service.use(replace(broker.deps, flow=flow))
-    assert broker.call(action="verify", token=token)["valid"] is True
 
 
 def test_a_flow_without_a_check_is_refused() -> None:

@@ -1,15 +1,9 @@
 """Requests are validated, responses are parsed strictly, and conversations are driven."""
 
-import json
-from collections.abc import Callable
-from typing import Any
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tests.conversations import NOW, contents, headers, statuses
-from token_broker.errors import BrokerError, UpstreamContractChanged, UpstreamUnavailable
+from tests.conversations import NOW
+from token_broker.errors import UpstreamContractChanged, UpstreamUnavailable
 from token_broker.exchange import (
     Conversation,
     Cookie,
@@ -101,14 +95,17 @@ ST = {"S": Cookie("a"), "T": Cookie("b")}
         ("Mon, 23 Nov 2026 07:00:00 GMT", SUNDAY, 3600),
         ("Sunday, 22-Nov-26 07:00:07 GMT", SUNDAY, 7),
         *((SUNDAY, odd, None) for odd in ("yesterday", "")),
-        *((odd, SUNDAY, None) for odd in (None, "Sun, 22 Nov 2026 07:00:07 -0000")),
+        ("Sun, 22 Nov 2026 07:00:07 -0000", SUNDAY, 7),
+        ("Sun Nov 22 07:00:07 2026", SUNDAY, 7),
+        ("Sun, 22 Nov 2026 09:00:07 +0200", "Sun Nov 22 07:00:00 2026", 7),
+        (None, SUNDAY, None),
         *((f"Sun, {odd} 07:00:07 GMT", SUNDAY, None) for odd in ("99 Nov 2026", f"22 Nov {NINES}")),
     ],
 )
 def test_retry_after_is_read_from_seconds_or_a_date(
     value: str | None, date: str | None, seconds: int | None
 ) -> None:
-    """A date is relative to the upstream's own clock."""
+    """A date is relative to the upstream's own clock. Without a zone, or with -0000, it is UTC."""
     fields = {"retry-after": value, "date": date}
     sent = {name: text for name, text in fields.items() if text is not None}
     assert Response(429, sent).retry_after == seconds
@@ -192,27 +189,6 @@ def test_a_body_that_is_not_a_json_object_is_an_error() -> None:
         for content in (number, b'{"a": [%b]}' % number):
             assert Response(200, {}, content).json() is None, "Python writes them as no JSON"
     assert Response(200, {}, b"[1e308, 0.5]").json() == [1e308, 0.5]
-
-
-READERS: list[Callable[[Response], Any]] = [
-    Response.json,
-    lambda response: response.object("login"),
-    lambda response: response.reached("login"),
-    lambda response: response.retry_after,
-    lambda response: response.cookies(),
-    lambda response: response.is_success,
-]
-
-
-@given(st.builds(Response, statuses, headers, contents))
-def test_any_response_is_read_or_raises_a_documented_error(response: Response) -> None:
-    """The error quotes nothing of the body."""
-    for content in (response.content, response.content + b"c4nary", b'"c4nary"', b"<p>c4nary"):
-        for read in READERS:
-            try:
-                read(Response(response.status, response.headers, content))
-            except BrokerError as error:
-                assert "c4nary" not in json.dumps(error.problem())  # noqa: PT017 (or none)
 
 
 def two_steps() -> Exchange:

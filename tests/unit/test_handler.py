@@ -11,7 +11,6 @@ from tests.functions.world import CALLER, proxy_event
 from tests.unit.memory_aws import PREFIX
 from tests.unit.memory_broker import (
     INVOKED,
-    NOW,
     Context,
     MemoryBroker,
     around,
@@ -161,8 +160,7 @@ def test_an_audit_line_has_the_duration_since_the_invocation_began(
 
 def test_an_unexpected_exception_of_an_action_is_audited_as_internal() -> None:
     broker = MemoryBroker()
-    broker.aws.manager.texts.clear()
-    broker.aws.manager.describe_secret = None  # type: ignore[assignment,method-assign]  # a defect
+    around(broker.aws.store, "list", raising(TypeError("a defect")))
     broker.monotonic = 1.0
     with pytest.raises(Exception, match="internal") as raised:
         broker.call(action="status")
@@ -325,17 +323,3 @@ def test_an_error_response_is_a_problem_with_retry_after() -> None:
     for error, headers in errors:
         response = http_response(error.status, error.problem())
         assert http_problem(error) == response | {"headers": response["headers"] | headers}
-
-
-def test_the_arn_of_the_last_invocation_is_remembered() -> None:
-    """Each team has an alias, and one process may serve several."""
-    broker = MemoryBroker()
-    arns: list[str] = []
-    broker.service._remember_arn = arns.append
-    names = [INVOKED, INVOKED.replace(":live", ":a-team")]
-    for name in names:
-        broker.service({"connection": "acme"}, Context(invoked_function_arn=name))
-    assert arns == names
-    broker.service.use(broker.deps)
-    assert broker.service.deps is broker.deps
-    assert broker.item().issued_at == NOW

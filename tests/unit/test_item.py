@@ -4,8 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.conversations import NOW
 from tests.unit.items import (
@@ -15,15 +13,12 @@ from tests.unit.items import (
     DOWN,
     EMPTY,
     FRESH,
-    HOLD,
     REFUSED,
     REPORTED,
     RUNNING,
     kept,
 )
 from token_broker.decisions import (
-    KEPT_AFTER_END,
-    MAX_REPORTS,
     Verdict,
     backoff_seconds,
     lease_end,
@@ -32,7 +27,6 @@ from token_broker.decisions import (
     recent_reports,
     refresh_at,
     stored_error,
-    ttl_of,
     verdict,
 )
 from token_broker.errors import (
@@ -44,10 +38,8 @@ from token_broker.errors import (
 )
 from token_broker.item import (
     CREDENTIAL_REJECTED,
-    DEFAULT_MIN_TTL,
     Failure,
     Item,
-    default_min_ttl,
     rfc3339,
 )
 from token_broker.records import replace
@@ -58,6 +50,7 @@ from token_broker.status import State, state
     ("item", "age"),
     [
         pytest.param(kept(refresh_at=NOW + 1), State.FRESH, id="before its renewal is due"),
+        pytest.param(kept(secret_version="v0"), State.AGING, id="of another version of the secret"),
         pytest.param(AGING, State.AGING, id="when its renewal is due"),
         pytest.param(kept(failure=DOWN), State.STALE, id="a renewal failed"),
         pytest.param(replace(AGING, failure=DOWN), State.STALE, id="failed, and due"),
@@ -102,66 +95,21 @@ def test_the_default_min_ttl_is_30_seconds_or_a_tenth_of_the_lifetime(
         assert (state(item, NOW, "v1") is State.DEAD) is (seconds == left)
 
 
-seconds = st.integers(NOW - 100, NOW + 100)
-items = st.builds(
-    Item,
-    partition=st.just("vntana#acme"),
-    variant=st.just("-"),
-    token=st.none() | st.just(b"sealed"),
-    target=st.none() | st.just("0" * 64),
-    fingerprint=st.sampled_from([None, "a", "b"]),
-    rejected=st.sampled_from([None, "a", "b"]),
-    issued_at=seconds,
-    expires_at=seconds,
-    refresh_at=seconds,
-    failure=st.sampled_from([None, DOWN, REFUSED]),
-    lease_owner=st.none() | st.just("owner"),
-    lease_until=seconds,
-    nudged_until=seconds,
-)
-
-
-@given(items, st.integers(0, 60) | st.none())
-def test_a_token_that_lives_for_min_ttl_ends_later(item: Item, min_ttl: int | None) -> None:
-    """I8, for any item."""
-    if item.lives_for(NOW, min_ttl):
-        assert item.token
-        assert item.target is None
-        assert item.expires_at - NOW > (min_ttl or 0)
-        assert item.rejected is None or item.rejected != item.fingerprint
-
-
-@given(items)
-def test_a_dead_token_stays_dead(item: Item) -> None:
-    """For any item, at any later second."""
-    if not item.is_live(NOW):
-        assert not item.is_live(NOW + 1)
-
-
 # Renewals, and who starts them
 
 
-def test_a_renewal_is_due_unless_leased_claimed_or_backing_off() -> None:
-    assert AGING.is_refresh_unclaimed(NOW)
-    assert replace(AGING, nudged_until=NOW).is_refresh_unclaimed(NOW)
-    assert replace(AGING, **DIED).is_refresh_unclaimed(NOW)
-    assert kept(failure=AGAIN).is_refresh_unclaimed(NOW), "after a failure it may be early"
-    assert not FRESH.is_refresh_unclaimed(NOW)
-    assert not replace(AGING, nudged_until=NOW + 1).is_refresh_unclaimed(NOW)
-    assert not replace(AGING, **RUNNING).is_refresh_unclaimed(NOW)
-    assert not replace(AGING, failure=DOWN).is_refresh_unclaimed(NOW)
-
-
-@given(st.integers(1, 10**7), st.floats(0, 1))
-def test_a_renewal_is_due_a_tenth_to_a_fifth_of_the_lifetime_before_the_end(
-    lifetime: int, spread: float
-) -> None:
-    """Before the default min_ttl would not be met; an hour at most."""
-    at = refresh_at(NOW, NOW + lifetime, spread)
-    assert NOW <= at <= NOW + lifetime
-    before_end = NOW + lifetime - default_min_ttl(lifetime) - at
-    assert before_end <= min(lifetime / 5, 3600)
-    assert before_end > min(lifetime / 10, 1800) - 1
+def test_a_renewal_is_due_unless_leased_or_backing_off() -> None:
+    """Only of a live token. A claim matters to other callers, and not to the renewal it started."""
+    early = kept(failure=AGAIN, refresh_at=NOW + 9)  # after a failure its back-off says when
+    for due in (AGING, replace(AGING, nudged_until=NOW), replace(AGING, **DIED), early):
+        assert due.is_due(NOW)
+        assert due.is_refresh_unclaimed(NOW)
+    claimed = replace(AGING, nudged_until=NOW + 1)
+    assert claimed.is_due(NOW)
+    assert not claimed.is_refresh_unclaimed(NOW)
+    others: list[dict[str, Any]] = [RUNNING, {"failure": DOWN}, {"expires_at": NOW}]
+    for other in (FRESH, *(replace(AGING, **changes) for changes in others)):
+        assert not other.is_due(NOW)
 
 
 def test_the_time_of_renewals_is_spread() -> None:
@@ -175,53 +123,10 @@ def test_the_time_of_renewals_is_spread() -> None:
 # The lease
 
 
-@pytest.mark.parametrize(
-    ("owner", "until", "is_leased"),
-    [(None, 9, False), ("a", 1, True), ("a", 0, False), ("a", 1_000, True), ("a", 1_001, False)],
-)
-def test_a_lease_expires(owner: str | None, until: int, is_leased: bool) -> None:
-    """The token is uncertain then, as its exchange was not finished.
-
-    No invocation lives for more than 1,000 seconds: a longer lease is of a wrong clock.
-    """
-    item = kept(lease_owner=owner, lease_until=NOW + until)
-    assert item.is_leased(NOW) is is_leased
-    assert item.is_uncertain(NOW) is (owner is not None and not is_leased)
-
-
-@given(st.floats(0, 0.999), st.floats(0, 900), st.integers(0, 60), st.floats(-1, 1))
-def test_a_lease_lasts_as_long_as_its_holder_may_run(
-    fraction: float, remaining: float, skew: int, ahead: float
-) -> None:
-    """Also if the reader's clock is ahead by the whole skew."""
-    holder_ends = NOW + fraction + remaining
-    until = lease_end(NOW, remaining, skew)
-    just_before = int(holder_ends + ahead * skew - 0.001)
-    assert kept(lease_owner="a", lease_until=until).is_leased(just_before)
-
-
 def test_a_lease_is_the_remaining_time_plus_two_seconds_and_the_skew() -> None:
     """One second for each rounded end."""
     ends = [lease_end(NOW, remaining, 30) - NOW for remaining in (29.0, 29.01, 0.0)]
     assert ends == [61, 62, 32]
-
-
-# How long the table keeps it
-
-
-def test_the_ttl_of_an_item_keeps_renewal_tokens_and_rejections() -> None:
-    """I15: a renewal token lives fourteen days from its issue; rejections have no ttl."""
-    assert KEPT_AFTER_END > 14 * 86_400
-    assert ttl_of(FRESH) == NOW + 2000 + KEPT_AFTER_END
-    assert ttl_of(kept(lease_until=NOW + 5000)) == NOW + 5000 + KEPT_AFTER_END
-    backing_off = kept(failure=replace(DOWN, retry_at=NOW + 3000))
-    assert ttl_of(backing_off) == NOW + 3000 + KEPT_AFTER_END
-    verdicts: list[dict[str, Any]] = [
-        *({"rejected_versions": ("v0",)}, {"accepted_version": "v1"}, {"suspect_version": "v1"}),
-        {"held": HOLD},
-    ]
-    assert [ttl_of(kept(**verdict)) for verdict in verdicts] == [None] * 4
-    assert ttl_of(EMPTY) is None
 
 
 # Failures, and how long they are heeded
@@ -355,40 +260,7 @@ def test_retry_after_of_the_upstream_can_only_extend_the_backoff() -> None:
     assert [failed(error=error).retry_at - NOW for error in told] == [2, 2, 2, 60]
 
 
-# Exchanges on demand
-
-
-def test_a_forced_exchange_is_allowed_every_ten_seconds() -> None:
-    may = [may_force(kept(forced_at=NOW - seconds), NOW) for seconds in (NOW, 10, 9, 0)]
-    assert may == [True, True, False, False]
-
-
-def test_reports_count_for_a_minute() -> None:
-    times = (NOW - 61, NOW - 60, NOW - 59, NOW)
-    assert recent_reports(kept(report_times=times), NOW) == (NOW - 59, NOW)
-    assert MAX_REPORTS == 3
-
-
 # The item itself
-
-
-def test_the_defaults_of_an_absent_item() -> None:
-    """The decisions depend on them."""
-    absent = {name: getattr(EMPTY, name) for name in Item._fields}
-    numbers = ["generation", "fence", "issued_at", "expires_at", "refresh_at", "suspect_at"]
-    numbers += ["outage_since", "outage_claim", "latched_at"]
-    assert absent == {
-        **dict.fromkeys(absent),
-        **dict.fromkeys((*numbers, "lease_until", "forced_at", "nudged_until"), 0),
-        **dict.fromkeys(("suspect_variants", "rejected_versions", "report_times", "corrupt"), ()),
-        "raw": {},
-        "partition": "vntana#acme",
-        "variant": "-",
-    }
-    assert not kept(expires_at=NOW).is_live(NOW)
-    assert kept(expires_at=NOW + 1).is_live(NOW)
-    assert (EMPTY.lifetime, FRESH.lifetime) == (0, 3000)
-    assert [default_min_ttl(item.lifetime) for item in (EMPTY, FRESH)] == [0, DEFAULT_MIN_TTL]
 
 
 def test_rfc3339_formats_a_second_in_utc() -> None:
@@ -408,10 +280,11 @@ def test_the_context_for_callers_is_decoded() -> None:
 
 def test_an_item_without_its_token_keeps_fence_and_generation() -> None:
     """An item is never deleted: a late holder of a lease must find a newer fence."""
-    bare = kept(fence=9, target="0" * 64, renewal="ready", context="{}").without_token()
+    whole = kept(fence=9, target="0" * 64, renewal="ready", context="{}", rejected="f")
+    bare = whole.without_token()
     assert (bare.fence, bare.generation) == (9, 7)
-    gone = (bare.token, bare.target, bare.fingerprint, bare.renewal, bare.context)
-    assert gone == (None,) * 5
+    gone = (bare.token, bare.target, bare.fingerprint, bare.rejected, bare.renewal, bare.context)
+    assert gone == (None,) * 6
 
 
 @pytest.mark.parametrize(
@@ -444,51 +317,21 @@ def test_a_wait_counts_by_a_clock_that_is_up_to_a_minute_behind(
     assert waits == [False, True, True, True, False, False]
 
 
-def test_a_token_of_another_version_is_aging() -> None:
-    ages = {version: state(FRESH, NOW, version) for version in ("v1", "v2")}
-    assert ages == {"v1": State.FRESH, "v2": State.AGING}
-
-
-def test_the_names_of_the_states() -> None:
-    assert [each.value for each in State] == ["fresh", "aging", "stale", "dead"]
-
-
-def test_delete_keeps_a_hold() -> None:
-    """Other attributes of a held gate are removed."""
-    bare = kept(held=HOLD, lease_owner="a", lease_until=NOW + 9).bare()
-    assert (bare.held, bare.is_bare, ttl_of(bare)) == (HOLD, True, None)
-
-
-def test_a_suspect_version_is_tried_again_after_a_minute() -> None:
-    gates = [replace(ONCE, suspect_at=NOW - ago) for ago in (0, 59, 60)]
-    assert [gate.awaits_second_try("v1", NOW) for gate in gates] == [True, True, False]
-    assert not gates[0].awaits_second_try("v2", NOW)
-
-
 def kinds_of(error: type[BrokerError]) -> list[type[BrokerError]]:
     """Return all subclasses of an error, each once."""
     return [kind for child in error.__subclasses__() for kind in (child, *kinds_of(child))]
 
 
 @pytest.mark.parametrize("kind", kinds_of(BrokerError), ids=lambda kind: kind.code)
-@pytest.mark.parametrize(("ahead", "retry_after"), [(3660, 3660), (9, 9), (0, 1), (-9, 1)])
-def test_a_stored_failure_raises_the_original_error(
-    kind: type[BrokerError], ahead: int, retry_after: int
-) -> None:
+def test_a_stored_failure_raises_the_original_error(kind: type[BrokerError]) -> None:
     """With the seconds until its retry, one at least."""
-    failure = replace(
-        DOWN,
-        code=kind.code,
-        retry_at=NOW + ahead,
-        upstream_status=403,
-        upstream_code="BLOCKED",
-        upstream_message="blocked",
-    )
-    error = stored_error(failure, NOW)
-    assert type(error) is kind
-    members = (error.detail, error.upstream_status, error.upstream_code, error.upstream_message)
-    assert members == ("login: down", 403, "BLOCKED", "blocked")
-    assert error.retry_after == retry_after
+    said: dict[str, Any] = {"upstream_status": 403, "upstream_code": "B", "upstream_message": "b"}
+    for ahead, retry_after in ((3660, 3660), (9, 9), (0, 1), (-9, 1)):
+        error = stored_error(replace(DOWN, code=kind.code, retry_at=NOW + ahead, **said), NOW)
+        assert type(error) is kind
+        members = (error.detail, error.upstream_status, error.upstream_code, error.upstream_message)
+        assert members == ("login: down", 403, "B", "b")
+        assert error.retry_after == retry_after
 
 
 def test_a_stored_failure_of_an_unknown_code_is_an_internal_error() -> None:

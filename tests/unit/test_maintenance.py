@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests import subjects
+from tests.unit.items import DOWN, FRESH, kept
 from tests.unit.memory_aws import MemoryDynamoDB, timeout
 from tests.unit.memory_broker import NOW, Context, MemoryBroker, around, raising, with_token
 from token_broker.aws import clients
@@ -27,27 +28,13 @@ from token_broker.errors import (
 from token_broker.exchange import Conversation, Request, Response
 from token_broker.flows.vntana.credentials import LIFETIME
 from token_broker.flows.vntana.organizations import organization
-from token_broker.item import Failure, Item
+from token_broker.item import Item
 from token_broker.maintenance import forget, is_of_another
 from token_broker.records import replace
 from token_broker.refresh.invocation import Invocation
 from token_broker.status import status
 from token_broker.tokens import ONLY, Token
 from token_broker_fakes.vntana import Account, FakeVntana, Organization, Workspace
-
-TOKEN = Item(
-    "vendorlink#acme",
-    "-",
-    kind="login",
-    generation=1,
-    token=b"sealed",
-    fingerprint="f",
-    issued_at=NOW - 1000,
-    refresh_at=NOW,
-    expires_at=NOW + 1000,
-    secret_version="v1",
-)
-DOWN = Failure("upstream_unavailable", "login: down", NOW - 9, 2, NOW + 5, "v1")
 
 
 def raised_by(call: Callable[[], object]) -> Mapping[str, Any]:
@@ -81,26 +68,31 @@ def key(number: int) -> str:
     return f"{number:064x}"
 
 
+def token_of(broker: MemoryBroker, kind: str) -> Item:
+    """Return the only token of a kind."""
+    [token] = [i for i in broker.aws.store.list(f"{broker.flow}#acme") if i.kind == kind]
+    return token
+
+
+def slow(broker: MemoryBroker, operation: str, seconds: float, kind: str = "") -> None:
+    """Let *operation* of the table take so many *seconds*, for items of *kind*."""
+
+    def slowly(operation: Any, item: Item) -> Item:
+        done: Item = operation(item)
+        broker.monotonic += seconds if kind in {"", item.kind} else 0
+        return done
+
+    around(broker.aws.store, operation, slowly)
+
+
 # When a renewal is due
 
 
-def test_only_a_live_token_past_its_refresh_time_is_renewed() -> None:
-    """A caller's claim does not matter: it started this renewal."""
-    again = replace(DOWN, retry_at=NOW)
-    due: list[dict[str, Any]] = [{}, {"expires_at": NOW + 1}, {"nudged_until": NOW + 9}]
-    due.append({"failure": again, "refresh_at": NOW + 9})
-    assert all(replace(TOKEN, **changes).is_due(NOW) for changes in due)
-    not_due: list[dict[str, Any]] = [{"refresh_at": NOW + 1}, {"expires_at": NOW}]
-    not_due += [{"lease_owner": "a", "lease_until": NOW + 1}, {"failure": DOWN}]
-    assert not any(replace(TOKEN, **changes).is_due(NOW) for changes in not_due)
-
-
 def test_a_token_of_another_version_is_renewed_if_it_is_live_or_failed() -> None:
-    ended, failed = replace(TOKEN, expires_at=NOW), replace(TOKEN, failure=DOWN)
-    assert is_of_another(TOKEN, NOW, "v2")
-    assert is_of_another(replace(ended, failure=DOWN), NOW, "v2")
-    assert not is_of_another(ended, NOW, "v2")
-    assert not any(is_of_another(token, NOW, "v1") for token in (TOKEN, failed))
+    assert is_of_another(FRESH, NOW, "v2")
+    assert is_of_another(kept(expires_at=NOW, failure=DOWN), NOW, "v2")
+    assert not is_of_another(kept(expires_at=NOW), NOW, "v2")
+    assert not any(is_of_another(token, NOW, "v1") for token in (FRESH, kept(failure=DOWN)))
 
 
 def test_a_due_renewal_is_made_once() -> None:
@@ -170,7 +162,7 @@ def test_a_renewal_that_the_vendor_rejects_is_logged() -> None:
 def test_a_renewal_under_the_pins_of_its_token_reads_no_other_version() -> None:
     broker = MemoryBroker("vntana", secret={"organization": "acme", "pinned": ["organization"]})
     broker.call()
-    [token] = [i for i in broker.aws.store.list("vntana#acme") if i.kind == "organization"]
+    token = token_of(broker, "organization")
     around(broker.aws.secrets, "of_version", raising(StoreUnavailable("throttled")))
     broker.now = token.refresh_at
     assert broker.call(action="renew", variant=token.variant) == {"renewed": 1}
@@ -184,7 +176,7 @@ def test_a_renewal_under_the_pins_of_its_token_reads_no_other_version() -> None:
 def test_a_renewal_drops_a_token_that_is_no_longer_shared() -> None:
     broker = MemoryBroker("editor")
     broker.call(parameters={"userId": "1"})
-    [token] = [i for i in broker.aws.store.list("editor#acme") if i.kind == "parameters"]
+    token = token_of(broker, "parameters")
     version = broker.put_secret(options={"reuse": False})
     renew = {"action": "renew", "variant": token.variant, "version": version}
     assert broker.call(**renew) == {"renewed": 0}
@@ -462,7 +454,7 @@ def test_delete_ends_the_session_of_a_token_that_replaced_what_it_read(read_was:
         variant = organization(broker.call()["context"]["organization"]).key
         broker.aws.store.drop(broker.item(variant))
         broker.put(variant, kind="organization", report_times=[NOW])
-    [read] = [i for i in broker.aws.store.list("vntana#acme") if i.kind == "organization"]
+    read = token_of(broker, "organization")
 
     made = list[str]()
 
@@ -487,13 +479,7 @@ def test_a_logout_gets_what_is_left_after_a_slow_write_or_is_logged_as_failed(
     """The token is dropped already, so the session may live on."""
     broker = with_token("vntana")
     broker.waited.clear()
-
-    def slowly(operation: Any, item: Item) -> Item:
-        removed: Item = operation(item)
-        broker.monotonic += write if item.kind == "organization" else 0
-        return removed
-
-    around(broker.aws.store, "forget", slowly)
+    slow(broker, "forget", write, "organization")
     forget(Invocation(broker.deps, "acme", broker.monotonic + 5.0))
     assert broker.waited == waited
     failed = [entry["code"] for entry in broker.telemetry.of("log out failed")]
@@ -511,7 +497,7 @@ def test_delete_removes_a_token_that_cannot_be_logged_out(
 ) -> None:
     """For an expired one, or amid a hold, no logout is sent; a failed logout is logged."""
     broker = with_token("vntana")
-    [token] = [i for i in broker.aws.store.list("vntana#acme") if i.kind == "organization"]
+    token = token_of(broker, "organization")
     broker.now = token.expires_at - left
     broker.put(**gate)
     steps = len(broker.steps)
@@ -531,7 +517,7 @@ def test_a_session_whose_token_may_be_dropped_is_logged_if_delete_fails(
     """I16: no answer to the write arrives, nor to the read after it. A hold ends no session."""
     broker = with_token("vntana")
     broker.put(**gate)
-    [token] = [i for i in broker.aws.store.list("vntana#acme") if i.kind == "organization"]
+    token = token_of(broker, "organization")
     table = broker.aws.dynamodb
 
     def lose(operation: Any, item: Item) -> Item:
@@ -552,7 +538,7 @@ def test_a_session_whose_token_may_be_dropped_is_logged_if_delete_fails(
 def test_a_session_whose_token_is_damaged_is_logged_as_not_ended() -> None:
     """I16: the token with which it could be ended is gone."""
     broker = with_token("vntana")
-    [token] = [i for i in broker.aws.store.list("vntana#acme") if i.kind == "organization"]
+    token = token_of(broker, "organization")
     broker.put(token.variant, token=b"damaged")
     assert broker.call(action="forget") == {"forgotten": 1, "complete": True}
     damaged = {"variant": token.variant, "code": "damaged"}
@@ -655,13 +641,7 @@ def test_delete_reads_no_further_page_after_a_slow_write(monkeypatch: pytest.Mon
     broker = MemoryBroker("editor", page=1)
     put_tokens(broker, (key(1), "parameters", NOW), (key(2), "parameters", NOW))
     with_deadline(broker, monkeypatch, 0.0)
-
-    def slowly(operation: Any, item: Item) -> Item:
-        removed: Item = operation(item)
-        broker.monotonic += 12.0
-        return removed
-
-    around(broker.aws.store, "forget", slowly)
+    slow(broker, "forget", 12.0)
     event = {"connection": "acme", "action": "forget"}
     answer = broker.service(event, Context(milliseconds=13_000))
     assert answer == {"forgotten": 1, "complete": False}
@@ -681,9 +661,10 @@ def test_a_delete_that_fails_midway_leaves_no_token_in_its_process() -> None:
 def test_the_status_describes_each_variant() -> None:
     broker = MemoryBroker("editor")
     put_tokens(broker, (key(1), "parameters", NOW - 1000), context='{"a": 1}')
-    failure: dict[str, Any] = {"code": "upstream_unavailable", "detail": "generate: down"}
-    failure |= {"since": NOW - 60, "count": 3, "retry_at": NOW + 8}
-    broker.put(key(2), failure=failure, lease_owner="a", lease_until=NOW)
+    failure: dict[str, Any] = {"code": "upstream_unavailable", "count": 3}
+    times = {"since": NOW - 60, "retry_at": NOW + 8}
+    down = failure | times | {"detail": "generate: down"}
+    broker.put(key(2), failure=down, lease_owner="a", lease_until=NOW)
     put_tokens(broker, (key(3), "pointer", NOW))
     broker.put(rejected_versions=["v1"])
     names = ("fingerprint", "issued_at", "expires_at", "refresh_after", "context", "failure")
@@ -712,12 +693,8 @@ def test_the_status_describes_each_variant() -> None:
                 "variant": key(2),
                 "state": "dead",
                 "generation": 0,
-                "failure": {
-                    "code": "upstream_unavailable",
-                    "since": "2030-03-17T17:45:40Z",
-                    "count": 3,
-                    "retry_at": "2030-03-17T17:46:48Z",
-                },
+                "failure": failure
+                | {"since": "2030-03-17T17:45:40Z", "retry_at": "2030-03-17T17:46:48Z"},
                 "next": "refuse",
                 "because": "the last exchange failed (upstream_unavailable): it is backing off",
             },
@@ -732,13 +709,6 @@ def test_the_status_shows_a_hold() -> None:
     broker.put(held={"since": NOW, "by": "arn:caller", "reason": "laptop stolen"})
     held = broker.call(action="status")["held"]
     assert held == {"since": "2030-03-17T17:46:40Z", "by": "arn:caller", "reason": "laptop stolen"}
-
-
-@pytest.mark.parametrize(("left", "shown"), [(31, "aging"), (30, "dead")])
-def test_the_status_is_that_of_a_call_without_min_ttl(left: int, shown: str) -> None:
-    broker = with_token(after=3600 - left)
-    (variant,) = broker.call(action="status")["variants"]
-    assert variant["state"] == shown
 
 
 def test_the_status_shows_that_a_token_is_being_renewed() -> None:
@@ -915,47 +885,38 @@ def test_verify_check_and_probe_are_refused_while_the_connection_is_held(action:
 
 
 @pytest.mark.parametrize(
-    ("flow", "payload", "detail"),
+    ("payload", "detail"),
     [
-        (
-            "vntana",
-            {"action": "verify", "token": "x"},
-            "action: tokens of vntana cannot be verified",
-        ),
         *(
             (
-                *("editor", {"action": "verify", "token": odd}),
+                {"action": "verify", "token": odd},
                 "token: must be printable ASCII of at most 4096 characters",
             )
             # A vendor's server answers too long a header in its own way: the alarm would ring that
             # the vendor answers other than documented.
             for odd in ("ü", "x\n", "x" * 4097)
         ),
-        ("editor", {"action": "verify"}, "token: is missing"),
-        ("editor", {"action": "verify", "token": "x", "odd": 1}, "odd: is not known"),
+        ({"action": "verify"}, "token: is missing"),
+        ({"action": "verify", "token": "x", "odd": 1}, "odd: is not known"),
         *(
-            ("vendorlink", {"action": action, "odd": 1}, "odd: is not known")
+            ({"action": action, "odd": 1}, "odd: is not known")
             for action in ("status", "forget", "renew", "rotate")
         ),
         *(
-            (
-                *("vendorlink", {"action": "rotate", "drop": keys}),
-                "drop: must be at most 50 variants' keys",
-            )
+            ({"action": "rotate", "drop": keys}, "drop: must be at most 50 variants' keys")
             for keys in ([key(number) for number in range(51)], ["-", "x"], ["x", "-"])
         ),
         *(
-            (
-                *("vendorlink", {"action": "hold", "reason": reason}),
-                "reason: must be 1 to 200 printable characters",
-            )
-            for reason in ("two\nlines", "\u202e", "x" * 201)
+            ({"action": "hold", "reason": odd}, "reason: must be 1 to 200 printable characters")
+            for odd in ("two\nlines", "\u202e", "x" * 201)
         ),
     ],
 )
-def test_an_action_with_an_invalid_field_is_refused(
-    flow: str, payload: dict[str, Any], detail: str
-) -> None:
-    broker = MemoryBroker(flow)
-    problem = raised_by(lambda: broker.call(**payload))
+def test_an_action_with_an_invalid_field_is_refused(payload: dict[str, Any], detail: str) -> None:
+    problem = raised_by(lambda: MemoryBroker("editor").call(**payload))
     assert (problem["code"], problem["detail"]) == (InvalidRequest.code, detail)
+
+
+def test_a_token_of_a_vendor_without_a_verification_is_not_verified() -> None:
+    problem = raised_by(lambda: MemoryBroker("vntana").call(action="verify", token="x"))
+    assert problem["detail"] == "action: tokens of vntana cannot be verified"

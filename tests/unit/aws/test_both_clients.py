@@ -20,7 +20,7 @@ from token_broker.aws import clients, errors
 from token_broker.aws.clients import FastFirst, call
 from token_broker.aws.fast_client import FastClient, fast_client
 from token_broker.aws.operations import OPERATIONS, AwsRefusal
-from token_broker.errors import BrokerError, NotConfigured, StoreUnavailable
+from token_broker.errors import BrokerError, StoreUnavailable
 from token_broker.sealing import Sealer
 from token_broker.store import Store
 
@@ -44,18 +44,14 @@ ITEMS: dict[str, dict[str, Any]] = {
         "context": {"S": '{"organization":"é\\u0000"}'},
         "ttl": {"N": "1790600000"},
     },
-    "a failure": {
-        "failure": {"M": {"code": {"S": "credential_rejected"}, "count": {"N": "3"}}},
-        "report_times": {"L": [{"N": "1"}, {"N": "2"}]},
-    },
-    "a lease": {"lease_owner": {"S": "ab"}, "lease_until": {"N": "1"}, "fence": {"N": "12"}},
-    "damaged": {"generation": {"S": "seven"}, "token": {"BOOL": False}, "schema": {"NULL": True}},
     "all types": {
         "B": {"B": b"\x00"},
         "BS": {"BS": [b"a", b"\xff"]},
         "SS": {"SS": ["a", "b"]},
         "NS": {"NS": ["1", "2.5"]},
         "M": {"M": {"L": {"L": [{"B": b"deep"}, {"M": {}}, {"L": []}]}}},
+        "BOOL": {"BOOL": False},
+        "NULL": {"NULL": True},
     },
 }
 
@@ -137,14 +133,13 @@ class Aws:
         sealed: bytes = answer["CiphertextBlob"]
         return sealed
 
-    def reader(self, fast: FastClient | None) -> Reader:
-        dynamodb, kms = chosen(lambda: self.dynamodb, fast), chosen(lambda: self.kms, fast)
-        return Reader(self.key_id, dynamodb, kms)
+    def reader(self) -> Reader:
+        return Reader(self.key_id, lambda: self.dynamodb, lambda: self.kms)
 
 
-def chosen(boto3: Callable[[], Any], fast: FastClient | None) -> Callable[[], Any]:
-    """Return a service that is called by boto3, or by *fast* first."""
-    return FastFirst(boto3, fast) if fast else boto3
+def refuse() -> Any:
+    """Stand for boto3 where it must not be asked."""
+    raise AssertionError("a client was made")
 
 
 def variables(url: str) -> dict[str, str]:
@@ -216,8 +211,14 @@ def fallback(faulty: Server) -> Iterator[FastClient]:
 
 @pytest.fixture(params=["fast", "boto3", "fallback"])
 def reader(aws: Aws, request: pytest.FixtureRequest) -> Reader:
-    way = request.param
-    return aws.reader(None if way == "boto3" else request.getfixturevalue(way))
+    """Return a reader that never makes a client of boto3, has no other one, or falls back to it."""
+    if request.param == "boto3":
+        return aws.reader()
+    client: FastClient = request.getfixturevalue(request.param)
+    if request.param == "fast":
+        return Reader(aws.key_id, FastFirst(refuse, client), FastFirst(refuse, client))
+    dynamodb, kms = FastFirst(lambda: aws.dynamodb, client), FastFirst(lambda: aws.kms, client)
+    return Reader(aws.key_id, dynamodb, kms)
 
 
 # The same whichever way it is read
@@ -232,7 +233,7 @@ def test_an_item_is_read_as_it_was_written(aws: Aws, reader: Reader, name: str) 
 
 def test_several_items_are_read_by_one_request(aws: Aws, reader: Reader) -> None:
     """In the order of the request; None for a missing one."""
-    first, second = aws.put("-", ITEMS["a lease"]), aws.put("ab", ITEMS["all types"])
+    first, second = aws.put("-", ITEMS["a token"]), aws.put("ab", ITEMS["all types"])
     assert reader.items(ACME, "ab", "none", "-", "ab") == [second, None, first, second]
     assert reader.items("vntana#nobody", "-") == [None]
 
@@ -251,11 +252,6 @@ def test_a_ciphertext_of_another_context_does_not_open(aws: Aws, reader: Reader)
     assert reader.decrypt(aws.seal(b"x"), CONTEXT | {"connection": "vntana#other"}) is None
 
 
-def refuse() -> Any:
-    """Stand for boto3 where it must not be asked."""
-    raise AssertionError("a client was made")
-
-
 @pytest.mark.parametrize("name", ["a token", "keys only"])
 def test_fast_client_and_boto3_write_the_same(aws: Aws, fast: FastClient, name: str) -> None:
     """A failed condition is None."""
@@ -263,15 +259,15 @@ def test_fast_client_and_boto3_write_the_same(aws: Aws, fast: FastClient, name: 
     for client in (FastFirst(refuse, fast), lambda: aws.dynamodb):
         aws.put("-", ITEMS[name])
         answer = call(client, "update_item", **UPDATE)
-        answers.append((answer and answer["Attributes"], aws.reader(None).items(ACME, "-")))
+        answers.append((answer and answer["Attributes"], aws.reader().items(ACME, "-")))
     assert answers[0] == answers[1]
     assert (answers[0][0] is None) is (name == "keys only")
 
 
 def test_fast_client_and_boto3_read_the_same_pages(aws: Aws, fast: FastClient) -> None:
     """Each page starts after the previous one."""
-    for number, item in enumerate(ITEMS.values()):
-        aws.put(str(number), item)
+    for number, name in enumerate([*ITEMS, *ITEMS]):
+        aws.put(str(number), ITEMS[name])
     pages: list[list[Any]] = []
     for client in (FastFirst(refuse, fast), lambda: aws.dynamodb):
         start: dict[str, Any] = {}
@@ -290,7 +286,7 @@ def test_fast_client_and_boto3_encrypt_the_same(aws: Aws, fast: FastClient) -> N
     quickly = call(FastFirst(refuse, fast), "encrypt", **parameters)
     by_boto3 = call(lambda: aws.kms, "encrypt", **parameters)
     for found in (quickly, by_boto3):
-        assert aws.reader(fast).decrypt(found.pop("CiphertextBlob"), CONTEXT) == b"\xff"
+        assert aws.reader().decrypt(found.pop("CiphertextBlob"), CONTEXT) == b"\xff"
     assert quickly == without_metadata(by_boto3)
 
 
@@ -331,17 +327,6 @@ def test_fast_client_and_boto3_put_the_same_events(fast: FastClient) -> None:
 
 def without_metadata(answer: dict[str, Any] | None) -> dict[str, Any] | None:
     return answer and {n: value for n, value in answer.items() if n != "ResponseMetadata"}
-
-
-def test_boto3_is_not_called_when_the_fast_client_succeeds(aws: Aws, fast: FastClient) -> None:
-    """Neither client of boto3 is created, for a hit or a miss."""
-    reader = Reader(aws.key_id, FastFirst(refuse, fast), FastFirst(refuse, fast))
-    sealed = aws.seal(b"clear")
-    item = aws.put("-", {"token": {"B": sealed}})
-    assert reader.items(ACME, "-", "none") == [item, None]
-    assert reader.items(ACME, "none") == [None]
-    assert reader.decrypt(sealed, CONTEXT) == b"clear"
-    assert reader.decrypt(b"x", CONTEXT) is None
 
 
 def test_a_write_with_a_lost_response_is_repeated_by_boto3(
@@ -410,27 +395,18 @@ def test_a_member_that_is_null_is_left_out_as_by_boto3(
 
 
 @pytest.fixture(scope="module")
-def broken() -> Iterator[tuple[Server, Reader]]:
-    """Return an AWS with a given response, and clients of it: fast and boto3."""
+def broken() -> Iterator[Server]:
+    """Return an AWS with a given response, at which the clients of boto3 are pointed."""
     server = Server(sends())
-    with pointed_at(server.url) as aws, quick(server.url) as fast:
-        aws.key_id = "key"
-        yield server, aws.reader(fast)
+    with pointed_at(server.url):
+        yield server
     server.close()
 
 
-@pytest.fixture
-def erring(broken: tuple[Server, Reader]) -> Callable[[bytes], Reader]:
-    """Return a function that makes a reader of an AWS with a given response."""
-    server, reader = broken
-
-    def reader_of(raw: bytes) -> Reader:
-        server.behaviour = sends(raw, end=True)
-        return reader
-
-    return reader_of
-
-
+NONSENSE = b"nonsense\r\n\r\n"
+BODIES = (b"[]", b'{"__type": 7}', b"\xff", b"[" * 9999)
+UNREADABLE = [NONSENSE, *(answer(body, status="400 X") for body in BODIES)]
+"""Errors that boto3's parsers cannot read."""
 MESSAGES = ("c4nary", "User: arn:c4nary is not authorized to perform: kms:Decrypt")
 
 
@@ -439,45 +415,6 @@ def refusal(code: str, message: str = MESSAGES[1]) -> bytes:
     body = json.dumps({"__type": f"com.amazonaws#{code}", "message": message}).encode()
     lines = "Content-Type: application/x-amz-json-1.0", f"x-amzn-ErrorType: {code}:http://internal"
     return answer(body, *lines, status="400 Bad Request")
-
-
-def read(*variants: str) -> Callable[[Reader], object]:
-    return lambda reader: reader.items(ACME, *variants)
-
-
-def open_seal(reader: Reader) -> object:
-    return reader.decrypt(b"sealed", CONTEXT)
-
-
-@pytest.mark.parametrize(
-    ("read", "raw", "error", "message"),
-    [
-        (read("-"), refusal("ResourceNotFoundException"), NotConfigured, "TABLE_NAME"),
-        (
-            read("-", "ab"),
-            refusal("ProvisionedThroughputExceededException"),
-            StoreUnavailable,
-            "table",
-        ),
-        (read("-"), answer(b"", status="503 X"), StoreUnavailable, "table"),
-        (read("-"), b"nonsense\r\n\r\n", StoreUnavailable, "table"),
-        (open_seal, refusal("AccessDeniedException"), NotConfigured, "KEY_ID"),
-        (open_seal, refusal("ThrottlingException"), StoreUnavailable, "key"),
-    ],
-)
-def test_an_error_of_aws_is_reported_without_its_message(
-    *,
-    erring: Callable[[bytes], Reader],
-    read: Callable[[Reader], object],
-    raw: bytes,
-    error: type[BrokerError],
-    message: str,
-) -> None:
-    """The error names the setting. AWS's message may quote secrets."""
-    with pytest.raises(error, match=message) as caught:
-        read(erring(raw))
-    assert "c4nary" not in str(caught.value)
-    assert caught.value.__context__ is None
 
 
 CODES = sorted(
@@ -495,21 +432,25 @@ CODES = sorted(
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_fast_client_and_boto3_report_the_same_error(
-    broken: tuple[Server, Reader], monkeypatch: pytest.MonkeyPatch, operation: str
+    broken: Server, monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
-    """boto3 is called only after errors that a retry or boto3's parser may change."""
-    server, _ = broken
+    """boto3 is called only after errors that a retry or boto3's parser may change.
+
+    The error has neither AWS's message, which may quote secrets, nor boto3's error as its context.
+    """
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
     boto3 = getattr(clients, BY_SERVICE[OPERATIONS[operation].service])
-    kinds = [(code, message) for code in CODES for message in MESSAGES]
-    for code, message in kinds:
-        server.behaviour = sends(refusal(code, message))
+    kinds = [AwsRefusal(code, message) for code in CODES for message in MESSAGES]
+    raws = {refusal(*kind): errors.is_final(kind, operation) for kind in kinds}
+    raws |= dict.fromkeys([answer(b"", status="503 X"), *UNREADABLE], False)
+    for raw, is_final in raws.items():
+        broken.behaviour = sends(raw, end=raw == NONSENSE)
         by_boto3 = outcome(boto3, operation)
         assert "c4nary" not in f"{by_boto3}"
-        with quick(server.url) as fast:
-            assert outcome(FastFirst(boto3, fast), operation) == by_boto3, code
-            is_final = errors.is_final(AwsRefusal(code, message), operation)
-            assert (fast.call(operation, PARAMETERS[operation]) is not None) is is_final, code
+        assert by_boto3 is None or by_boto3[-1] is None, raw
+        with quick(broken.url) as fast:
+            assert outcome(FastFirst(boto3, fast), operation) == by_boto3, raw
+            assert (fast.call(operation, PARAMETERS[operation]) is not None) is is_final, raw
 
 
 BY_SERVICE = {
@@ -521,24 +462,26 @@ BY_SERVICE = {
 }
 
 
-def outcome(client: Callable[[], Any], operation: str) -> object:
-    """Return the result, or the error with its message and cause."""
+def outcome(client: Callable[[], Any], operation: str) -> tuple[object, ...] | None:
+    """Return None for an expected error, else the error with its message and context."""
     try:
-        return call(client, operation, **PARAMETERS[operation])
+        answer = call(client, operation, **PARAMETERS[operation])
     except BrokerError as error:
         return type(error), error.detail, error.retry_after, error.__context__
+    assert answer is None
+    return None
 
 
 @pytest.mark.parametrize("operation", ["get_item", "decrypt", "invoke"])
 def test_boto3_pauses_for_a_second_at_most(
-    broken: tuple[Server, Reader], monkeypatch: pytest.MonkeyPatch, operation: str
+    broken: Server, monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
     """Whatever AWS asks for: the worst case of a call has no longer pause."""
-    server, pauses = broken[0], list[float]()
+    pauses = list[float]()
     wait_for_aws_as_ever(monkeypatch.setattr)
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=pauses.append))
     throttled = b'{"__type": "ThrottlingException"}'
-    server.behaviour = sends(answer(throttled, "x-amz-retry-after: 5000", status="429 X"))
+    broken.behaviour = sends(answer(throttled, "x-amz-retry-after: 5000", status="429 X"))
     with pytest.raises(StoreUnavailable):
         call(
             getattr(clients, BY_SERVICE[OPERATIONS[operation].service]),
@@ -549,12 +492,13 @@ def test_boto3_pauses_for_a_second_at_most(
     assert pauses[0] <= clients.PAUSE_SECONDS
 
 
-def test_unprocessed_keys_are_an_outage_of_the_table(erring: Callable[[bytes], Reader]) -> None:
+def test_unprocessed_keys_are_an_outage_of_the_table(broken: Server) -> None:
     """An unprocessed key is not taken for a missing item."""
     key = {"connection": {"S": ACME}, "variant": {"S": "ab"}}
     body = {"Responses": {TABLE: []}, "UnprocessedKeys": {TABLE: {"Keys": [key]}}}
+    broken.behaviour = sends(answer(json.dumps(body).encode()))
     with pytest.raises(StoreUnavailable, match=r"^the table is busy$") as raised:
-        erring(answer(json.dumps(body).encode())).items(ACME, "-", "ab")
+        Store(TABLE, clients.dynamodb).read_all(ACME, "-", "ab")
     assert raised.value.retry_after == 1
 
 

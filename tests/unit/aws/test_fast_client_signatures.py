@@ -1,8 +1,7 @@
-"""The signer, against the values that AWS publishes and against botocore's."""
+"""The signer, against botocore's."""
 
 import datetime as dt
 
-import pytest
 from botocore.auth import SIGV4_TIMESTAMP, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotocoreCredentials
@@ -11,35 +10,6 @@ from hypothesis import strategies as st
 
 from token_broker.aws.endpoints import Credentials
 from token_broker.aws.fast_client import authorization
-
-SUITE = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", None, "us-east-1")
-
-
-@pytest.mark.parametrize(
-    ("headers", "signature"),
-    [
-        pytest.param(
-            {"my-header1": " value1", "my-header2": '"a   b   c"'},
-            "acc3ed3afb60bb290fc8d2dd0098b9911fcaa05412b367055dee359757a9c736",
-            id="get-header-value-trim",
-        ),
-        pytest.param(
-            {"my-header1": "value2,value2,value1"},
-            "c9d5ea9f3f72853aea855b47ea873832890dbdd183b4468f858259531a5138ea",
-            id="get-header-key-duplicate",
-        ),
-    ],
-)
-def test_signatures_agree_with_the_published_vectors(
-    headers: dict[str, str], signature: str
-) -> None:
-    """AWS's Signature Version 4 test suite (aws-sig-v4-test-suite)."""
-    sent = {"host": "example.amazonaws.com", "x-amz-date": "20150830T123600Z"} | headers
-    assert authorization(SUITE, "service", sent, b"", method="GET") == (
-        "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, "
-        f"SignedHeaders={';'.join(sorted(sent))}, Signature={signature}"
-    )
-
 
 printable = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=40)
 
@@ -57,7 +27,7 @@ printable = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size
     ),
     service=st.sampled_from(["dynamodb", "kms"]),
     at=st.datetimes(dt.datetime(2015, 1, 1), dt.datetime(2099, 1, 1)),  # noqa: DTZ001 (of UTC)
-    target=printable,
+    target=st.lists(printable, min_size=1, max_size=3).map("  ".join),
 )
 def test_signatures_agree_with_botocore(
     *,
@@ -69,7 +39,10 @@ def test_signatures_agree_with_botocore(
     at: dt.datetime,
     target: str,
 ) -> None:
-    """For any request, credentials and time. The path is encoded twice in the signed text."""
+    """For any request, credentials and time. The path is encoded twice in the signed text.
+
+    Blanks within a header are folded.
+    """
     ours = {
         "host": f"{service}.{key.region}.amazonaws.com",
         "content-type": "application/x-amz-json-1.0",
@@ -80,12 +53,12 @@ def test_signatures_agree_with_botocore(
     request.context["timestamp"] = ours["x-amz-date"]
     known = BotocoreCredentials("AKID", key.secret_key, key.session_token)
     signer = SigV4Auth(known, service, key.region)
-    expected = signer.signature(
-        signer.string_to_sign(request, signer.canonical_request(request)), request
-    )
+    text = signer.string_to_sign(request, signer.canonical_request(request))
     encoded = path.replace("%", "%25")
-    actual = authorization(key, service, ours, body, method=method, path=encoded)
-    assert actual.rpartition("=")[2] == expected
+    assert authorization(key, service, ours, body, method=method, path=encoded) == (
+        f"AWS4-HMAC-SHA256 Credential={signer.scope(request)}, "
+        f"SignedHeaders={';'.join(sorted(ours))}, Signature={signer.signature(text, request)}"
+    )
 
 
 def test_the_repr_of_credentials_has_no_secret() -> None:

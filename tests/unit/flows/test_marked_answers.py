@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.conversations import altered
 from tests.functions.canaries import LEAST, traces
 from tests.protocol.simulation.vendors import VENDORS
 from tests.subjects import FLOWS, canaries, proof, refusal
@@ -38,7 +39,7 @@ ACTIONS = ("token", "renewal", "check", "verify", "probe", "forget")
 def marked(good: Response) -> Iterator[Response]:
     """Yield answers with marks: *good* with one in each place, and refusals of many kinds."""
     body = good.json()
-    for other in altered(body):
+    for other in altered(body, with_mark):
         yield Response(good.status, good.headers, json.dumps(other).encode())
     for name, mark in product(
         {*HEADERS, *good.headers}, (MARK, f"Bearer {MARK} {MARK}", f"{MARK}é")
@@ -55,17 +56,11 @@ def marked(good: Response) -> Iterator[Response]:
         yield Response(status, headers, json.dumps(refusal).encode())
 
 
-def altered(value: object) -> Iterator[object]:
-    """Yield *value* with each part of it replaced by a mark; a host by another host, too."""
+def with_mark(value: object) -> Iterator[object]:
+    """Yield what may stand in place of *value*: marks, and another host for a host."""
     yield from ODD
     if isinstance(value, str) and re.fullmatch(r"[\w-]+(\.[\w-]+)+(:\d+)?", value):
         yield HOST
-    if isinstance(value, dict):
-        for name, member in value.items():
-            yield from ({**value, name: other} for other in altered(member))
-    elif isinstance(value, list):
-        for at, member in enumerate(value):
-            yield from ([*value[:at], other, *value[at + 1 :]] for other in altered(member))
 
 
 def everywhere(value: object) -> object:

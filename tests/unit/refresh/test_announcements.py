@@ -12,16 +12,17 @@ from hypothesis import strategies as st
 from token_broker.item import CLAIM_SECONDS, Item, rfc3339
 from token_broker.item_codec import attribute
 from token_broker.records import replace
-from token_broker.refresh.announcements import OUTAGE_SECONDS, Announcements, Outage, next_outage
+from token_broker.refresh.announcements import Announcements, Outage, next_outage
 
 NOW = 1_800_000_000
+MINUTE = 60
 GATE = Item("editor#acme", "-", fence=1, raw={"fence": {"N": "1"}})
 BEGUN = replace(GATE, outage_since=NOW)
-TELLING = replace(BEGUN, outage_phase="telling", outage_claim=NOW + OUTAGE_SECONDS + CLAIM_SECONDS)
+TELLING = replace(BEGUN, outage_phase="telling", outage_claim=NOW + MINUTE + CLAIM_SECONDS)
 AHEAD = replace(TELLING, outage_claim=NOW + 3600)
 TOLD = replace(BEGUN, outage_phase="told")
 ENDING = replace(TELLING, outage_phase="ending")
-LATER = NOW + OUTAGE_SECONDS
+LATER = NOW + MINUTE
 CLAIM = LATER + CLAIM_SECONDS
 SECOND_END = Outage(NOW, "ending", CLAIM + 99)
 STEPS_OF_ONE = 4
@@ -163,7 +164,7 @@ def test_the_end_of_an_outage_is_announced_although_the_next_has_begun(moment: i
     since = place.now = place.now + CLAIM_SECONDS
     for _ in range(2):
         place.ends(is_available=False)
-        place.now += OUTAGE_SECONDS
+        place.now += MINUTE
     ups, downs = ([at for what, at in place.events if what == name] for name in ("Up", "Down"))
     assert set(ups) == ({rfc3339(NOW)} if is_claimed else set())
     assert downs == ([rfc3339(since)] if is_claimed else [])
@@ -179,7 +180,7 @@ def test_a_failed_announcement_is_repeated(gate: Item, is_available: bool, event
     assert [what for what, _ in place.events] == [event]
 
 
-@given(st.lists(st.tuples(st.booleans(), st.integers(0, 3 * OUTAGE_SECONDS))))
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 3 * MINUTE))))
 def test_announcements_of_down_and_up_alternate(ends: list[tuple[bool, int]]) -> None:
     """For any sequence of exchanges: down once failures have lasted the period."""
     place = Place()
@@ -190,7 +191,7 @@ def test_announcements_of_down_and_up_alternate(ends: list[tuple[bool, int]]) ->
         place.ends(is_available=is_available)
         names = [what for what, _ in place.events]
         assert names == [("Down", "Up")[n % 2] for n in range(len(names))]
-        is_down = failing_since is not None and place.now - failing_since >= OUTAGE_SECONDS
+        is_down = failing_since is not None and place.now - failing_since >= MINUTE
         assert (names[-1:] == ["Down"]) is is_down
 
 

@@ -232,9 +232,10 @@ def test_a_token_that_was_reported_before_its_maker_read_it_is_not_handed_out() 
 
 
 def test_an_item_that_could_not_be_stored_has_nothing_of_the_one_before() -> None:
-    """I13: that may have been an alias, whose variant has no token."""
+    """I13: that may have been an alias, whose variant has no token. No report outlives a commit."""
     before = Item("vntana#acme", "a", token=b"x", target="b", renewal="in_use", context="{}")
-    found = local_item(replace_record(before, generation=3), {"fingerprint": "f", "expires_at": 1})
+    before = replace_record(before, generation=3, rejected="f")
+    found = local_item(before, {"fingerprint": "f", "expires_at": 1})
     expected = Item("vntana#acme", "a", token=b"", fingerprint="f", expires_at=1, generation=4)
     assert found == expected
 
@@ -579,24 +580,26 @@ def test_one_rejection_does_not_latch_a_previous_version_that_worked(flow: str) 
     assert announced(broker) == ["Connection Latched", "Connection Recovered"]
 
 
-@pytest.mark.parametrize("flow", ["vendorlink", "vntana"])
+@pytest.mark.parametrize("flow", ["vendorlink", "vntana", "editor"])
 @pytest.mark.parametrize(("later", "tried"), [(59, 0), (60, 1)])
 def test_a_suspect_previous_version_is_not_tried_within_a_minute(
     flow: str, later: int, tried: int
 ) -> None:
-    """I7: the latch of another version leaves it suspect."""
+    """I7: the latch of another version leaves it suspect; also by another variant (editor)."""
     broker = with_token(flow, after=20 * 86_400)
-    broker.fake.fail("status", step="login", times=None, status=401)
+    step = "generate" if flow == "editor" else "login"
+    broker.fake.fail("status", step=step, times=None, status=401)
     assert outcome(broker)["retry_after"] == 60
     broker.put_secret()
     broker.now += later
     broker.aws.manager.created_at = float(broker.now)
-    logins = broker.steps.count("login")
+    logins = broker.steps.count(step)
     broker.restart()
-    answer = outcome(broker)
+    other = {"parameters": {"userId": "another"}} if flow == "editor" else {}
+    answer = outcome(broker, **other)
     assert answer["code"] == "credential_rejected"
     assert "retry_after" not in answer, "the version in use is latched"
-    assert broker.steps.count("login") == logins + 1 + tried
+    assert broker.steps.count(step) == logins + 1 + tried
     gate = broker.item()
     assert gate.rejected_versions == ("v2", *["v1"] * tried)
     assert gate.suspect_version == (None if tried else "v1")
@@ -931,6 +934,21 @@ def test_a_refusal_of_a_variant_ends_no_lease_of_another() -> None:
     assert own.lease_owner == "another"
 
 
+def test_a_latch_found_during_an_exchange_leaves_no_back_off() -> None:
+    """A variant for which no request was sent has a token at once when the latch has ended."""
+    broker = MemoryBroker("editor")
+
+    def latching(acquire: Callable[..., Item], *args: Any, **rest: Any) -> Item:
+        broker.put(rejected_versions=("v1",))
+        return acquire(*args, **rest)
+
+    around(broker.aws.store, "acquire", latching)
+    assert outcome(broker, **PARAMETERS[0])["code"] == "credential_latched"
+    del broker.aws.store.acquire
+    broker.put(rejected_versions=None)
+    assert broker.call(**PARAMETERS[0])["source"] == "exchange"
+
+
 @pytest.mark.parametrize("reuse", [True, False])
 def test_rejections_of_three_variants_latch_an_unaccepted_version(reuse: bool) -> None:
     """I7, I17: up to two rejections are attributed to the parameters."""
@@ -1030,13 +1048,17 @@ def test_an_exchange_that_lacks_another_token_ends_no_latch() -> None:
     assert broker.item().latched_version == "v2"
 
 
-def test_a_recovery_is_announced_only_by_the_exchange_that_keeps_it() -> None:
-    """Another caller has taken the gate's lease meanwhile: its own exchange announces it."""
+@pytest.mark.parametrize(("write", "accepted"), [("accept", None), ("recover", "v1")])
+def test_a_recovery_is_announced_only_by_the_exchange_that_keeps_it(
+    write: str, accepted: str | None
+) -> None:
+    """Another caller has taken the gate's lease, or latched another version, meanwhile."""
     broker = MemoryBroker("editor")
-    broker.put(latched_version="v0")
-    around(broker.aws.store, "accept", lambda *_, **__: None)
+    broker.put(latched_version="v0", accepted_version=accepted)
+    writes = []
+    around(broker.aws.store, write, lambda *_, **__: writes.append(write))
     assert outcome(broker, **PARAMETERS[0])["source"] == "exchange"
-    assert broker.announced == []
+    assert (writes, broker.announced) == ([write], [])
 
 
 def test_a_rejection_concerns_the_variant_if_the_version_was_accepted() -> None:

@@ -1,11 +1,12 @@
 """The shared state of an invocation: deadlines, secret, leases."""
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 
 from tests.unit.memory_broker import NOW, SKEW, MemoryBroker, around
-from token_broker.errors import NotConfigured, RefreshInProgress
+from token_broker.errors import NotConfigured, RefreshInProgress, StoreUnavailable
 from token_broker.item import Item
 from token_broker.refresh.invocation import Invocation
 
@@ -25,6 +26,22 @@ def test_time_is_reserved_for_commit_and_response() -> None:
     with pytest.raises(NotConfigured), work.nested():
         raise NotConfigured("inner")
     assert work.seconds_to_commit == 20
+
+
+@pytest.mark.parametrize(("is_nested", "least"), [(False, 1), (True, 7)])
+def test_the_last_write_is_repeated_while_there_is_time(is_nested: bool, least: int) -> None:
+    """An outer exchange keeps six seconds for itself."""
+    for seconds, times in ((least, 2), (least - 0.01, 1)):
+        broker, tries = MemoryBroker(), list[int]()
+        work = invocation(broker, seconds)
+
+        def write(tries: list[int] = tries) -> None:
+            tries.append(1)
+            raise StoreUnavailable("busy")
+
+        with work.deadline.nested() if is_nested else nullcontext():
+            work.try_write(broker.item(), write)
+        assert len(tries) == times
 
 
 def test_no_lease_is_acquired_with_less_than_six_seconds_left() -> None:

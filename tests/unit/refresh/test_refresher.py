@@ -179,6 +179,18 @@ def test_a_token_that_another_thread_has_cached_meanwhile_is_from_memory(
     assert len(broker.steps) == (1 if expected == "memory" else 2)
 
 
+def test_a_thread_waits_for_another_while_time_for_its_answer_is_left() -> None:
+    broker, waits = with_token(), list[float]()
+
+    def lock(original: Any, place: object, seconds: float) -> Any:
+        waits.append(seconds)
+        return original(place, seconds)
+
+    around(broker.deps.single_flight, "lock", lock)
+    refresher(broker).obtain(LOGIN, Requirement(force=True))
+    assert waits == [27], "of 29 seconds"
+
+
 def test_a_token_that_another_thread_has_cached_for_an_alias_is_from_memory() -> None:
     broker = with_token("vntana")
     asked = Variant("asked", {"organization": None, "workspace": None})
@@ -226,6 +238,15 @@ def test_three_reports_a_minute_cause_an_exchange() -> None:
     broker.now = NOW + 70
     assert report(broker) == ("exchange", 5)
     assert broker.item().report_times == (NOW + 20, NOW + 30, NOW + 70)
+
+
+def test_further_reports_of_a_reported_token_do_not_count() -> None:
+    """I9: one exchange replaces it, for any number of reporters."""
+    broker = with_token()
+    broker.fake.fail("status", times=None, status=503)
+    for _ in range(5):
+        refused(UpstreamUnavailable, lambda: report(broker))
+    assert broker.item().report_times == (NOW,)
 
 
 def test_a_report_of_an_older_token_causes_no_exchange() -> None:

@@ -26,7 +26,6 @@ class Check:
         self._deps = deps
         self._connection = connection
         self._deadline = deadline
-        self._sender = Sender(deps, deadline)
         vendor_check = deps.flow.vendor.check
         if vendor_check is None:
             raise InvalidRequest(f"action: connections of {deps.flow.name} cannot be checked")
@@ -69,6 +68,7 @@ class Check:
 
         False if the token's version of the secret is gone: its address is not known.
         """
+        self._sender = Sender(self._deps, self._deadline)  # an error quotes no answer before
         secret = self._secret(answer.item.secret_version)
         if secret is None:
             return False

@@ -18,6 +18,7 @@ import math
 import re
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeAlias, TypeGuard, TypeVar, cast
 from urllib.parse import urlencode, urlsplit
@@ -137,7 +138,7 @@ class Response:
             # Nine digits: Python makes no number of thousands of digits, which a header may have.
             return int(value[:9])
         try:
-            ends, now = (parsedate_to_datetime(text) for text in (value, self.headers["date"]))
+            ends, now = (_moment(text) for text in (value, self.headers["date"]))
             return int((ends - now).total_seconds())
         except (KeyError, TypeError, ValueError, OverflowError):
             return None
@@ -212,6 +213,12 @@ class Response:
                 f"{step}: the answer is not a JSON object", upstream_status=self.status
             )
         return value
+
+
+def _moment(text: str) -> datetime:
+    """Return the time that *text* is. In UTC without a zone: `asctime` writes none in a header."""
+    found = parsedate_to_datetime(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _finite(text: str) -> float:

@@ -151,7 +151,8 @@ class Item(Record):
 
     def without_token(self) -> "Item":
         """Return this item as if no token were kept."""
-        return replace(self, token=None, target=None, fingerprint=None, renewal=None, context=None)
+        gone = ("token", "target", "fingerprint", "renewal", "context", "rejected")
+        return replace(self, **dict.fromkeys(gone))
 
     def bare(self) -> "Item":
         """Return this item as DELETE leaves it: a running lease and a hold stay."""

@@ -34,8 +34,6 @@ class Functions(NamedTuple):
         name = dict(self.names).get(command.flow)
         if name is None:
             raise InvalidRequest(f"{command.flow}: no function was named for it")
-        fixed = {"connection": command.connection, "action": command.action}
-        payload = json.dumps({**command.body, **fixed}).encode()
         named = REGION.match(name)
         region = named[1] if named else identity.setting(self.session, "region")
         if not region:
@@ -44,11 +42,16 @@ class Functions(NamedTuple):
             )
         url = identity.read(self.session, partial(endpoint, region))
         url += f"/2015-03-31/functions/{quote(name, safe='')}/invocations"
-        request = AWSRequest("POST", url, {}, payload)
+        request = AWSRequest("POST", url, {}, json.dumps(payload(command)).encode())
         reply = identity.send(request, self.session, "lambda", region, deadline)
         if reply.status != HTTPStatus.OK:
             raise identity.refusal(f"Lambda, for {name},", reply, self.session, region)
         return answered(decoded(reply.content), "x-amz-function-error" in reply.headers)
+
+
+def payload(command: Command) -> dict[str, Any]:
+    """Return the payload for *command*. No field of the caller's replaces the other two."""
+    return {**command.body, "connection": command.connection, "action": command.action}
 
 
 def names(functions: str | Mapping[str, str]) -> tuple[tuple[str, str], ...]:

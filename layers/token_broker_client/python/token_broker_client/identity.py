@@ -4,7 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from http import HTTPStatus
 from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any
@@ -47,10 +47,12 @@ UNREADABLE = (OSError, JSONDecodeError, UnicodeDecodeError)
 
 def credentials(session: "boto3.Session | None") -> "ReadOnlyCredentials":
     """Return the credentials of *session*, or of boto3's default."""
-    chain = read(session, lambda settings: settings.get_credentials())
-    if chain is None:
+    frozen: ReadOnlyCredentials | None = read(
+        session,
+        lambda settings: (chain := settings.get_credentials()) and chain.get_frozen_credentials(),
+    )
+    if frozen is None:
         raise AccessDenied("there are no AWS credentials: boto3's chain found none")
-    frozen: ReadOnlyCredentials = read(session, lambda _: chain.get_frozen_credentials())
     return frozen
 
 
@@ -113,7 +115,7 @@ def may_pass(status: int) -> bool:
     return status == HTTPStatus.TOO_MANY_REQUESTS or status >= SERVER_ERROR
 
 
-@lru_cache(maxsize=1)
+@cache
 def _botocore(process: int) -> Any:  # noqa: ARG001 (a forked process may have a held lock)
     from botocore.session import Session  # noqa: PLC0415 (slow, and not needed with a session)
 

@@ -7,12 +7,10 @@ of a socket gets the time that is left until the deadline.
 import http.client
 import os
 import socket
-import ssl
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from functools import lru_cache
 from http import HTTPStatus
-from pathlib import Path
 from time import time
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -94,7 +92,8 @@ def hint(is_untrusted: bool, authorities: str | None) -> str:
 
 def _sent(request: AWSRequest, authorities: str | None) -> Reply:
     seconds, url = seconds_left(), str(request.url)
-    with _pools(os.getpid())(proxy_to(url), authorities).urlopen(
+    trusted = authorities or os.environ.get("REQUESTS_CA_BUNDLE") or where()
+    with _pools(os.getpid())(proxy_to(url), trusted).urlopen(
         str(request.method),
         url,
         body=request.data or None,
@@ -183,19 +182,17 @@ class _TlsPool(HTTPSConnectionPool):
 
 
 @lru_cache(maxsize=1)
-def _pools(process: int) -> Callable[[str | None, str | None], PoolManager]:  # noqa: ARG001 (a fork must not share its parent's)
+def _pools(process: int) -> Callable[[str | None, str], PoolManager]:  # noqa: ARG001 (a fork must not share its parent's)
     return lru_cache(_pool)
 
 
-def _pool(proxy: str | None, authorities: str | None) -> PoolManager:
+def _pool(proxy: str | None, authorities: str) -> PoolManager:
     """Return the connections through a *proxy*, or direct ones, that trust the same *authorities*.
 
     One TLS context has them. With a shared context, one caller would trust another one's.
     """
-    tls = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
-    named = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
-    path = authorities or named or where()
-    tls.load_verify_locations(**{"capath" if Path(path).is_dir() else "cafile": path})
+    tls = create_urllib3_context()
+    tls.load_verify_locations(authorities)
     pool = PoolManager(ssl_context=tls)
     if proxy:
         user = urlsplit(proxy).netloc.rpartition("@")[0]

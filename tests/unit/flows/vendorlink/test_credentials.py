@@ -60,11 +60,8 @@ def test_loopback_may_be_called_over_http() -> None:
 @pytest.mark.parametrize(
     ("members", "named"),
     [
-        ({"host": None}, "host: is missing"),
         ({"host": "https://hunter2.example"}, "host: "),
-        ({"scheme": "ftp"}, "scheme: must be one of https, http"),
         ({"scheme": "http"}, "scheme: .* loopback"),
-        ({"allowed_hosts": ".hunter2.nl"}, "allowed_hosts: "),
         ({"allowed_hosts": ["*.hunter2.nl"]}, "allowed_hosts: "),
         ({"allowed_hosts": ["."]}, "allowed_hosts: "),
         ({"allowed_hosts": [".hunter2.nl:1"]}, "allowed_hosts: "),
@@ -80,9 +77,8 @@ def test_loopback_may_be_called_over_http() -> None:
 def test_an_invalid_value_is_reported_by_its_key_and_not_quoted(
     members: dict[str, Any], named: str
 ) -> None:
-    secret = {name: value for name, value in (LEAST | members).items() if value is not None}
     with pytest.raises(NotConfigured, match=f"^{named}") as error:
-        Credentials.parse(secret)
+        Credentials.parse(LEAST | members)
     assert "hunter2" not in repr(error.value)
 
 

@@ -1,8 +1,8 @@
 """The meaning of VNTANA's responses, in each form that the documents allow."""
 
+from itertools import product
+
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.conversations import NOW, answer
 from tests.vntana_examples import refused, with_token
@@ -69,16 +69,14 @@ def test_the_client_and_the_broker_agree_which_403_refuses_a_dead_token(code: st
 
 
 @pytest.mark.parametrize("code", [*WAIT, *SHUT_OUT])
-@pytest.mark.parametrize("status", [200, 401, 403, 503])
-@pytest.mark.parametrize("others", [[], ["BAD_CREDENTIALS", "UNAUTHORIZED"]])
-def test_codes_of_limits_and_blocks_mean_neither_dead_token_nor_rejection(
-    code: str, status: int, others: list[str]
-) -> None:
+def test_codes_of_limits_and_blocks_mean_neither_dead_token_nor_rejection(code: str) -> None:
     """Also together with other codes."""
-    response = refused(status, *others, code)
-    assert not refuses_token(response)
-    with pytest.raises(UpstreamUnavailable if code in WAIT or status == 503 else UpstreamRefused):
-        login_checked(response)
+    for status, others in product((200, 401, 403, 503), ([], ["BAD_CREDENTIALS", "UNAUTHORIZED"])):
+        response = refused(status, *others, code)
+        assert not refuses_token(response)
+        is_passing = code in WAIT or status == 503
+        with pytest.raises(UpstreamUnavailable if is_passing else UpstreamRefused):
+            login_checked(response)
 
 
 @pytest.mark.parametrize(
@@ -143,10 +141,7 @@ def test_a_token_is_read_with_or_without_the_bearer_prefix() -> None:
         assert token_of(with_token(whole), "login", in_body=False) == whole
 
 
-@pytest.mark.parametrize(
-    "value",
-    ["", " ", "Bearer", "Bearer ", "a b", "Bearer Bearer a", "a, b", "a\x00", "é", "a\r\nb"],
-)
+@pytest.mark.parametrize("value", ["", "Bearer ", "a b", "Bearer Bearer a", "a\x00", "é", "a\r\nb"])
 def test_an_invalid_token_is_an_error(value: str) -> None:
     with pytest.raises(UpstreamContractChanged, match="token_missing"):
         token_of(with_token(value), "login", in_body=False)
@@ -183,8 +178,3 @@ def test_the_expiry_of_a_session_is_read_in_each_format() -> None:
         assert expiry(second) == NOW + 1
     past = ("2030-03-17T17:46:40", "0001-01-01T00:00:00+23:59")
     assert {expiry(text) for text in (*past, "in a month", NOW + 1)} == {None}
-
-
-@given(st.text() | st.datetimes().map(str))
-def test_an_expiry_is_in_the_future_or_unknown(text: str) -> None:
-    assert (expiry(text) or NOW + 1) > NOW

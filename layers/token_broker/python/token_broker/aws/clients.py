@@ -16,7 +16,7 @@ from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from token_broker.aws.operations import AwsRefusal
+from token_broker.aws.operations import MALFORMED, AwsRefusal
 from token_broker.errors import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _by_boto3(client: Client, operation: str, parameters: Mapping[str, Any]) -> 
     try:
         # To make a client may fail, too: it reads the region, and may ask for credentials.
         return getattr(client(), operation)(**parameters)
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, *MALFORMED) as error:
         # Returned, not raised: botocore's error may quote a request, and would be the context.
         # Some of botocore's HTTP errors have no response. Others have one that is None.
         response: Any = getattr(error, "response", None) or {}

@@ -16,7 +16,14 @@ from hashlib import sha256
 from token_broker.aws import http1
 from token_broker.aws.endpoints import Credentials, FallBack, PlainEnvironment
 from token_broker.aws.http1 import AwsAnswer, Connection
-from token_broker.aws.operations import ACCEPTED, OPERATIONS, AwsRefusal, Members, Parameters
+from token_broker.aws.operations import (
+    ACCEPTED,
+    MALFORMED,
+    OPERATIONS,
+    AwsRefusal,
+    Members,
+    Parameters,
+)
 from token_broker.aws.operations import Request as AwsRequest
 
 TIMEOUT = 1.0
@@ -54,17 +61,7 @@ class FastClient:
             if answer.status == known.status:
                 return known.decoded(parameters, _members(answer))
             return _refusal(answer, operation)
-        except (
-            OSError,
-            FallBack,
-            # Members that are missing, or of another type.
-            LookupError,
-            TypeError,
-            ValueError,
-            AttributeError,
-            OverflowError,
-            RecursionError,
-        ):
+        except (OSError, FallBack, *MALFORMED):
             return None
 
     def close(self) -> None:

@@ -18,6 +18,16 @@ if TYPE_CHECKING:
 ACCEPTED = 202
 """The status of a success without an answer."""
 
+MALFORMED = (
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
+"""What reading an answer raises if members are missing, or of another type, here and in boto3."""
+
 Parameters: TypeAlias = Mapping[str, Any]
 Members: TypeAlias = dict[str, Any]
 

@@ -173,13 +173,14 @@ def _token(
 ) -> Token | None:
     """Return the token in *answer*; None if it or its renewal token is no text that can be sent.
 
-    Members that an extension of the *kept* token omits keep their value.
+    Members that an extension of the *kept* token omits keep their value. An empty renewal token is
+    none, as null is: if the one before is spent, all that it costs is a refused extension.
     """
     value, renewal = answer.get("accessToken"), answer.get("renewalToken")
     if not sendable(value) or not isinstance(renewal, str | None):
         return None
     before: Mapping[str, Any] = kept.context if kept else {}
-    if kept and renewal is None and credentials.null_renewal == "keep":
+    if kept and not renewal and credentials.null_renewal == "keep":
         renewal = kept.renewal
     named = {"user_id": answer.get("userId"), "display_name": answer.get("displayName")}
     context = {name: before.get(name) if new is None else new for name, new in named.items()}
