@@ -249,8 +249,8 @@ class Item(Record):
             return False
         return not self.failure.is_backing_off(now) if self.failure else now >= self.refresh_at
 
-    def is_refresh_unclaimed(self, now: int) -> bool:
-        """Say whether a background refresh is due, and no caller has claimed it."""
+    def awaits_refresh(self, now: int) -> bool:
+        """Say whether a refresh is due, and no caller has claimed it."""
         return self.is_due(now) and not self.is_claimed(now)
 
     def is_claimed(self, now: int) -> bool:

@@ -10,7 +10,8 @@ e. acquire the lease by compare and swap, exchange, and keep the outcome. If ano
    faster, read again.
 
 The lease of a dead holder ends once Lambda has certainly ended its invocation. The next one has a
-higher fence, so a late commit fails. docs/protocol.md tells more.
+higher fence, so a late commit fails. `Outcome` keeps an outage with a back-off, `CredentialGate` a
+rejected version of the secret. docs/protocol.md tells more.
 """
 
 from typing import NamedTuple
@@ -227,10 +228,7 @@ class Refresher:
             raise stored_error(failure, self._now())
 
     def _has_secret_changed(self, item: Item, requirement: Requirement) -> bool:
-        """Say whether the secret has changed since this invocation read it: see *item*.
-
-        For an outer conversation, which began with the version before, `token_of` then raises.
-        """
+        """Say whether the secret has changed, if *item* is of another version than was read."""
         if not requirement.of_version_in_use or not item.secret_version:
             return False
         return item.secret_version != self._secret.version() and self._secret.has_changed()
