@@ -96,11 +96,11 @@ LOCKED = $(PYTHON313) -m pip download --quiet --disable-pip-version-check --requ
 build: $(SAM_READY)  ## Make the artifacts in .aws-sam, with bytecode.
 	@test -n "$(PYTHON313)" || { echo "python3.13 is not on PATH; make build PYTHON313=/path/to/it" >&2; exit 1; }
 	@AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-eu-west-1} $(SAM) validate --lint
-	@# SAM checks no hashes. So pip gets what the lock names, and SAM finds nothing else; for this machine, too, because it looks there first.
+	@# SAM tells on stdout which of its commands to use next; errors are on stderr. It checks no hashes. So pip gets what the lock names, and SAM finds nothing else; for this machine, too, because it looks there first.
 	@rm -rf $(BUILD)-wheels
 	@$(LOCKED)
 	@$(LOCKED) --platform manylinux2014_$(ARCH:arm64=aarch64)
-	@PIP_NO_INDEX=1 PIP_FIND_LINKS=$(abspath $(BUILD)-wheels) PATH="$(dir $(PYTHON313)):$$PATH" $(SAM) build --build-dir $(BUILD) --parameter-overrides Architecture=$(ARCH)
+	@PIP_NO_INDEX=1 PIP_FIND_LINKS=$(abspath $(BUILD)-wheels) PATH="$(dir $(PYTHON313)):$$PATH" $(SAM) build --build-dir $(BUILD) --parameter-overrides Architecture=$(ARCH) >/dev/null
 	@# /opt and /var/task are read-only: without it Lambda would compile at every cold start.
 	@for layer in $(BUILD)/*Layer; do $(PYTHON313) $(COMPILE) -s $$layer -p /opt $$layer || exit 1; done
 	@for function in $(BUILD)/*Function; do $(PYTHON313) $(COMPILE) -s $$function -p /var/task $$function || exit 1; done

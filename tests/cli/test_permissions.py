@@ -154,6 +154,15 @@ def test_a_login_that_may_be_latched_is_not_tried(visitor: Visitor, code: str) -
     assert visitor.says(*CONNECT, stdin=other).stdout.startswith("updated")
 
 
+def test_an_invalid_address_is_wrong_usage_though_the_same_is_stored(visitor: Visitor) -> None:
+    """Whether the login was rejected cannot be asked there, so it is not `unchanged`."""
+    visitor.account.add("vendorlink/acme", secret=MINE)
+    broker = ["--stage", "test", "--url", "http://broker.example.com"]
+    result = visitor.types(*CONNECT[:3], "--file", "-", *broker, stdin=MINE)
+    assert (result.exit_code, result.stdout) == (2, ""), result.output
+    assert "→ See --url.\n" in result.stderr
+
+
 def test_a_login_that_is_latched_for_one_token_is_not_tried(visitor: Visitor) -> None:
     """Whichever of its tokens says so, and though it was typed."""
     visitor.account.add("vendorlink/acme", variant(), variant(latched=True), secret=MINE)

@@ -215,7 +215,7 @@ def test_each_action_is_sent_to_its_route(session: boto3.Session, server: Server
         "https://tokens.example.com/prod#v1",
         "https://@tokens.example.com",
         "https://tokens.exam\nple.com",
-        "https://tokens.example.com:99999",
+        "https://tokens.example.com:65536",
         "https://tokens.example.com:x",
         "https://[::1",
         "https://to\u212aens.example.com",
@@ -386,7 +386,7 @@ def test_the_address_of_lambda_is_that_of_boto3(
 ) -> None:
     config = tmp_path / "config"
     config.write_text(
-        "[profile own]\nendpoint_url = https://own.example/path\n"
+        "[profile own]\nendpoint_url = https://own.example/X/\n"
         "[profile services]\nservices = ours\nendpoint_url = https://own.example\n"
         "[services ours]\nlambda =\n  endpoint_url = https://lambda.example\n"
     )

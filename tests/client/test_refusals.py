@@ -100,6 +100,7 @@ INVALID_BODIES = (b"", b"null", b"[]", b'{"errors": null}', b'{"errors": 5}', b"
         ("vntana", 403, AMBIGUOUS, True),
         ("vntana", 403, CLEAR, True),
         ("vntana", 403, b'{"errors": ["UNAUTHORIZED"]}', True),
+        ("vntana", 403, b'{"errors": {"code": "UNAUTHORIZED"}}', True),
         ("vntana", 403, b'{"errors": ["CLIENT_BLOCKED"]}', False),
         ("vntana", 400, AMBIGUOUS, False),
         ("vntana", 403, b"[" * 100_000, False),

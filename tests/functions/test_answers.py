@@ -4,11 +4,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.conversations import any_answers, repeated
-from tests.functions.world import World, client
+from tests.functions.world import World
 from tests.subjects import FLOWS
 from token_broker.exchange import Response
-from token_broker.item_codec import item_of
-from token_broker_local.addresses import TABLE
 
 TOLD = {
     "credential_rejected",
@@ -38,13 +36,5 @@ def test_any_vendor_response_leaves_a_complete_item_without_a_lease(
     world.use(flow, send=lambda request, _: send(request))
     response = world.http(flow, connection)
     assert response["statusCode"] == 200 or response["body"]["code"] in TOLD
-    key = {":connection": {"S": f"{flow}#{connection}"}}
-    items = client("dynamodb").query(
-        TableName=TABLE,
-        KeyConditionExpression="#c = :connection",
-        ExpressionAttributeNames={"#c": "connection"},
-        ExpressionAttributeValues=key,
-    )["Items"]
-    for record in items:
-        assert item_of("c", "v", record).corrupt == ()
-        assert "lease_owner" not in record
+    for item in world.service(flow).deps.store.list(f"{flow}#{connection}"):
+        assert (item.corrupt, item.lease_owner) == ((), None)

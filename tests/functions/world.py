@@ -31,8 +31,6 @@ from token_broker_local.functions import LambdaContext
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-    import pytest
-
 FLOWS = every()
 CALLER = "arn:aws:sts::123456789012:assumed-role/orders/session"
 
@@ -229,12 +227,6 @@ class World:
     def is_alias(self, flow: str, connection: str, body: Mapping[str, Any] = {}) -> bool:
         """Say whether what a call asks for that *body* this leads to another item."""
         return "target" in self.item(flow, connection, requested_key(flow, body))
-
-
-def logged(capsys: "pytest.CaptureFixture[str]", event: str | None = None) -> list[dict[str, Any]]:
-    """Return the lines of the log since the last look: all of them, or those of *event*."""
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    return [line for line in lines if event in (None, line.get("event"))]
 
 
 def requested_key(flow: str, body: Mapping[str, Any]) -> str:

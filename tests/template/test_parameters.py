@@ -47,6 +47,15 @@ def test_new_code_publishes_a_new_version(name: str, key: str, count: int) -> No
     assert len(versions(template()) - versions(source)) == count
 
 
+def test_each_layer_is_built_for_the_processor_of_the_functions() -> None:
+    """A layer may have compiled code, and SAM's own choice is x86_64."""
+    resources = template()["Resources"].values()
+    layers = [each for each in resources if each["Type"] == "AWS::Serverless::LayerVersion"]
+    assert [each["Metadata"]["BuildArchitecture"] for each in layers] == 2 * [
+        {"Ref": "Architecture"}
+    ]
+
+
 def test_a_release_publishes_a_new_version() -> None:
     """SAM publishes none for a changed parameter, so `make deploy` sets `Release` to the time."""
     assert versions(template()) == versions(template(), MemorySeconds="1")

@@ -36,10 +36,11 @@ def test_an_entry_is_recent_for_the_configured_seconds(age: int, is_found: bool)
 
 
 def test_a_later_entry_replaces_the_earlier_one() -> None:
-    """Of any generation: an alias may lead elsewhere now. What is not shared is not cached."""
+    """Of any generation: an alias may lead elsewhere. Handoffs and unshared tokens are not kept."""
     cache, later = TokenCache(SECONDS, 3), replace(held(), read_at=NOW + 9)
     earlier = replace(held(), item=Item("vntana#acme", "-", generation=9))
-    put(cache, earlier, later, replace(held("a"), is_shared=False))
+    handing_off = replace(later, token=replace(later.token, handoff={"seed": "s"}))
+    put(cache, earlier, handing_off, replace(held("a"), is_shared=False))
     assert cache.recall("vntana#acme", "-") == later
     assert (cache.recall("vntana#acme", "a"), len(cache)) == (None, 1)
 

@@ -118,6 +118,7 @@ def test_the_time_of_renewals_is_spread() -> None:
     assert (spread[0], spread[-1]) == (NOW + 3210, NOW + 2850)
     of_a_day = [refresh_at(NOW, NOW + 86_400, spread) for spread in (0, 0.5, 1)]
     assert of_a_day == [NOW + 86_370 - margin for margin in (1800, 2700, 3600)]
+    assert [refresh_at(NOW, NOW + 100, spread) for spread in (0, 1)] == [NOW + 80, NOW + 70]
 
 
 # The lease

@@ -1,10 +1,11 @@
-"""Aliases: when one is outdated, and its attributes."""
+"""Aliases: when one is outdated, and its attributes; and what is logged of a corrupt item."""
 
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from tests.unit.memory_broker import with_token
 from token_broker.decisions import AliasState, expects_another
 from token_broker.item import Failure, Item
 from token_broker.look import Look
@@ -100,3 +101,12 @@ def test_the_attributes_of_a_stored_alias() -> None:
     assert alias_values(deps, POINTER, target, "v1", {}) == least
     kept = alias_values(deps, POINTER, target, "v1", {"role": "A"})
     assert kept == least | {"context": '{"role": "A"}'}
+
+
+def test_each_corrupt_attribute_is_logged() -> None:
+    broker = with_token()
+    broker.put(fence="x", failure="x")
+    broker.restart()
+    broker.call()
+    damaged = {"variant": "-", "attributes": ["fence", "failure"]}
+    assert broker.telemetry.of("damaged")[0] == damaged

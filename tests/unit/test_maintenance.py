@@ -877,11 +877,14 @@ def test_a_failed_verify_says_what_the_vendor_answered(
 
 @pytest.mark.parametrize("action", ["verify", "check", "probe"])
 def test_verify_check_and_probe_are_refused_while_the_connection_is_held(action: str) -> None:
+    """By another process: this one has a token in its cache."""
     broker = MemoryBroker("editor")
-    broker.call(action="hold", reason="a move")
-    payload = {"token": "x"} if action == "verify" else {"parameters": {"userId": "1"}}
+    parameters: dict[str, Any] = {"parameters": {"userId": "1"}}
+    broker.call(**parameters)
+    broker.put(held={"since": NOW, "by": "ann", "reason": "a move"})
+    payload = {"token": "x"} if action == "verify" else parameters
     problem = raised_by(lambda: broker.call(action=action, **payload))
-    assert (problem["code"], broker.steps) == (ConnectionHeld.code, [])
+    assert (problem["code"], broker.steps) == (ConnectionHeld.code, ["generate"])
 
 
 @pytest.mark.parametrize(

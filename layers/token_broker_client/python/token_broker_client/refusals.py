@@ -111,10 +111,10 @@ def entries(response: "Response", answer: "Answer") -> list[Hashable]:
 
     The method and URL without its query; and the token, if each code may mean missing rights.
     """
-    key, known = answer.access.key, REFUSAL_CODES.get(answer.flow, {})
+    key = answer.access.key
     url = str(response.request.url).partition("?")[0].partition("#")[0]
     found = codes(answer.flow, response.content)
-    is_ambiguous = found and all(known[code] for code in found)
+    is_ambiguous = found and all(REFUSAL_CODES[answer.flow][code] for code in found)
     of_token = [(key, answer.fingerprint)] if is_ambiguous else []
     return [(key, response.request.method, url), *of_token]
 
