@@ -104,10 +104,10 @@ def test_a_renewal_is_due_unless_leased_or_backing_off() -> None:
     unowned = replace(AGING, lease_until=NOW + 9)
     for due in (AGING, replace(AGING, nudged_until=NOW), replace(AGING, **DIED), unowned, early):
         assert due.is_due(NOW)
-        assert due.is_refresh_unclaimed(NOW)
+        assert due.awaits_refresh(NOW)
     claimed = replace(AGING, nudged_until=NOW + 1)
     assert claimed.is_due(NOW)
-    assert not claimed.is_refresh_unclaimed(NOW)
+    assert not claimed.awaits_refresh(NOW)
     others: list[dict[str, Any]] = [RUNNING, {"failure": DOWN}, {"expires_at": NOW}]
     for other in (FRESH, *(replace(AGING, **changes) for changes in others)):
         assert not other.is_due(NOW)
@@ -294,7 +294,7 @@ def test_an_item_without_its_token_keeps_fence_and_generation() -> None:
     [
         pytest.param(3600, lambda at: replace(DOWN, retry_at=at).is_backing_off(NOW), id="failure"),
         pytest.param(
-            30, lambda at: not replace(AGING, nudged_until=at).is_refresh_unclaimed(NOW), id="claim"
+            30, lambda at: not replace(AGING, nudged_until=at).awaits_refresh(NOW), id="claim"
         ),
         pytest.param(10, lambda at: not may_force(kept(forced_at=at - 10), NOW), id="force"),
         pytest.param(

@@ -1,8 +1,8 @@
 """A call for a token: from the cache, else from the table, else by an exchange.
 
 The cache serves a token that was read within `MEMORY_SECONDS`, and longer while the table cannot be
-read. One of the callers that find a refresh due starts it in the background. A token is uncertain,
-and so no hit, if an exchange of its variant began and never ended (`Item.is_good`).
+read, or KMS does not decrypt what it shows. One of the callers that find a refresh due starts it in
+the background. `Item.is_good`: the token lives, and no exchange of it began and never ended.
 """
 
 from token_broker.cache import CachedToken
@@ -46,7 +46,7 @@ class Broker(Record):
             usable
             and cache.is_recent(usable, now)
             and usable.item.is_good(now, request.min_ttl)
-            and not usable.item.is_refresh_unclaimed(now)  # the table may have a claim
+            and not usable.item.awaits_refresh(now)  # the table shows claims of others
         ):
             return answer(usable, "memory")
         try:
@@ -60,7 +60,7 @@ class Broker(Record):
         kept = None if is_unwanted else open_shown(self.deps, seen)
         now = self.deps.clock.now()  # to read and to decrypt took time
         if kept and kept.item.is_good(now, request.min_ttl):
-            if kept.item.is_refresh_unclaimed(now):
+            if kept.item.awaits_refresh(now):
                 self._start_refresh(connection, key, kept, now)
             return answer(kept, "table")
         from token_broker.refresh.invocation import Invocation  # noqa: PLC0415 (off the hit path)

@@ -32,8 +32,7 @@ class Rejection(NamedTuple):
 def update_parameters(changes: Mapping[str, object], unchanged: AsRead) -> dict[str, Any]:
     """Return the parameters of an UpdateItem. All names are placeholders: some are reserved.
 
-    In *changes*, None removes an attribute. *unchanged* has the attributes that must still have the
-    value that was read; None stands for an attribute that was absent.
+    In *changes*, None removes an attribute; in *unchanged*, it was absent when it was read.
     """
     values: dict[str, Attribute] = {
         f":{name}": attribute(value) for name, value in changes.items() if value is not None
@@ -62,10 +61,7 @@ def update_parameters(changes: Mapping[str, object], unchanged: AsRead) -> dict[
 def judged(
     verdict: Verdict, item: Item, rejection: Rejection, now: int, *, has_lease: bool
 ) -> tuple[dict[str, object], AsRead]:
-    """Return what *verdict* changes of *item*, and the condition of that write.
-
-    Without a lease, neither a lease nor an acceptance may have come between.
-    """
+    """Return what *verdict* changes of *item*, and the condition of that write."""
     accepted = item.accepted_version
     without_lease: AsRead = {
         "accepted_version": attribute(accepted) if accepted else None,

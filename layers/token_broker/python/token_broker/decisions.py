@@ -95,10 +95,7 @@ def is_newer(alias: Item, item: Item) -> bool:
 
 
 def expects_another(alias: Item, item: Item) -> bool:
-    """Say whether *item* is not what *alias* expects: it may be newer, and has another role.
-
-    An *item* that is an alias itself has no token to compare.
-    """
+    """Say whether the token of *item* may be newer than *alias*, and has another role."""
     expected = expected_by(alias)
     if not expected or item.target or is_newer(alias, item):
         return False
@@ -139,8 +136,7 @@ def _refused(gate: Item, version: str) -> tuple[str, ...]:
 def latched_by(gate: Item, own: Item, version: str) -> Item | None:
     """Return the item that forbids another login with *version*; None if there is none.
 
-    A rejection for one variant, in its *own* item or on the gate, counts until another variant
-    proves the version.
+    A rejection for one variant counts until another variant proves the version.
     """
     if gate.is_latched(version):
         return gate
@@ -149,11 +145,7 @@ def latched_by(gate: Item, own: Item, version: str) -> Item | None:
 
 
 def ttl_of(item: Item) -> int | None:
-    """Return the second from which the table may drop *item*, None if it may not.
-
-    It may not drop a hold, or what is known of a version of the secret: without that, a login with
-    a rejected version would be sent again.
-    """
+    """Return from when the table may drop *item*; None for a hold, or a version's verdict."""
     if item.held or item.rejected_versions or item.accepted_version or item.suspect_version:
         return None
     failed = item.failure.retry_at if item.failure else 0
@@ -162,18 +154,14 @@ def ttl_of(item: Item) -> int | None:
 
 
 def lease_end(now: int, remaining: float, skew: int) -> int:
-    """Return the second at which the platform has certainly ended this invocation.
-
-    *skew* allows for another holder's clock that is ahead.
-    """
+    """Return when the platform has certainly ended this invocation, by any clock within *skew*."""
     return now + ceil(remaining) + SHUTDOWN_SECONDS + skew
 
 
 def refresh_at(issued_at: int, expires_at: int, spread: float) -> int:
-    """Return when to renew a token: a part of its life before it is too old for most calls.
+    """Return when to renew a token: 10 to 20 % of its life before it is too old for most calls.
 
-    The part is 10 to 20 %, and half an hour to an hour at most. *spread*, from 0 to 1, says where
-    in between.
+    That is half an hour to an hour at most. *spread*, from 0 to 1, says where in between.
     """
     lifetime = expires_at - issued_at
     margin = min(lifetime * (0.1 + 0.1 * spread), 3600 * (0.5 + 0.5 * spread))
@@ -183,10 +171,7 @@ def refresh_at(issued_at: int, expires_at: int, spread: float) -> int:
 def next_failure(
     last: Failure | None, error: BrokerError, now: int, version: str | None, *, is_login: bool
 ) -> Failure:
-    """Return the failure to keep after an attempt with *version* of the secret ended with *error*.
-
-    It continues the count of the *last* failure if that has the same code and version.
-    """
+    """Return the failure to keep after *error*: it continues the *last* one of code and version."""
     same = last if last and (last.code, last.secret_version) == (error.code, version) else None
     count = same.count + 1 if same else 1
     return Failure(

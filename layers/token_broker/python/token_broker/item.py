@@ -106,12 +106,11 @@ class Item(Record):
     secret_version: str | None = None
     accepted_version: str | None = None
     latched_version: str | None = None
-    """On the gate: the version whose latch was announced, until its recovery is announced."""
+    """On the gate: the version whose latch was announced, but not yet its recovery."""
     outage_since: int = 0
     """On the gate: when the outage of the upstream began."""
     outage_phase: str | None = None
-    """State of the outage's events: ``telling`` while `Upstream Down` is being sent, ``told`` after
-    that, ``ending`` while `Upstream Up` is being sent."""
+    """On the gate: which of the outage's events is being sent or was sent: see `announcements`."""
     outage_claim: int = 0
     """End of the time in which one invocation alone sends the event."""
     noticed_version: str | None = None
@@ -197,18 +196,12 @@ class Item(Record):
         return self.failure is not None or self.lease_owner is not None
 
     def is_leased(self, now: int) -> bool:
-        """Say whether a lease holder may still be making a token of this variant.
-
-        A lease that ends later than any invocation comes from a wrong clock.
-        """
+        """Say whether a lease holder may still be making a token of this variant."""
         longest = LONGEST_LEASE_SECONDS
         return self.lease_owner is not None and is_ahead(self.lease_until, now, longest)
 
     def is_uncertain(self, now: int) -> bool:
-        """Say whether an exchange began after this token was kept, and never finished.
-
-        The upstream may have processed it and revoked the kept token.
-        """
+        """Say whether an exchange never finished: the upstream may have revoked the kept token."""
         return self.lease_owner is not None and not self.is_leased(now)
 
     def is_good(self, now: int, min_ttl: int | None = None) -> bool:
@@ -251,16 +244,13 @@ class Item(Record):
         return self.is_suspect(version) and is_ahead(tried_at, now, SUSPECT_RETRY_SECONDS)
 
     def is_due(self, now: int) -> bool:
-        """Say whether it is time to refresh the token, which lives, and no exchange runs.
-
-        After a failed exchange, its back-off says when.
-        """
+        """Say whether it is time to refresh the live token: by its age, or after a back-off."""
         if self.is_leased(now) or not self.is_live(now):
             return False
         return not self.failure.is_backing_off(now) if self.failure else now >= self.refresh_at
 
-    def is_refresh_unclaimed(self, now: int) -> bool:
-        """Say whether a background refresh is due, and no caller has claimed it."""
+    def awaits_refresh(self, now: int) -> bool:
+        """Say whether a refresh is due, and no caller has claimed it."""
         return self.is_due(now) and not self.is_claimed(now)
 
     def is_claimed(self, now: int) -> bool:
@@ -269,10 +259,7 @@ class Item(Record):
 
 
 def is_ahead(moment: int, now: int, longest: int) -> bool:
-    """Say whether *moment* is in the future, but not so far that a wrong clock wrote it.
-
-    It was at most *longest* seconds ahead when it was written, by the writer's clock.
-    """
+    """Say whether *moment* is ahead by at most *longest* and the skew: a right clock wrote it."""
     return now < moment <= now + longest + MAX_SKEW_SECONDS
 
 

@@ -71,7 +71,7 @@ def renew_all(invocation: Invocation) -> int:
     if is_held(deps, invocation.connection):
         return 0
     now = deps.clock.now()
-    due = [i for i in _tokens(invocation) if i.is_refresh_unclaimed(now)]
+    due = [i for i in _tokens(invocation) if i.awaits_refresh(now)]
     until = now + CLAIM_SECONDS
     # One after the other: if the table or Lambda fails, each claim before has its renewal.
     return _start(invocation, (i for i in due[:MOST_RENEWED] if deps.store.claim_refresh(i, until)))

@@ -124,7 +124,7 @@ def _why_refused(item: Item, gate: Item, now: int, version: str) -> str | None:
 
 
 def _hand_out(item: Item, now: int, version: str) -> tuple[Next, str]:
-    if item.is_refresh_unclaimed(now):
+    if item.awaits_refresh(now):
         return (
             Next.REFRESH,
             "the token is handed out, and its refresh starts in the background",

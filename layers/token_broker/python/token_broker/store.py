@@ -1,8 +1,4 @@
-"""The table: one item for each variant, and one conditional write for each change.
-
-If the condition of a write fails, or its answer is lost, the item is read again: it shows whether
-the write was done. So a retry after a lost answer does not count as a conflict.
-"""
+"""The table: one item for each variant, and one conditional write for each change."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -74,8 +70,7 @@ class Store:
     ) -> Item | None:
         """Acquire the lease of *item*. None if *item* has changed since it was read.
 
-        `COMPARED` is compared, so neither lease, commit, verdict nor hold came between. The same
-        write marks a ready renewal token as used, before it is sent.
+        The same write marks a ready renewal token as used, before it is sent.
         """
         changes: dict[str, object] = {
             **dict.fromkeys(item.corrupt),
@@ -137,10 +132,7 @@ class Store:
         )
 
     def accept(self, gate: Item, version: str, *, recovers: bool = False) -> Item | None:
-        """Keep on the gate that the upstream accepted *version*, and end the gate's lease.
-
-        *recovers* says that this ends the latch of the connection.
-        """
+        """Keep that *version* was accepted; end the gate's lease, and with *recovers* the latch."""
         latch = ("latched_version",) if recovers else ()
         removed = dict.fromkeys((*codec.LEASE, "failure", *codec.SUSPICION, *latch, "ttl"))
         return self._update(
@@ -186,8 +178,7 @@ class Store:
     ) -> Item | None:
         """Keep what *rejection* means. None if *item* has changed since it was read.
 
-        *has_lease* says whether *item* was read with a lease of this caller. The gate's lease ends;
-        that of the variant goes on. A gate that DELETE has emptied since is not written again.
+        *has_lease*: *item* has a lease of this caller. That of the gate ends; a variant's goes on.
         """
         from token_broker import conditional_writes as writes  # noqa: PLC0415 (off the hit path)
 
@@ -204,10 +195,7 @@ class Store:
         )
 
     def hold(self, gate: Item, hold: Hold | None) -> Item | None:
-        """Write the *hold* of a connection; None lifts it. None if another one did so meanwhile.
-
-        An exchange with the gate's lease goes on.
-        """
+        """Write the *hold* of a connection; None lifts it. None if another one did so meanwhile."""
         ttl = {"ttl": None} if hold else {}  # the table must never drop a hold
         return self._update(
             gate,
@@ -267,8 +255,7 @@ class Store:
     def claim_refresh(self, item: Item, until: int) -> bool:
         """Claim the background refresh until *until*; say whether this caller has the claim.
 
-        A lost answer is not settled by a read, as the caller is waiting for its token: this raises,
-        or says no if the write was sent twice. Then no caller refreshes until the claim ends.
+        A lost answer raises, and is not settled by a read: the caller is waiting for its token.
         """
         was = codec.attribute(item.nudged_until) if item.nudged_until else None
         return bool(self.write_if(item, {"nudged_until": until}, {"nudged_until": was}))
@@ -276,9 +263,8 @@ class Store:
     def forget(self, item: Item) -> Item:
         """Remove the token of *item*, its failure, its latch, and what is corrupt.
 
-        Return the item as it was before: a later one, if its token or its latch was replaced since
-        *item* was read. Fence, generation and a running lease stay, so that a running exchange is
-        still fenced. So does a hold, even if it cannot be read.
+        Return the item as it was before. Fence, generation and a running lease stay, so that a
+        running exchange is still fenced; so does a hold, even if it cannot be read.
         """
         known = (*codec.TOKEN, "failure", *codec.SUSPICION, *codec.VERSIONS, "report_times")
         while True:
@@ -305,10 +291,9 @@ class Store:
     ) -> Item | None:
         """Write *changes* if the attributes *unchanged* are as they were; return the item as it is.
 
-        None if they are not. After a failed write the item is read again, and *is_done* says
-        whether it was written all the same. *ttl_after* is the item after this write, if that
-        changes its `ttl`, which depends on the hold. If only that has changed, this writes again,
-        even if it has changed back.
+        None if they are not. After a failed write the item is read again: *is_done* says whether it
+        was written all the same. *ttl_after* is the item after this write, if that changes its
+        `ttl`, which depends on the hold: if only that has changed, this writes again.
         """
         while True:
             ttl = {"ttl": ttl_of(ttl_after)} if ttl_after else {}
@@ -332,8 +317,7 @@ class Store:
     def write_if(self, item: Item, changes: Mapping[str, object], as_read: AsRead) -> Item | None:
         """Write *changes*, where None removes, if the attributes *as_read* are as they were.
 
-        Return *item* as written; None if they are not. If an answer is lost, this raises and does
-        not read again.
+        Return *item* as written; None if they are not. A lost answer raises.
         """
         from token_broker import conditional_writes as writes  # noqa: PLC0415 (off the hit path)
 

@@ -5,10 +5,9 @@ requests. See docs/events.md.
 
 The connection's gate keeps the state of an outage. An exchange that finds the upstream unavailable
 begins the outage. Another one that fails in this way `OUTAGE_SECONDS` later, with no success known
-in between, sends `Upstream Down`. The first that succeeds sends `Upstream Up`. Each step is one
-compare and swap on the gate, so only one invocation takes it. For an event, that invocation claims
-it, sends it, and then records that it was sent. If it dies in between, another invocation sends the
-event again. So an event is sent at least once.
+in between, sends `Upstream Down`. The first that succeeds sends `Upstream Up`. By compare and swap
+on the gate, one invocation claims an event, sends it, and records that. If it dies in between,
+another one sends it again.
 """
 
 from collections.abc import Mapping

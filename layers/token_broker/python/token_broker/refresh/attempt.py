@@ -41,11 +41,6 @@ class ExchangeAttempt:
     """An exchange of one variant. *token_of* returns live tokens of other variants.
 
     *outcome* has the variant's item: with this invocation's lease, if callers share tokens.
-
-    `run` keeps the result or the failure of the exchange. `_result` begins again if the secret
-    changes. `_with_version_in_use` keeps what a rejection means; `_with_previous_version` then
-    tries the version before. `_converse` drives the vendor's generator, and `_send` sends its
-    requests.
     """
 
     def __init__(
@@ -62,20 +57,16 @@ class ExchangeAttempt:
         self._outcome = outcome
         self._token_of = token_of
         self._has_sent = False
-        """Whether this exchange sent a request, which the vendor may have processed.
-        (`Invocation.last_request` tells whether any exchange of the invocation did.)"""
+        """Whether this exchange sent a request, which the vendor may have processed."""
         self._is_proven = False
-        """Whether the conversation uses the credentials, or a token that was made with them. If it
-        does, its success proves them."""
+        """Whether success proves the credentials: they, or a token of them, are used."""
         self._current: tuple[Request, Response | None] | None = None
-        """The request that an error would be about now, and its response if there is one. None
-        before the first request, while a request waits to be admitted, and after `NeedToken`."""
+        """The request that an error now is about, and its response. None: it is about none."""
 
     def run(self) -> CachedToken | Alias | None:
-        """Return the new token, or the variant that has it; None if the lease was lost.
+        """Keep and return the new token, or the variant that has it; None if the lease was lost.
 
-        The result is kept in the table first, unless callers do not share tokens. Raises the
-        `BrokerError` that ended the exchange, after it was kept.
+        Raises the `BrokerError` that ended the exchange, after it was kept.
         """
         began = self._deps.clock.monotonic()
         announcements = self._invocation.announcements
@@ -96,10 +87,7 @@ class ExchangeAttempt:
         return result
 
     def _result(self) -> Token | ResolvedTo:
-        """Return what the conversation returns; begin again, once, if the secret changes.
-
-        One token is made with one version, and no host receives credentials of another version.
-        """
+        """Converse; begin again, once, if the secret changes: a token is made with one version."""
         for _ in range(2):
             with suppress(SecretReplaced):
                 return self._with_version_in_use()
@@ -128,10 +116,7 @@ class ExchangeAttempt:
         return result
 
     def _with_previous_version(self) -> Token | ResolvedTo:
-        """Converse with the previous version, which the gate does not count as accepted by that.
-
-        The next exchange meets the latch of the current version, even if this one succeeds.
-        """
+        """Converse with the previous version. Its success leaves the current version latched."""
         try:
             return self._converse()
         except CredentialRejected as error:
@@ -151,8 +136,8 @@ class ExchangeAttempt:
     def _keep_rejection(self, error: CredentialRejected) -> bool:
         """Keep what a rejection means; say whether the version in use was accepted before.
 
-        Raises *error* if AWS does not take the verdict: then only this variant backs off. Of the
-        current version, raises `UpstreamRefused` if the verdict is that the credentials are right.
+        Raises *error* if AWS does not take the verdict, and `UpstreamRefused` if that is that the
+        current version is right.
         """
         item, failure = self._outcome.item, self._outcome.failure_for(error)
         rejection = Rejection(self._secret.version(), failure, item.variant)
@@ -208,7 +193,7 @@ class ExchangeAttempt:
                 raise RefreshInProgress("too little time is left for an exchange", retry_after=1)
             raise UpstreamUnavailable(f"{request.step}: no time was left to send it")
         self._has_sent, self._current = True, (request, None)
-        self._invocation.record_sent(request)
+        self._invocation.last_request = request
         response = send(self._deps, request, seconds)
         self._current = request, response
         return response

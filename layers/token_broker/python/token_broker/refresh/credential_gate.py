@@ -1,10 +1,9 @@
 """The gate of a connection: no login with a version of the secret that was rejected.
 
-A version is unknown, accepted, suspect or rejected; `decisions.verdict` decides which. With an
-unknown version, only the holder of the gate's lease may log in. So a wrong password costs one
-login, for any number of variants. The same is true of a suspect version, which was accepted and
-then rejected once. The gate is the connection's item ``-``. If that is the only variant, its own
-lease is enough.
+A version is unknown, accepted, suspect (accepted, then rejected once) or latched, as
+`decisions.verdict` decides. With one that is unknown or suspect, only the holder of the gate's
+lease may log in: a wrong password costs one login, for any number of variants. The gate is the item
+``-``, which may be the only variant's.
 """
 
 from functools import partial
@@ -31,11 +30,7 @@ class Judged(NamedTuple):
 
 
 class CredentialGate:
-    """One invocation's use of its connection's gate.
-
-    Before a request with the credentials: `admit`. After it: `accept` or `reject`. `release` ends
-    the gate's lease, if this invocation holds it.
-    """
+    """One invocation's use of its connection's gate: `admit`; `accept` or `reject`; `release`."""
 
     def __init__(self, invocation: Invocation) -> None:
         self._invocation = invocation
@@ -49,10 +44,9 @@ class CredentialGate:
         """The version that the upstream accepted: the write that ends the lease records it."""
 
     def check(self, own: Item, version: str) -> None:
-        """Raise `CredentialLatched` if *version* was rejected. *own* may be the gate itself.
+        """Raise `CredentialLatched` if *version* was rejected, by the gate as it was read last.
 
-        The gate is as this invocation read it last; `admit` reads it again before a login. If an
-        event named another version than the rejected one, the secret is read again first.
+        If an event named another version, the secret is read again first.
         """
         gate = own if own.is_gate else self._invocation.gate
         latching = latched_by(gate, own, version)
@@ -84,15 +78,12 @@ class CredentialGate:
             raise suspect_error(gate, now)
 
     def _admit_by_gate(self, own: Item, version: str) -> None:
-        """Wait until the gate has accepted *version*, or this caller has acquired its lease.
-
-        A variant without a lease, which callers do not share, may have been refused since *own*
-        was read: then that is read again, under the compare and swap of the gate's lease.
-        """
+        """Wait until the gate has accepted *version*, or this caller has acquired its lease."""
         while True:
             gate = self._invocation.read_gate()
             refuse_held(self._deps, gate)
             if own.lease_owner is None and not gate.has_accepted(version):
+                # No lease: it may have been refused since. The gate's lease compares and swaps.
                 own = self._deps.store.read(own.partition, own.variant)
             if latching := latched_by(gate, own, version):
                 raise latched_error(latching)
@@ -112,9 +103,7 @@ class CredentialGate:
     def accept(self, own: Item, version: str) -> None:
         """Keep that the upstream accepted *version*, if the gate does not know it yet.
 
-        If that cannot be written, no error is raised: the caller has a token.
-        `release` tries once more at the end of the exchange. *own* is the variant's item: if that
-        is the gate, the commit of its token records the acceptance.
+        No error is raised; `release` tries once more. If *own* is the gate, its commit records it.
         """
         if not self._lease and not own.is_gate:
             self._recover(version)
@@ -137,10 +126,7 @@ class CredentialGate:
         self._invocation.try_write(lease, write)
 
     def _recover(self, version: str) -> None:
-        """End the latch of another version, now that the accepted *version* works again.
-
-        Do nothing if a late replica of Secrets Manager may have returned an older *version*.
-        """
+        """End the latch of another version, unless a late replica may have returned *version*."""
         gate = self._invocation.gate
         is_other = gate.latched_version not in (None, version)
         is_noticed = gate.noticed_version in (None, version)
@@ -159,9 +145,8 @@ class CredentialGate:
         """Keep what *rejection* means, before anything else is tried. This ends the gate's lease.
 
         *own* is the variant's item. *is_certain* says whether the upstream's answer can only be
-        about the credentials. If the gate has changed since it was read, it is read and decided
-        again. If only this variant was refused, its own item keeps the rejection as well; that of
-        the previous version alone, as the gate has room for the refusals of one version.
+        about the credentials. A variant's refusal is kept in its own item, too; that of the
+        previous version there alone, as the gate has room for one version.
         """
         version = rejection.version
         lease = own if own.is_gate else self._lease
@@ -194,11 +179,7 @@ class CredentialGate:
         return kept if kept and kept.lease_owner == own.lease_owner else own
 
     def release(self) -> None:
-        """End the gate's lease, if this invocation holds it; first write an acceptance.
-
-        If that cannot be written, no error is raised: the lease expires. Attempts that need each
-        other's tokens share the lease, and the first to end ends it.
-        """
+        """End the gate's lease, which nested attempts share; first write an acceptance."""
         self._write_accepted()
         lease, self._lease = self._lease, None
         if lease:
@@ -216,10 +197,7 @@ def suspect_error(gate: Item, now: int) -> CredentialRejected:
 
 
 def latched_error(gate: Item) -> CredentialLatched:
-    """Return the error for a version that *gate*, or a variant's own item, has latched.
-
-    A token of the secret's previous version clears the failure, so `latched_at` is preferred.
-    """
+    """Return the error for a version that *gate*, or a variant's own item, has latched."""
     since = rfc3339(gate.latched_at or (gate.failure.since if gate.failure else 0))
     at = f" at {since}" if since else ""
     return CredentialLatched(

@@ -53,16 +53,16 @@ class Invocation:
         """When that read began. A new token's age in the cache counts from here: a hold that was
         set later must end it within `MEMORY_SECONDS`."""
         self.last_request: Request | None = None
-        """The last request that any exchange of this invocation sent, or was about to send."""
-        self._delayed_by: StoreUnavailable | None = None
+        """The last request that any exchange of this invocation began to send."""
+        self.delayed_by: StoreUnavailable | None = None
         """The error for which a write was repeated last: that took time."""
         self._waited_seconds = 0.0
         """Seconds of waiting for others' leases. Pauses grow with it; `finish` emits it."""
 
     def look(self, key: str, seen: Look | None = None) -> Look:
-        """Read the item of *key*, its target and the gate, unless *seen* has just shown them.
+        """Read the item of *key*, its target and the gate, unless *seen* shows them; keep the gate.
 
-        Either way, keep the gate. Raises `ConnectionHeld`.
+        Raises `ConnectionHeld`.
         """
         seen = seen or look(self.deps, self.partition, key)
         self.gate, self.gate_read_at = seen.gate, seen.read_at
@@ -74,14 +74,6 @@ class Invocation:
         self.gate = self.deps.store.read(self.partition, GATE)
         return self.gate
 
-    def record_sent(self, request: "Request") -> None:
-        """Remember *request*, which is sent next."""
-        self.last_request = request
-
-    def record_delay(self, error: StoreUnavailable) -> None:
-        """Remember that a write is repeated because of *error*."""
-        self._delayed_by = error
-
     def acquire(self, item: Item, *, forced: bool = False) -> Item | None:
         """Acquire the lease of *item*; None if *item* has changed since it was read.
 
@@ -91,17 +83,14 @@ class Invocation:
         seconds_left = self.deadline.seconds_left
         if seconds_left < COMMIT_SECONDS + LEAST_EXCHANGE_SECONDS:
             late = RefreshInProgress("too little time is left for an exchange", retry_after=1)
-            raise self._delayed_by or late
+            raise self.delayed_by or late
         now = self.deps.clock.now()
         until = lease_end(now, seconds_left, self.deps.skew)
         forced_at = now if forced else None
         return self.deps.store.acquire(item, self.deps.owner(), until, forced_at=forced_at)
 
     def wait_for_lease(self, item: Item) -> None:
-        """Pause before the next read, while another caller has the lease of *item*.
-
-        The pauses double up to their bound. Raises `RefreshInProgress` if no time is left.
-        """
+        """Pause while another caller has the lease of *item*; `RefreshInProgress` without time."""
         left = self.deadline.seconds_to_wait
         if left <= 0:
             ends = item.lease_until - self.deps.clock.now()
@@ -116,8 +105,7 @@ class Invocation:
     def try_write(self, item: Item, write: Callable[[], object]) -> None:
         """Try a write to *item* at the end of an exchange, twice if the table cannot be reached.
 
-        An error is emitted, not raised: the caller gets the token of the exchange, or its error. A
-        lease that was not ended expires.
+        An error is emitted, not raised. A lease that was not ended expires.
         """
         try:
             try:

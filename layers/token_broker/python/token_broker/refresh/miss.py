@@ -20,11 +20,10 @@ from token_broker.tokens import TokenRequest
 def obtained_or_old(
     invocation: Invocation, request: TokenRequest, seen: Look, kept: CachedToken | None
 ) -> Obtained:
-    """Return a token from an exchange: of this call, or of another that already runs.
+    """Return a token from an exchange, of this call or another; else the old one while it lives.
 
-    If it fails, return the old token while that lives, if `may_use_old` allows it. *kept* is the
-    token that *seen* shows, which is not good enough; None if there is none, or the caller wants
-    another one. Raises the `BrokerError` of the exchange.
+    *kept* is the token that *seen* shows, which is not good enough; None if there is none, or the
+    caller wants another one. Raises the `BrokerError` of the exchange.
     """
     requirement = Requirement(request.min_ttl, request.rejected, request.force)
     try:
@@ -40,14 +39,10 @@ def obtained_or_old(
 def may_use_old(
     error: BrokerError, request: TokenRequest, seen: Look, kept: CachedToken | None
 ) -> bool:
-    """Say whether the old token may be returned after *error*. For `force`, only in an outage.
-
-    If an alias may be outdated, only while nothing can tell whether it is. Not under a hold: the
-    table, which shows the hold, may fail at the next read.
-    """
+    """Say whether the old token may be returned after *error*."""
     if request.force:
         return isinstance(error, UpstreamUnavailable)
-    if seen.alias_state is not AliasState.VALID:
+    if seen.alias_state is not AliasState.VALID:  # only while nothing can tell whether it is right
         return error.retryable or isinstance(error, UpstreamError)
     return kept is not None and not isinstance(error, ConnectionHeld)
 

@@ -89,8 +89,7 @@ class Outcome:
     def keep_token(self, token: Token) -> CachedToken | None:
         """Keep *token* and return it; None if the lease was lost, or a caller has reported *token*.
 
-        A token that cannot be kept is still returned: the vendor may have revoked the kept one.
-        Then the error is kept as a failure, so that others back off and do not log in again.
+        If it cannot be kept, it is still returned, and the failure is kept: others back off.
         """
         values, announcements = self._values(token), self._invocation.announcements
         # Only a gate has a latch to end, and only the current version ends it.
@@ -119,10 +118,7 @@ class Outcome:
         return CachedToken(item, token, self._invocation.gate_read_at) if item else None
 
     def keep_alias(self, resolved: ResolvedTo) -> Alias:
-        """Keep the alias that the exchange found, and return it.
-
-        It is followed even if it could not be kept.
-        """
+        """Keep the alias that the exchange found; return it even if it could not be kept."""
 
         def write() -> Item | None:
             version, expected = self._secret.version(), resolved.expected
@@ -146,25 +142,20 @@ class Outcome:
         return CachedToken(item, token, self._invocation.gate_read_at, is_shared=False)
 
     def _repeated(self, write: Callable[[], Item | None], least_seconds: float) -> Item | None:
-        """Return what *write* returns; repeat it while the table cannot be reached.
-
-        Raises its last `StoreUnavailable` with less than *least_seconds* left.
-        """
+        """Repeat *write* while the table cannot be reached and *least_seconds* are left."""
         while True:
             try:
                 return write()
             except StoreUnavailable as error:
-                self._invocation.record_delay(error)
+                self._invocation.delayed_by = error
                 if self._invocation.deadline.seconds_to_commit < least_seconds:
                     raise
                 self._deps.clock.sleep(COMMIT_PAUSE_SECONDS)
 
     def keep_failure(self, error: BrokerError, *, has_sent: bool) -> None:
-        """Keep *error* as the failure of this variant, and end the lease.
+        """Keep *error* as the failure of this variant, end the lease, and set its `retry_after`.
 
-        *has_sent* says whether this exchange sent a request. *error* gets the seconds of the
-        back-off, if they are more than the upstream asked for. If the write fails, that is emitted,
-        not raised.
+        *has_sent* says whether this exchange sent a request.
         """
         failure = self.failure_for(error) if self._is_kept(error) else self._uncertainty(has_sent)
         if failure and error.retryable:
@@ -177,11 +168,7 @@ class Outcome:
             self._try_write(lambda: self._deps.store.back_off(self.item, failure))
 
     def _is_kept(self, error: BrokerError) -> bool:
-        """Say whether callers back off after *error*.
-
-        A latch needs no back-off. A mistake in the secret or the call, or a defect, costs nothing,
-        unless requests were sent before it was found.
-        """
+        """Say whether callers back off after *error*: not if it is a latch, or cost no request."""
         if isinstance(error, UpstreamError):
             return not isinstance(error, CredentialLatched)
         is_mistake = isinstance(error, NotConfigured | InvalidRequest | Internal)
@@ -190,8 +177,7 @@ class Outcome:
     def failure_for(self, error: BrokerError) -> Failure:
         """Return the failure to keep for *error*, of the secret's current version.
 
-        If this invocation sent no request, *error* is another item's back-off. Then this item backs
-        off for the same time, and the failure does not count.
+        If no request was sent, it is another item's back-off: for the same time, and not counted.
         """
         now, last_request = self._deps.clock.now(), self._invocation.last_request
         version = self._secret.current().version
@@ -203,9 +189,9 @@ class Outcome:
         return replace(failure, count=max(1, failure.count - 1), retry_at=now + error.retry_after)
 
     def _uncertainty(self, has_sent: bool) -> Failure | None:
-        """Return a failure which marks the old token as stale, and its refresh as due at once.
+        """Return a failure that makes the old token stale and due, if a request was sent.
 
-        None unless a request was sent: now, or by an exchange before that never ended.
+        It may be that of an exchange before, which never ended.
         """
         is_uncertain = has_sent or self._before.lease_owner is not None
         if not is_uncertain or not self.item.token:
@@ -236,9 +222,9 @@ class Outcome:
 def alias_values(
     deps: Dependencies, own: Item, target: Variant, version: str, expected: Mapping[str, Any]
 ) -> dict[str, object]:
-    """Return what the table keeps of *own* as an alias, made with this *version* of the secret.
+    """Return what the table keeps of *own* as an alias, made with *version* of the secret.
 
-    *expected* is what the context of *target* must say for the alias to be right: a role.
+    *expected* is what the context of *target* must say: a role.
     """
     now = deps.clock.now()
     context = {"context": json.dumps(dict(expected))} if expected else {}

@@ -1,43 +1,17 @@
-"""The miss path: at most one exchange of a shared variant is in flight, even if its holder dies.
+"""The steps of a miss: at most one exchange of a shared variant is in flight.
 
-`Refresher.obtain` goes through these steps:
+`_step` reads the table, which may show a hold, and takes the first of these that applies:
 
-1. `_obtain_alone`: one thread of this process at a time. It returns what another one has cached
-   meanwhile. If the call reports the kept token, that is marked as rejected.
-2. `_follow_aliases` repeats `_step`, from the requested variant to the one that has the token.
-3. `_step` reads the table, which may show a hold, and takes the first of these that applies:
-   a. a token that this invocation has made, or that the table has, is good enough: return it;
-   b. another caller has the lease: wait, and read again;
-   c. a back-off, or the latch of a rejected version of the secret, forbids an exchange: raise its
-      error;
-   d. the secret or a kept alias tells another variant: `Resolver.resolve` keeps that; follow it;
-   e. `_exchange`: acquire the lease, and run an `ExchangeAttempt`, which commits the `Outcome`.
+a. a token is good enough: return it;
+b. another caller has the lease: wait, and read again;
+c. a back-off, or the latch of the secret's version, forbids an exchange: raise its error;
+d. the secret or a kept alias tells another variant: follow it;
+e. acquire the lease by compare and swap, exchange, and keep the outcome. If another caller was
+   faster, read again.
 
-The steps end: to wait and to acquire raise an error when too little time is left. An exchange may
-need the token of another variant (`NeedToken`). Then `token_of` goes through the same steps for
-that variant, in the same invocation.
-
-A race: each process writes the lease if the fence is as it was read. One write fails; that caller
-reads again, and waits in step b.
-
-A dead holder: its lease ends by itself, once Lambda has certainly ended its invocation. Then the
-kept token counts as uncertain, and the next caller acquires with a higher fence, so a late commit
-of the holder before fails. A renewal token that may be spent is not sent again: the caller logs in.
-
-An outage: `Outcome.keep_failure` keeps the failure, with a back-off of two seconds to a minute.
-Until that ends, step c raises its error for every caller, and `miss` returns the old token while
-it lives.
-
-An alias: step d, or an exchange, names the next variant. `Resolver.shorten` then rewrites each
-alias on the way, so that one read finds the token.
-
-Rejected credentials: only one caller at a time tries a version that is not known to work
-(`CredentialGate.admit`). `ExchangeAttempt` keeps what a rejection means (`decisions.verdict`)
-before it sends anything else. A version that never worked is latched or, if the answer may mean
-something else, refused for this variant. The same attempt then tries the secret's previous version,
-if the current one is less than a day old. A version that has worked is tried once more, a minute
-later. Step c raises `CredentialLatched` for a latched version, until the secret has another one, or
-DELETE. See docs/protocol.md.
+The lease of a dead holder ends once Lambda has certainly ended its invocation. The next one has a
+higher fence, so a late commit fails. `Outcome` keeps an outage with a back-off, `CredentialGate` a
+rejected version of the secret. docs/protocol.md tells more.
 """
 
 from typing import NamedTuple
@@ -92,16 +66,14 @@ class Refresher:
     def obtain(
         self, variant: Variant, requirement: Requirement, seen: Look | None = None
     ) -> Obtained:
-        """Return a token that meets *requirement*.
+        """Return a token that meets *requirement*. Raises a `BrokerError` if there is none.
 
-        *seen* is this invocation's last read of *variant*, if there was one. It may be out of date:
-        acquiring a lease is a compare and swap, and a loser reads again. Raises a `BrokerError` if
-        there is no such token. Events are sent last, so that they take no time from the exchange.
+        *seen* is this invocation's last read of *variant*, which may be out of date.
         """
         try:
             return self._obtain_alone(variant, requirement, seen)
         finally:
-            self._invocation.finish()
+            self._invocation.finish()  # last: to send events takes time
 
     def _obtain_alone(
         self, variant: Variant, requirement: Requirement, seen: Look | None
@@ -139,9 +111,8 @@ class Refresher:
     def _report(self, seen: Look, requirement: Requirement) -> tuple[Requirement, Look | None]:
         """Mark the kept token as rejected, if *requirement* rejects it.
 
-        Return *requirement* and *seen*, or None if this write made it out of date. Reports of
-        callers are limited; those of exchanges are not. An exchange reports a young token only
-        while that is being replaced, as the vendor may have revoked it: else it rejects none.
+        Return *requirement* and *seen*: None if this write made it out of date. An exchange rejects
+        a young token only while that is being replaced: then the vendor may have revoked it.
         """
         item, now = seen.target, self._now()
         if item.fingerprint not in requirement.rejected:
@@ -187,10 +158,7 @@ class Refresher:
     def _step(
         self, variant: Variant, requirement: Requirement, seen: Look | None
     ) -> Obtained | Alias | None:
-        """Return the token of *variant*, or what it is an alias of.
-
-        None if the table must be read again: after a wait, a lost lease, or a change of the secret.
-        """
+        """Return the token of *variant*, or what it is an alias of; None to read again."""
         if made := self._made_here(variant.key, requirement):  # a
             return made
         seen = self._invocation.look(variant.key, seen)  # raises under a hold
@@ -210,8 +178,8 @@ class Refresher:
         if self._has_secret_changed(target, requirement):
             return None
         version = self._secret.recent_version()
-        # c: an alias of this version leads to its target again, which may be latched for itself.
-        self._gate.check(target if own.secret_version == version else own, version)
+        exchanged = target if own.secret_version == version else own  # c: if the alias is of it
+        self._gate.check(exchanged, version)
         if alias := self._resolver.resolve(variant, seen):  # d
             return alias
         return self._exchange(variant, own, requirement)  # e
@@ -239,19 +207,15 @@ class Refresher:
         return requirement.is_met(item, self._now(), version)
 
     def _leased_by_another(self, seen: Look) -> Item | None:
-        """Return the item whose lease this call must wait for. Unshared tokens need no lease.
-
-        It is another caller's: while this invocation holds a lease, it obtains other variants.
-        """
+        """Return the item whose lease this call must wait for. Unshared tokens need no lease."""
         now = self._now()
         leased = next((item for item in (seen.target, seen.own) if item.is_leased(now)), None)
         return leased if leased and self._secret.is_shared() else None
 
     def _raise_if_backing_off(self, item: Item, requirement: Requirement) -> None:
-        """Raise the stored error of *item* while it backs off and the secret is the same.
+        """Raise the stored error of *item* while it backs off: an outage, for any version.
 
-        An outage backs off for any version of the secret. *force* ignores a back-off, unless the
-        last request of the failed exchange showed the credentials: its effect is unknown.
+        *force* ignores a back-off, but not that of a login, whose effect is unknown.
         """
         failure, secret = item.failure, self._secret
         if not failure or not failure.is_backing_off(self._now()):
@@ -264,11 +228,7 @@ class Refresher:
             raise stored_error(failure, self._now())
 
     def _has_secret_changed(self, item: Item, requirement: Requirement) -> bool:
-        """Say whether the secret has changed since this invocation read it.
-
-        It may have if *item* is of another version. For an outer conversation, which began with the
-        version before, `token_of` then raises.
-        """
+        """Say whether the secret has changed, if *item* is of another version than was read."""
         if not requirement.of_version_in_use or not item.secret_version:
             return False
         return item.secret_version != self._secret.version() and self._secret.has_changed()
@@ -282,8 +242,10 @@ class Refresher:
             item = self._invocation.acquire(own, forced=forced)
             if item is None:
                 return None
-        else:
-            own = item = self._without_lease(own)
+        else:  # an exchange for one caller alone ignores a lease that was left behind
+            if own.fingerprint:
+                self._deps.store.drop(own)
+            own = item = replace(own.without_token(), lease_owner=None)
         outcome = Outcome(self._invocation, variant, before=own, item=item)
         result = ExchangeAttempt(self._invocation, self._gate, outcome, self.token_of).run()
         if not isinstance(result, CachedToken):
@@ -291,20 +253,10 @@ class Refresher:
         self._made[result.item.variant] = result
         return Obtained(result, "exchange")
 
-    def _without_lease(self, own: Item) -> Item:
-        """Drop the token that is kept, and return *own* without token and lease.
-
-        An exchange for one caller alone takes no lease, and ignores one that was left behind.
-        """
-        if own.fingerprint:
-            self._deps.store.drop(own)
-        return replace(own.without_token(), lease_owner=None)
-
     def token_of(self, need: NeedToken) -> Token:
-        """Return a live token of another variant, of the version of the secret that is used.
+        """Return a live token of another variant, of the version of the secret in use.
 
-        Raises `SecretReplaced` if the version changed meanwhile: a conversation that began with
-        the old version must not use a token of the new one.
+        Raises `SecretReplaced` if that changed meanwhile: a conversation uses one version.
         """
         version = self._secret.version()
         rejected = frozenset({need.rejected} if need.rejected else ())

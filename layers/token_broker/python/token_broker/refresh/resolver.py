@@ -31,8 +31,7 @@ class Resolver:
     def is_outdated(self, seen: Look) -> bool:
         """Say whether the alias in *seen* must be resolved again; ask the secret if need be.
 
-        After a change of the secret the alias is still followed while an exchange backs off, or the
-        new version is rejected.
+        Not while an exchange backs off, or the secret's new version is rejected.
         """
         if seen.alias_state is not AliasState.UNCONFIRMED:
             return seen.alias_state in WRONG
@@ -42,18 +41,15 @@ class Resolver:
         return seen.own.secret_version != version and not latched_by(seen.gate, seen.own, version)
 
     def confirm(self, seen: Look) -> None:
-        """Write the alias in *seen* anew if the secret shows that it is right: then it is a hit.
-
-        Not before the new one is certainly newer than the token that it leads to.
-        """
+        """Write the alias in *seen* anew if the secret shows that it is right: then it is a hit."""
         own, now = seen.own, self._deps.clock.now()
         if seen.alias_state is not AliasState.UNCONFIRMED or self._is_backing_off(seen):
             return
         is_early = not is_newer(replace(own, issued_at=now), seen.target)
         if is_early or own.is_leased(now) or own.secret_version != self._secret.recent_version():
             return
-        if end := self._end_of(seen):
-            self._write(own, end, expected_by(own))
+        if target := self._current_target(seen):
+            self._write(own, target, expected_by(own))
 
     def _is_backing_off(self, seen: Look) -> bool:
         """Say whether an exchange of the alias, or of its target, backs off."""
@@ -71,7 +67,7 @@ class Resolver:
         except InvalidRequest:
             self._drop_older(seen, version)
             raise
-        if own.secret_version == version and (target := self._known(seen, resolved)):
+        if own.secret_version == version and (target := self._next_of(seen, resolved)):
             return Alias(variant, own, target, seen.of_target(target.key))
         if resolved.key == variant.key:
             return None
@@ -82,53 +78,52 @@ class Resolver:
     def is_contradicted(self, followed: Sequence[Alias], found: Item) -> bool:
         """Say whether *found* has another role than the last of *followed* expects.
 
-        A token of the previous version of the secret does not count: it may be another account's.
+        A token of the secret's previous version may be another account's.
         """
         alias = followed[-1].item if followed and not self._secret.is_previous else None
         return alias is not None and expects_another(alias, found)
 
     def shorten(self, followed: Sequence[Alias], end: Variant, seen: Look | None) -> None:
-        """Rewrite each of the aliases *followed*, the last of which leads to *end*, to lead to it.
+        """Rewrite each of *followed*, the last of which leads to *end*: one read finds the token.
 
-        *seen* is the read that showed the token: *end* may be an alias itself, which another call
-        has resolved. So one read of the table finds the token, and a call's report reaches it.
-        With the previous version of the secret the aliases stay as they are.
+        *seen* showed it: *end* may itself be an alias, which another call has resolved. With the
+        secret's previous version the aliases stay as they are.
         """
         items = [alias.item for alias in followed if alias.item]
         expected: dict[str, Any] = {}
         if self._secret.is_previous or not items:
             return
         if seen and seen.own.target:
-            found = self._end_of(seen)
-            if found is None:
+            target = self._current_target(seen)
+            if target is None:
                 return
-            end, expected = found, expected_by(seen.own)
+            end, expected = target, expected_by(seen.own)
         for item in reversed(items):
             expected = expected_by(item) | expected
             if item.target != end.key and not self._write(item, end, expected):
                 return
 
-    def _end_of(self, seen: Look) -> Variant | None:
-        """Return what the alias in *seen* leads to, if it was made with the current version."""
+    def _current_target(self, seen: Look) -> Variant | None:
+        """Return the alias's target, if the alias was made with the current version."""
         try:
             is_current = seen.own.secret_version == self._secret.current().version
-            return self._recorded(seen) if is_current else None
+            return self._target(seen) if is_current else None
         except BrokerError as error:
             self._deps.emit("unkept", code=error.code, variant=seen.own.variant)
             return None
 
-    def _known(self, seen: Look, resolved: Variant) -> Variant | None:
-        """Return what the alias in *seen* leads to, unless *resolved* is to be followed instead.
+    def _next_of(self, seen: Look, resolved: Variant) -> Variant | None:
+        """Return the alias's target; None if *resolved*, which the secret tells, comes first.
 
-        *resolved* is what the secret alone tells. The alias may lead past it, to the token.
+        The alias may lead past that, to the token.
         """
         if seen.own.target == resolved.key:
             return resolved
         is_end = resolved.kind in self._deps.flow.vendor.token_kinds
-        return None if is_end and resolved.key != seen.own.variant else self._recorded(seen)
+        return None if is_end and resolved.key != seen.own.variant else self._target(seen)
 
-    def _recorded(self, seen: Look) -> Variant | None:
-        """Return the variant that the alias in *seen* leads to; None if there is none."""
+    def _target(self, seen: Look) -> Variant | None:
+        """Open the target of the alias in *seen*; None if that is wrong, damaged, or no alias."""
         own = seen.own
         if not own.target or expects_another(own, seen.target):
             return None
@@ -146,9 +141,9 @@ class Resolver:
             self._deps.cache.drop(self._invocation.partition)
 
     def _write(self, own: Item, target: Variant, expected: Mapping[str, Any]) -> Item | None:
-        """Keep *own* as an alias of *target*; None if *own* has changed since it was read.
+        """Keep *own* as an alias of *target*; None if *own* has changed, or AWS fails.
 
-        None, too, if AWS fails. That is emitted, not raised: no token depends on an alias.
+        No token depends on an alias.
         """
         try:
             values = alias_values(self._deps, own, target, self._secret.version(), expected)

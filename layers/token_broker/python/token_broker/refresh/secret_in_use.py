@@ -12,12 +12,9 @@ ROTATION_WINDOW = 86_400
 
 
 class SecretInUse:
-    """The secret of *connection*, read once: its current version, or the previous one.
+    """The secret of *connection*, read once. The current version is in use until it is rejected.
 
-    Any method may read the secret. The version in use is the current one until that is rejected.
-
-    *noticed_version* is the version of the secret that an event named. A replica of Secrets
-    Manager may not have it yet.
+    An event named *noticed_version*, which a replica of Secrets Manager may not have yet.
     """
 
     def __init__(self, deps: Dependencies, connection: str, noticed_version: str | None) -> None:
@@ -66,10 +63,9 @@ class SecretInUse:
         return self.current().version != self.reread().version
 
     def previous(self) -> Secret | None:
-        """Return the previous version, which may be tried once the current one is rejected.
+        """Return the previous version, for a try after the current one is rejected.
 
-        None if it is in use already, if the current version is old, or if the previous one cannot
-        be read or parsed: then callers see the rejection.
+        None if it is in use already, the current one is old, or it cannot be read or parsed.
         """
         current = self.current()
         if self.is_previous or self._deps.clock.now() - current.created_at > ROTATION_WINDOW:
