@@ -242,7 +242,7 @@ DEFECTS = (
     Defect(
         "connection names are not validated",
         "T4",
-        (f"{FAILURES}::test_an_invalid_connection_name_is_refused",),
+        (f"{UNIT}/test_events.py::test_an_invalid_connection_name_is_refused",),
         put(events, "CONNECTION", re.compile(".*", re.DOTALL)),
     ),
     Defect(
@@ -357,7 +357,7 @@ DEFECTS = (
     Defect(
         "a seal is bound to the table only",
         "T16",
-        (f"{FAILURES}::test_an_item_copied_to_another_connection_is_not_used",),
+        (f"{REPLACED}[sealed for another connection]",),
         put(Sealer, "_place", placeless),
     ),
     Defect(
@@ -381,7 +381,7 @@ DEFECTS = (
     Defect(
         "types are not checked",
         "T18",
-        (f"{REPLACED}[generation of a wrong type]",),
+        (f"{REPLACED}[failure of a wrong type]",),
         put(item_codec, "decoded", lambda value, kind: value.get(kind)),
     ),
     Defect(
@@ -477,7 +477,7 @@ DEFECTS = (
     Defect(
         "errors have codes, or the exchange fails",
         "T26",
-        (f"{UNIT}/flows/vntana/test_flow.py::{ANSWERED}",),
+        (f"{UNIT}/flows/test_every_flow.py::{ANSWERED}",),
         put(api, "codes_of", indexing),
     ),
     Defect(
@@ -518,7 +518,9 @@ DEFECTS = (
     Defect(
         "the cache is not a fallback",
         "T30",
-        (f"{FAILURES}::test_a_cached_token_is_handed_out_while_the_table_is_unavailable",),
+        (
+            f"{UNIT}/test_broker.py::test_a_live_cached_token_is_handed_out_while_the_table_is_unavailable",
+        ),
         put(TokenCache, "recall", nothing),
     ),
     Defect(
