@@ -344,6 +344,11 @@ def test_impossible_options_are_refused_without_a_call(name: str, values: Any, t
             Broker.from_url(API).access("vntana", "acme", **{name: value})
 
 
+def test_a_field_cannot_replace_the_action_of_a_direct_invocation() -> None:
+    with refused(InvalidRequest, "action: is not a field of a variant"):
+        Broker.from_url(API).access("vntana", "acme", action="forget")
+
+
 def test_a_token_to_verify_that_is_no_text_is_refused_without_a_call() -> None:
     token: Any = b"token"
     with refused(InvalidRequest, "token: must be a text"):

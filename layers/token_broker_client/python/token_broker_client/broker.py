@@ -202,10 +202,13 @@ class Broker:
     def access(self, flow: Flow, connection: str, **variant: Any) -> Access:
         """Return access to a token of a connection, without a call to the broker.
 
-        Raises `InvalidRequest` for a condition of `Access.answer`, such as `min_ttl`.
+        Raises `InvalidRequest` for a condition of `Access.answer`, such as `min_ttl`, and for
+        `action`, which a direct invocation has beside the variant.
         """
         if misplaced := sorted(Options.__annotations__.keys() & variant.keys()):
             raise InvalidRequest(f"{misplaced[0]}: is an argument of `answer`, not of `access`")
+        if "action" in variant:
+            raise InvalidRequest("action: is not a field of a variant")
         key = Key(self._channel, *checked(flow, connection), canonical(variant))
         return Access(key, self._cache, self._patience, self._max_age)
 
