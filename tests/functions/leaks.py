@@ -1,12 +1,14 @@
 """Planted leaks, one for each way out of the program. All of them must be found."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from token_broker import handler, upstream_message
+from token_broker import handler, telemetry, upstream_message
+from token_broker.aws.fast_client import FastClient
 from token_broker.cache import CachedToken
 from token_broker.errors import BrokerError
 from token_broker.events import origin_of
@@ -79,6 +81,16 @@ def in_frames(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(handler.Service, "__call__", call)
 
 
+def in_dimension(patch: pytest.MonkeyPatch) -> None:
+    original = telemetry.counted
+
+    def line(event: str, flow: str, *rest: Any) -> str:
+        return original(event, TOLD[-1][:24] if TOLD else flow, *rest)
+
+    patch.setattr(telemetry, "counted", line)
+    remembering(patch)
+
+
 def remembering(patch: pytest.MonkeyPatch) -> None:
     """Keep the tokens that are made where a leak finds them."""
     TOLD.clear()
@@ -125,6 +137,18 @@ def in_status(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(status, "entry", entry)
 
 
+def chatting(patch: pytest.MonkeyPatch) -> None:
+    """Let the libraries log at DEBUG, and boto3 replace the fast client."""
+    patch.setattr(FastClient, "call", lambda *_: None)
+    patch.setattr(telemetry, "hush", lambda _: None)
+    for name in telemetry.CHATTY:
+        logger = logging.getLogger(name)
+        patch.setattr(logger, "propagate", True)
+        patch.setattr(logger, "level", logging.DEBUG)
+        for each in (name, "botocore.endpoint", "botocore.parsers"):
+            logging.getLogger(each).manager._clear_cache()  # type: ignore[attr-defined]  # it remembers who was silent
+
+
 def unmasked(patch: pytest.MonkeyPatch) -> None:
     """Show the vendor's words as they are."""
 
@@ -140,10 +164,17 @@ def written(text: str) -> None:
 
 LEAKS = (
     Leak("a header is logged", sending(lambda _, r: written(str(dict(r.headers)))), flow="vntana"),
+    Leak(
+        "half a header is logged, in another case",
+        sending(lambda q, _: logging.getLogger("vendor").info("%s", {**q.headers})),
+        flow="editor",
+    ),
     Leak("an error's context quotes it", behind, ("wrong", "wrong", "token", "token")),
     Leak("an error's frames hold it", in_frames, ("token", "nonsense")),
+    Leak("a metric has a token as its dimension", in_dimension),
     Leak("a token is kept in clear", in_clear),
     Leak("an event has the secret", on_bus, ("wrong", "wrong", "token")),
     Leak("the state has the beginning of a token", in_status, ("token", "status")),
+    Leak("libraries may say what they like", chatting),
     Leak("the vendor's words are not masked", unmasked, ("fault", "token"), fault="echo"),
 )

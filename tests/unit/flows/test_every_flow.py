@@ -186,6 +186,21 @@ def test_equal_values_of_a_field_are_one_variant(flow: str) -> None:
 
 
 @EACH
+def test_the_demo_names_another_variant_than_an_empty_body(flow: str) -> None:
+    """If a call has fields: the simulation and `make run` would have one variant only.
+
+    A vendor with a simulated user of its own has other bodies there.
+    """
+    from tests.protocol.simulation.generic_user import GenericUser  # noqa: PLC0415 (makes vendors)
+    from tests.protocol.simulation.vendors import VENDORS  # noqa: PLC0415 (the same)
+
+    if descriptors()[flow].fields and issubclass(VENDORS[flow], GenericUser):
+        assert {*body(flow)} == {field.name for field in descriptors()[flow].fields}
+        ends = {Talk(flow, content).variants[-1].key for content in (body(flow), {})}
+        assert len(ends) > 1, "`demo` has the secret's values, or `resolve` leaves a field out"
+
+
+@EACH
 def test_connect_proposes_the_addresses_of_the_local_system(flow: str) -> None:
     """At the local system: it would send what is typed to the vendor otherwise.
 
