@@ -54,6 +54,7 @@ OPTIONS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     *(("vntana", {"session": unit}, {"lifetime": MONTH}) for unit in ("seconds", "millis")),
     ("vntana", {"session": "zulu", "lifetime": 3600}, {}),
     ("vntana", {"session": "zulu", "lifetime": 90_000}, {}),
+    ("vntana", {"session": "zulu", "lifetime": 2 * MONTH}, {"lifetime": MONTH}),
     *(("vntana", {"session": odd}, {}) for odd in ("past", "text", "number", "null")),
     *(("vendorlink", {"extend_key": key}, {}) for key in ("rToken", "RenewalToken")),
     ("vendorlink", {"extend_content_type": "colon"}, {"content_type": f"{JSON}: charset=utf8"}),
