@@ -51,7 +51,10 @@ def record_harm(history: History, invocation: Invocation) -> None:
 
 def record_failure(history: History, writer: Invocation, code: str, retry_at: int) -> None:
     """Record until when a stored failure may be returned to other callers."""
-    if writer.is_bad or not (writer.is_hindered or is_doubtful(history, writer, code)):
+    is_denied = code == "not_configured" and writer.is_denied  # by the key, whatever it asks for
+    if writer.is_bad and not is_denied:
+        return
+    if not (writer.is_hindered or is_doubtful(history, writer, code)):
         return
     longest = LONGEST_REFUSAL_SECONDS if code in REFUSED else LONGEST_WAIT_SECONDS
     until = min(retry_at - writer.offset, history.now + longest) + history.plan.clocks_apart + 2
