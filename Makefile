@@ -100,7 +100,6 @@ build: $(SAM_READY)  ## Make the artifacts in .aws-sam, with bytecode.
 	@rm -rf $(BUILD)-wheels
 	@$(LOCKED)
 	@$(LOCKED) --platform manylinux2014_$(ARCH:arm64=aarch64)
-	@# To stdout SAM says only which of its commands to use next; errors go to stderr.
 	@PIP_NO_INDEX=1 PIP_FIND_LINKS=$(abspath $(BUILD)-wheels) PATH="$(dir $(PYTHON313)):$$PATH" $(SAM) build --build-dir $(BUILD) --parameter-overrides Architecture=$(ARCH) >/dev/null
 	@# /opt and /var/task are read-only: without it Lambda would compile at every cold start.
 	@for layer in $(BUILD)/*Layer; do $(PYTHON313) $(COMPILE) -s $$layer -p /opt $$layer || exit 1; done

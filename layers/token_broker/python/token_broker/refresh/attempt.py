@@ -193,7 +193,7 @@ class ExchangeAttempt:
                 raise RefreshInProgress("too little time is left for an exchange", retry_after=1)
             raise UpstreamUnavailable(f"{request.step}: no time was left to send it")
         self._has_sent, self._current = True, (request, None)
-        self._invocation.last_request = request
+        self._invocation.record_sent(request)
         response = send(self._deps, request, seconds)
         self._current = request, response
         return response

@@ -54,7 +54,7 @@ class Invocation:
         set later must end it within `MEMORY_SECONDS`."""
         self.last_request: Request | None = None
         """The last request that any exchange of this invocation began to send."""
-        self.delayed_by: StoreUnavailable | None = None
+        self._delayed_by: StoreUnavailable | None = None
         """The error for which a write was repeated last: that took time."""
         self._waited_seconds = 0.0
         """Seconds of waiting for others' leases. Pauses grow with it; `finish` emits it."""
@@ -74,6 +74,14 @@ class Invocation:
         self.gate = self.deps.store.read(self.partition, GATE)
         return self.gate
 
+    def record_sent(self, request: "Request") -> None:
+        """Remember *request*, which is sent next."""
+        self.last_request = request
+
+    def record_delay(self, error: StoreUnavailable) -> None:
+        """Remember that a write is repeated because of *error*."""
+        self._delayed_by = error
+
     def acquire(self, item: Item, *, forced: bool = False) -> Item | None:
         """Acquire the lease of *item*; None if *item* has changed since it was read.
 
@@ -83,7 +91,7 @@ class Invocation:
         seconds_left = self.deadline.seconds_left
         if seconds_left < COMMIT_SECONDS + LEAST_EXCHANGE_SECONDS:
             late = RefreshInProgress("too little time is left for an exchange", retry_after=1)
-            raise self.delayed_by or late
+            raise self._delayed_by or late
         now = self.deps.clock.now()
         until = lease_end(now, seconds_left, self.deps.skew)
         forced_at = now if forced else None

@@ -147,7 +147,7 @@ class Outcome:
             try:
                 return write()
             except StoreUnavailable as error:
-                self._invocation.delayed_by = error
+                self._invocation.record_delay(error)
                 if self._invocation.deadline.seconds_to_commit < least_seconds:
                     raise
                 self._deps.clock.sleep(COMMIT_PAUSE_SECONDS)
