@@ -44,6 +44,7 @@ def may_use_old(
         return isinstance(error, UpstreamUnavailable)
     if seen.alias_state is not AliasState.VALID:  # only while nothing can tell whether it is right
         return error.retryable or isinstance(error, UpstreamError)
+    # The read that shows a hold again may fail: *kept* must not be used then.
     return kept is not None and not isinstance(error, ConnectionHeld)
 
 
